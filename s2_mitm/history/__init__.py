@@ -1,0 +1,1 @@
+"""The recording: its tables, what writes it and what reads it."""

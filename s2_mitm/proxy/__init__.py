@@ -1,0 +1,1 @@
+"""What mitmproxy shows and does: detection, annotation, content view, injection."""

@@ -1,0 +1,1 @@
+"""What people read: verdicts and recordings in the terminal."""

@@ -1,0 +1,70 @@
+"""What S2 consists of, as tables: versions, message types and who sends them.
+
+From the message lists of the AsyncAPI documents of s2-ws-json 0.0.2-beta.
+"""
+
+from __future__ import annotations
+
+from s2_mitm.s2.verdict import Role
+
+DEFAULT_VERSION = "0.0.2-beta"
+
+_RM = frozenset({Role.RM})
+_CEM = frozenset({Role.CEM})
+_BOTH = frozenset(Role)
+
+SENDERS: dict[str, frozenset[Role]] = {
+    "Handshake": _BOTH,
+    "HandshakeResponse": _CEM,
+    "ReceptionStatus": _BOTH,
+    "SessionRequest": _BOTH,
+    "RevokeObject": _BOTH,
+    "ResourceManagerDetails": _RM,
+    "SelectControlType": _CEM,
+    "PowerMeasurement": _RM,
+    "PowerForecast": _RM,
+    "InstructionStatusUpdate": _RM,
+    "PEBC.PowerConstraints": _RM,
+    "PEBC.EnergyConstraint": _RM,
+    "PEBC.Instruction": _CEM,
+    "PPBC.PowerProfileDefinition": _RM,
+    "PPBC.PowerProfileStatus": _RM,
+    "PPBC.ScheduleInstruction": _CEM,
+    "PPBC.StartInterruptionInstruction": _CEM,
+    "PPBC.EndInterruptionInstruction": _CEM,
+    "OMBC.SystemDescription": _RM,
+    "OMBC.Status": _RM,
+    "OMBC.TimerStatus": _RM,
+    "OMBC.Instruction": _CEM,
+    "FRBC.SystemDescription": _RM,
+    "FRBC.ActuatorStatus": _RM,
+    "FRBC.StorageStatus": _RM,
+    "FRBC.LeakageBehaviour": _RM,
+    "FRBC.UsageForecast": _RM,
+    "FRBC.FillLevelTargetProfile": _RM,
+    "FRBC.TimerStatus": _RM,
+    "FRBC.Instruction": _CEM,
+    "DDBC.SystemDescription": _RM,
+    "DDBC.ActuatorStatus": _RM,
+    "DDBC.AverageDemandRateForecast": _RM,
+    "DDBC.TimerStatus": _RM,
+    "DDBC.Instruction": _CEM,
+}
+"""Every message type and the roles that may send it."""
+
+CONTROL_TYPES: dict[str, str] = {
+    "POWER_ENVELOPE_BASED_CONTROL": "PEBC",
+    "POWER_PROFILE_BASED_CONTROL": "PPBC",
+    "OPERATION_MODE_BASED_CONTROL": "OMBC",
+    "FILL_RATE_BASED_CONTROL": "FRBC",
+    "DEMAND_DRIVEN_BASED_CONTROL": "DDBC",
+    "NOT_CONTROLABLE": "not controllable",
+    "NO_SELECTION": "no selection",
+}
+"""The control types as they stand on the wire, and what people call them."""
+
+
+def only_sender(message_type: str | None) -> Role | None:
+    """The one role that may send this type; None where both may, or the type is unknown."""
+    senders = SENDERS.get(message_type or "", _BOTH)
+    return next(iter(senders)) if len(senders) == 1 else None

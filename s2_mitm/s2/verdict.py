@@ -1,0 +1,111 @@
+"""The words in which s2-mitm judges: finding, severity, verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Role(StrEnum):
+    """Who speaks: the Resource Manager or the Customer Energy Manager."""
+
+    RM = "RM"
+    CEM = "CEM"
+
+    @property
+    def other(self) -> Role:
+        return Role.CEM if self is Role.RM else Role.RM
+
+
+class Severity(StrEnum):
+    """How bad a finding is.
+
+    ``error`` breaks the published schema or a must/shall; ``warning`` breaks a should, or is legal
+    but refused by the reference library; ``info`` is worth knowing.
+    """
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @property
+    def rank(self) -> int:
+        """0 for info, 1 for warning, 2 for error."""
+        return _RANK[self]
+
+
+_RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.ERROR: 2}
+
+
+class Source(StrEnum):
+    """Who found it: the JSON reader, the JSON Schema, s2-python, or a rule of the conversation."""
+
+    JSON = "json"
+    SCHEMA = "schema"
+    S2_PYTHON = "s2-python"
+    RULE = "rule"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, or worth knowing, about one message.
+
+    ``path`` is a JSON Pointer (RFC 6901) into the message, ``""`` for the whole of it; ``text``
+    says what is wrong, with the value seen and what was expected; ``hint`` says what to do, where
+    that helps.
+    """
+
+    code: str
+    severity: Severity
+    source: Source
+    path: str
+    text: str
+    hint: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """The finding as JSON has it; an empty hint is left out."""
+        fields = {
+            "code": self.code,
+            "severity": str(self.severity),
+            "source": str(self.source),
+            "path": self.path,
+            "text": self.text,
+        }
+        if self.hint:
+            fields["hint"] = self.hint
+        return fields
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What is to be said of one message.
+
+    ``time`` is in seconds since 1970 (UTC); ``sender`` is None while nobody knows who spoke;
+    ``message`` is the JSON object, or None where there is no readable one. ``message_type`` is
+    the type as it stands in the message, known to S2 or not; it and the two ids are None where
+    the message has none that is text.
+    """
+
+    time: float
+    sender: Role | None
+    message: dict[str, Any] | None
+    message_type: str | None
+    message_id: str | None
+    subject_message_id: str | None
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def valid(self) -> bool:
+        """True when no finding is an error."""
+        return all(finding.severity is not Severity.ERROR for finding in self.findings)
+
+    @property
+    def worst(self) -> Severity | None:
+        """The highest severity among the findings, None when there are none."""
+        return max((f.severity for f in self.findings), key=lambda s: s.rank, default=None)
+
+
+def pointer(*parts: str | int) -> str:
+    """The JSON Pointer (RFC 6901) of a place: ``pointer("values", 0)`` is ``/values/0``."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
