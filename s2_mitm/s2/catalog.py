@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from s2_mitm.s2.verdict import Role
 
+VERSIONS = ("0.0.2-beta",)
+"""The published versions of S2 that s2-mitm knows."""
+
 DEFAULT_VERSION = "0.0.2-beta"
+"""The version that nearly all devices speak today."""
 
 _RM = frozenset({Role.RM})
 _CEM = frozenset({Role.CEM})

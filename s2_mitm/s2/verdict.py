@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+MAX_FINDINGS = 25
+"""Findings of one engine about one message; a peer that sends garbage must not fill the memory."""
+
 
 class Role(StrEnum):
     """Who speaks: the Resource Manager or the Customer Energy Manager."""
@@ -77,6 +80,20 @@ class Finding:
         return fields
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A ReceptionStatus, from the side of the message that it answers.
+
+    ``sender`` is who sent the message that is answered, ``message_id`` names it; ``delay`` is
+    the time that the answer took, in milliseconds.
+    """
+
+    sender: Role
+    message_id: str
+    status: str
+    delay: float
+
+
 @dataclass(slots=True)
 class Verdict:
     """What is to be said of one message.
@@ -84,7 +101,8 @@ class Verdict:
     ``time`` is in seconds since 1970 (UTC); ``sender`` is None while nobody knows who spoke;
     ``message`` is the JSON object, or None where there is no readable one. ``message_type`` is
     the type as it stands in the message, known to S2 or not; it and the two ids are None where
-    the message has none that is text.
+    the message has none that is text. ``answer`` is set when it is a ReceptionStatus for a
+    message that was seen.
     """
 
     time: float
@@ -94,6 +112,7 @@ class Verdict:
     message_id: str | None
     subject_message_id: str | None
     findings: list[Finding] = field(default_factory=list)
+    answer: Answer | None = None
 
     @property
     def valid(self) -> bool:
@@ -108,4 +127,11 @@ class Verdict:
 
 def pointer(*parts: str | int) -> str:
     """The JSON Pointer (RFC 6901) of a place: ``pointer("values", 0)`` is ``/values/0``."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    return "".join(
+        "/" + encodable(str(part)).replace("~", "~0").replace("/", "~1") for part in parts
+    )
+
+
+def encodable(text: str) -> str:
+    """Text that UTF-8 can hold: half a surrogate pair is written as its escape."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()

@@ -1,0 +1,63 @@
+"""Verdicts as lines of text for a terminal.
+
+What came over the wire is hostile until shown otherwise: all of it goes through `printable`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import click
+
+from s2_mitm.s2.verdict import Finding, Severity, Verdict
+
+COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+"""The colour of each severity."""
+
+# Control characters, and those that reorder or hide text: terminals and pages obey them.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
+
+
+def printable(text: str) -> str:
+    """Text from the wire made harmless: what steers a terminal is written as its escape."""
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def verdict_lines(verdict: Verdict, *, label: str = "") -> Iterator[str]:
+    """One verdict for a terminal: a line for the message, its findings beneath.
+
+    ``label`` comes first on the line, such as a time, or a file and line. The lines are styled
+    with ANSI sequences; `click.echo` takes them out where the output is no terminal.
+    """
+    parts = [click.style(label, dim=True)] if label else []
+    if verdict.sender:
+        parts.append(click.style(f"{verdict.sender:<3}", bold=True))
+    parts.append(printable(verdict.message_type or "(no message type)"))
+    parts.append(judgement(verdict))
+    yield " ".join(parts)
+    for finding in verdict.findings:
+        yield from finding_lines(finding)
+
+
+def judgement(verdict: Verdict) -> str:
+    """``valid`` or ``INVALID``, coloured by the worst finding."""
+    colour = COLOURS[verdict.worst] if verdict.worst else "green"
+    return click.style("valid" if verdict.valid else "INVALID", fg=colour, bold=not verdict.valid)
+
+
+def finding_lines(finding: Finding) -> Iterator[str]:
+    """A finding for a terminal: severity, code, place and text; the hint beneath."""
+    severity = click.style(f"{finding.severity:>9}", fg=COLOURS[finding.severity])
+    place = f" {printable(finding.path)}" if finding.path else ""
+    yield f"{severity} {finding.code}{place}: {printable(finding.text)}"
+    if finding.hint:
+        yield f"{'':>9} " + click.style(finding.hint, dim=True)

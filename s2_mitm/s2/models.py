@@ -1,0 +1,84 @@
+"""Ask s2-python what it thinks of a message: the reading that most devices have built in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from s2python.s2_parser import TYPE_TO_MESSAGE_CLASS
+from s2python.s2_validation_error import S2ValidationError
+
+from s2_mitm.s2.reading import describe, excerpt
+from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, Severity, Source, pointer
+
+VERSION = "0.0.2-beta"
+"""The version of S2 that s2-python speaks."""
+
+
+def check(message_type: str, message: Mapping[str, Any]) -> list[Finding]:
+    """What s2-python refuses in a message: findings of source ``s2-python``.
+
+    The empty list when it takes the message, or does not know its type. An id that is no UUID is
+    a warning, since the specification allows it; whatever else it refuses is an error.
+    """
+    model = TYPE_TO_MESSAGE_CLASS.get(message_type)
+    if model is None:
+        return []
+    try:
+        model.from_dict(dict(message))
+    except S2ValidationError as refusal:
+        return list(_findings(refusal, message))
+    except RecursionError:
+        return [_finding("s2-python.refused", "", "nested too deep for s2-python")]
+    return []
+
+
+def _findings(refusal: S2ValidationError, message: Mapping[str, Any]) -> Iterator[Finding]:
+    cause = refusal.__cause__
+    if not isinstance(cause, ValidationError):
+        # A validator of s2-python's own broke off.
+        yield _finding("s2-python.refused", "", f"s2-python refuses it: {_reason(cause, refusal)}")
+        return
+    for error in cause.errors(include_url=False)[:MAX_FINDINGS]:
+        path, value = _place(error["loc"], message)
+        if error["type"] in ("uuid_parsing", "uuid_type") and isinstance(value, str):
+            text = f"{describe(value)} is no UUID; S2 allows it, s2-python refuses it"
+            yield _finding("s2-python.uuid", path, text, severity=Severity.WARNING)
+        elif error["type"] == "value_error":
+            reason = _reason(error.get("ctx", {}).get("error"), error["msg"])
+            yield _finding("s2-python.refused", path, reason)
+        else:
+            text = f"{describe(value)}: {error['msg'][0].lower()}{error['msg'][1:]}"
+            yield _finding("s2-python.refused", path, text)
+
+
+def _place(location: tuple[str | int, ...], message: Mapping[str, Any]) -> tuple[str, Any]:
+    """The JSON Pointer of a place that pydantic names, and the value that is there.
+
+    pydantic puts names of its own between those of fields (``constrained-str``), and names the
+    field that is missing; the pointer ends at the last place that the message has.
+    """
+    value: Any = message
+    parts: list[str | int] = []
+    for part in location:
+        if isinstance(value, Mapping):
+            if part not in value:
+                break
+        elif not (isinstance(value, list) and isinstance(part, int) and part < len(value)):
+            break
+        value = value[part]
+        parts.append(part)
+    return pointer(*parts), value
+
+
+def _reason(cause: object, otherwise: object) -> str:
+    """The sentence of an exception; in some of s2-python's the model itself stands before it."""
+    if isinstance(cause, Exception) and cause.args and isinstance(cause.args[-1], str):
+        return excerpt(cause.args[-1], 300)
+    return excerpt(re.sub(r"\s+", " ", str(otherwise)), 300)
+
+
+def _finding(code: str, path: str, text: str, *, severity: Severity = Severity.ERROR) -> Finding:
+    return Finding(code, severity, Source.S2_PYTHON, path, text)

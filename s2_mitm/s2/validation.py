@@ -1,0 +1,98 @@
+"""Judge one message on its own: readable JSON, the JSON Schema, s2-python.
+
+What a message must be in the light of those before it is the conversation's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from s2_mitm.s2 import models
+from s2_mitm.s2.catalog import DEFAULT_VERSION
+from s2_mitm.s2.reading import describe, read
+from s2_mitm.s2.schemas import BUILT_IN, Schemas
+from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict, encodable
+
+
+def judge(
+    data: bytes,
+    *,
+    version: str = DEFAULT_VERSION,
+    schemas: Schemas | None = None,
+    binary: bool = False,
+    sender: Role | None = None,
+    time: float = 0.0,
+) -> Verdict:
+    """Judge one message by itself.
+
+    Takes the bytes as they went over the wire, the version of S2 to hold them against, schemas to
+    use in place of the built-in ones, whether they came in a binary frame, who sent them, and
+    when (seconds since 1970). Returns the verdict; raises nothing, whatever the bytes are.
+    """
+    reading = read(data, binary=binary)
+    message = reading.message
+    findings = reading.findings
+    if message is None:
+        return Verdict(time, sender, None, None, None, None, findings)
+    if reading.trusted:
+        known = schemas or built_in(version)
+        if fault := _type_fault(message, known.message_types):
+            findings.append(fault)
+        else:
+            message_type = message["message_type"]
+            refused = models.check(message_type, message) if version == models.VERSION else ()
+            findings.extend(_merged(known.check(message_type, message), refused))
+    return Verdict(
+        time,
+        sender,
+        message,
+        _text(message, "message_type"),
+        _text(message, "message_id"),
+        _text(message, "subject_message_id"),
+        findings,
+    )
+
+
+@cache
+def built_in(version: str) -> Schemas:
+    """Our own schemas of a version that the catalog names."""
+    return Schemas(BUILT_IN / version)
+
+
+def _text(message: Mapping[str, Any], name: str) -> str | None:
+    value = message.get(name)
+    return encodable(value) if isinstance(value, str) else None
+
+
+def _type_fault(message: Mapping[str, Any], known: frozenset[str]) -> Finding | None:
+    """What is wrong with the message's type, without which nothing else can be judged."""
+    if "message_type" not in message:
+        return _error("schema.no-message-type", "", 'the required field "message_type" is missing')
+    message_type = message["message_type"]
+    if not isinstance(message_type, str):
+        text = f"{describe(message_type)}, expected the name of an S2 message type as text"
+        return _error("schema.message-type-not-text", "/message_type", text)
+    if message_type not in known:
+        text = f"{describe(message_type)} is no S2 message type"
+        return _error("schema.unknown-message-type", "/message_type", text)
+    return None
+
+
+def _error(code: str, path: str, text: str) -> Finding:
+    return Finding(code, Severity.ERROR, Source.SCHEMA, path, text)
+
+
+def _merged(by_schema: list[Finding], by_model: Iterable[Finding]) -> list[Finding]:
+    """One cause, one finding: what both refuse at one place is the schema's, and names both."""
+    refused = {finding.path: finding for finding in by_model}
+    merged = [
+        replace(finding, text=f"{finding.text} (s2-python refuses it too)")
+        if finding.path in refused
+        else finding
+        for finding in by_schema
+    ]
+    paths = {finding.path for finding in by_schema}
+    return merged + [finding for path, finding in refused.items() if path not in paths]
