@@ -16,12 +16,15 @@ from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, Severity, Source, pointer
 VERSION = "0.0.2-beta"
 """The version of S2 that s2-python speaks."""
 
+_LEGAL = ("Multiple power ranges defined for commodity",)
+"""What s2-python refuses beyond the specification, which asks for one range a quantity."""
+
 
 def check(message_type: str, message: Mapping[str, Any]) -> list[Finding]:
     """What s2-python refuses in a message: findings of source ``s2-python``.
 
-    The empty list when it takes the message, or does not know its type. An id that is no UUID is
-    a warning, since the specification allows it; whatever else it refuses is an error.
+    The empty list when it takes the message, or does not know its type. Severity ``warning`` is
+    for what the specification allows, such as an id that is no UUID.
     """
     model = TYPE_TO_MESSAGE_CLASS.get(message_type)
     if model is None:
@@ -43,15 +46,22 @@ def _findings(refusal: S2ValidationError, message: Mapping[str, Any]) -> Iterato
         return
     for error in cause.errors(include_url=False)[:MAX_FINDINGS]:
         path, value = _place(error["loc"], message)
-        if error["type"] in ("uuid_parsing", "uuid_type") and isinstance(value, str):
-            text = f"{describe(value)} is no UUID; S2 allows it, s2-python refuses it"
-            yield _finding("s2-python.uuid", path, text, severity=Severity.WARNING)
-        elif error["type"] == "value_error":
+        kind = error["type"]
+        if kind == "value_error":
             reason = _reason(error.get("ctx", {}).get("error"), error["msg"])
-            yield _finding("s2-python.refused", path, reason)
-        else:
-            text = f"{describe(value)}: {error['msg'][0].lower()}{error['msg'][1:]}"
-            yield _finding("s2-python.refused", path, text)
+            legal = any(words in reason for words in _LEGAL)
+            yield _finding(
+                "s2-python.refused", path, reason, Severity.WARNING if legal else Severity.ERROR
+            )
+        elif isinstance(value, str) and kind == "uuid_parsing":
+            text = f"{describe(value)} is no UUID; S2 allows it, s2-python refuses it"
+            yield _finding("s2-python.uuid", path, text, Severity.WARNING)
+        elif isinstance(value, str) and kind.startswith("datetime_"):
+            text = f"{describe(value)} is a time that S2 allows and s2-python refuses"
+            yield _finding("s2-python.date-time", path, text, Severity.WARNING)
+        # Any other kind is about the type of a field: the schema says it better, and where the
+        # schema has nothing to say, it is the model that is wrong (in s2-python 0.11.1 those of
+        # DDBC.OperationMode and of PPBC.PowerSequenceContainerStatus).
 
 
 def _place(location: tuple[str | int, ...], message: Mapping[str, Any]) -> tuple[str, Any]:
@@ -80,5 +90,5 @@ def _reason(cause: object, otherwise: object) -> str:
     return excerpt(re.sub(r"\s+", " ", str(otherwise)), 300)
 
 
-def _finding(code: str, path: str, text: str, *, severity: Severity = Severity.ERROR) -> Finding:
+def _finding(code: str, path: str, text: str, severity: Severity = Severity.ERROR) -> Finding:
     return Finding(code, severity, Source.S2_PYTHON, path, text)

@@ -24,6 +24,8 @@ from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, Severity, Source, pointer
 
 Schema = dict[str, Any]
 
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
 _PACKAGED = Path(__file__).resolve().parent.parent / "schemas"
 BUILT_IN = (
     _PACKAGED if _PACKAGED.is_dir() else Path(__file__).resolve().parent.parent.parent / "schemas"
@@ -76,7 +78,7 @@ class Schemas:
             return {
                 keyword: define(item) if keyword == "$ref" else localised(item)
                 for keyword, item in value.items()
-                if keyword != "$id"
+                if keyword not in ("$id", "$schema")
             }
 
         def define(reference: str) -> str:
@@ -87,7 +89,7 @@ class Schemas:
             return f"#/$defs/{name}"
 
         schema: Schema = localised(self._load(f"messages/{message_type}.schema.json"))
-        return {**schema, "$defs": definitions}
+        return {"$schema": _DRAFT, **schema, "$defs": definitions}
 
     def _load(self, name: str) -> Any:
         path = self._directory / name
@@ -107,20 +109,20 @@ class _MessageSchema:
         )
 
     @cached_property
-    def _explainer(self) -> jsonschema.protocols.Validator:
+    def _explainer(self) -> Any:
         return _Explainer(self._schema, format_checker=_FORMATS)
 
     def check(self, message: Mapping[str, Any]) -> list[Finding]:
         if self._screen.is_valid(message):
             return []
-        places: dict[tuple[str | int, ...], Schema] = {}
+        places: dict[tuple[str | int, ...], tuple[Schema, str]] = {}
         for error in islice(self._screen.iter_errors(message), MAX_FINDINGS):
-            places.setdefault(tuple(error.instance_path), self._schema_at(error.schema_path))
-        findings = [
-            finding
-            for place, schema in places.items()
-            for finding in self._explain(message, place, schema)
-        ]
+            schema = self._schema_at(error.schema_path)
+            places.setdefault(tuple(error.instance_path), (schema, error.message))
+        findings = []
+        for place, (schema, words) in places.items():
+            explained = list(self._explain(message, place, schema))
+            findings += explained or [_error("schema.other", pointer(*place), excerpt(words, 200))]
         return findings[:MAX_FINDINGS]
 
     def _schema_at(self, keyword_path: list[str | int]) -> Schema:
@@ -136,7 +138,10 @@ class _MessageSchema:
         value: Any = message
         for part in place:
             value = value[part]
-        for error in self._explainer.evolve(schema=_shallow(schema)).iter_errors(value):
+        errors = list(self._explainer.evolve(schema=_shallow(schema)).iter_errors(value))
+        # A value of the wrong type fails other keywords too; the type is the cause.
+        causes = [error for error in errors if error.validator == "type"] or errors
+        for error in causes:
             yield from _findings(error, pointer(*place))
 
 
@@ -150,7 +155,9 @@ def _shallow(schema: Schema) -> Schema:
 
 def _findings(error: jsonschema.ValidationError, path: str) -> Iterator[Finding]:
     """The findings of one failed keyword of the schema."""
-    value, expected = error.instance, error.validator_value
+    value: Any = error.instance
+    expected: Any = error.validator_value
+    schema: Any = error.schema
     found = describe(value)
     match error.validator:
         case "type":
@@ -165,7 +172,7 @@ def _findings(error: jsonschema.ValidationError, path: str) -> Iterator[Finding]
             text = f"the required field {quoted(missing)} is missing"
             yield _error("schema.missing", path, text)
         case "additionalProperties":
-            known = error.schema["properties"]
+            known = schema["properties"]
             for name in islice((name for name in value if name not in known), MAX_FINDINGS):
                 text = f"the field {quoted(name)} is not known here"
                 if name.strip("_") in known and name.strip("_") not in value:
@@ -243,4 +250,4 @@ def _pattern(
         yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
 
 
-_Explainer = extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
+_Explainer = extend(jsonschema.Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
