@@ -1,36 +1,16 @@
-"""Verdicts as lines of text for a terminal.
-
-What came over the wire is hostile until shown otherwise: all of it goes through `printable`.
-"""
+"""Verdicts as lines of text for a terminal."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import click
 
 from s2_mitm.s2.verdict import Finding, Severity, Verdict
+from s2_mitm.s2.wording import printable
 
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 """The colour of each severity."""
-
-# Control characters, and those that reorder or hide text: terminals and pages obey them.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\ud800-\udfff\ufeff\ufff9-\ufffb]"
-)
-
-
-def printable(text: str) -> str:
-    """Text from the wire made harmless: what steers a terminal is written as its escape."""
-    return _UNPRINTABLE.sub(_escape, text)
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
 
 def verdict_lines(verdict: Verdict, *, label: str = "") -> Iterator[str]:
     """One verdict for a terminal: a line for the message, its findings beneath.

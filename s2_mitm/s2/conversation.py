@@ -10,7 +10,8 @@ from typing import Any
 from s2_mitm.s2.catalog import DEFAULT_VERSION, VERSIONS, only_sender
 from s2_mitm.s2.schemas import Schemas
 from s2_mitm.s2.validation import judge
-from s2_mitm.s2.verdict import Answer, Role, Severity, Verdict, encodable
+from s2_mitm.s2.verdict import Answer, Role, Severity, Verdict
+from s2_mitm.s2.wording import encodable
 
 MAX_UNANSWERED = 1000
 """Messages remembered while their ReceptionStatus is due; a peer may never answer."""

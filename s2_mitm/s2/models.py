@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from s2python.s2_parser import TYPE_TO_MESSAGE_CLASS
 from s2python.s2_validation_error import S2ValidationError
 
-from s2_mitm.s2.reading import describe, excerpt
 from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, Severity, Source, pointer
+from s2_mitm.s2.wording import describe, excerpt
 
 VERSION = "0.0.2-beta"
 """The version of S2 that s2-python speaks."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import Any
 
-from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, Severity, Source, encodable, pointer
+from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, Severity, Source, pointer
+from s2_mitm.s2.wording import describe, excerpt, quoted
 
 MAX_SIZE = 1024 * 1024
 """Bytes. The largest messages that devices send, a full system description, take some 100 kB."""
@@ -262,32 +263,3 @@ def _leaves(value: Any, wanted: Callable[[Any], bool], path: str = "") -> Iterat
 
 def _error(code: str, text: str, hint: str = "", *, path: str = "") -> Finding:
     return Finding(code, Severity.ERROR, Source.JSON, path, text, hint)
-
-
-def describe(value: Any) -> str:
-    """A JSON value in words: its type, and the value where it is short: ``text "57.3"``."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return f"number {excerpt(json.dumps(value))}"
-        case str():
-            return f"text {quoted(value)}"
-        case list():
-            return f"a list of {len(value)}"
-        case _:
-            return "an object"
-
-
-def quoted(text: str) -> str:
-    """Text in JSON's quotes and escapes, cut where it is long."""
-    whole = json.dumps(text[:100], ensure_ascii=False) + "…" * (len(text) > 100)
-    return encodable(excerpt(whole, 110))
-
-
-def excerpt(text: str, length: int = 40) -> str:
-    """The first characters of a text, on one line."""
-    line = " ".join(text[: length + 1].split())
-    return line if len(text) <= length else line[:length] + "…"

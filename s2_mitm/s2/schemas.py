@@ -19,8 +19,8 @@ import jsonschema
 import jsonschema_rs
 from jsonschema.validators import extend
 
-from s2_mitm.s2.reading import describe, excerpt, quoted
 from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, Severity, Source, pointer
+from s2_mitm.s2.wording import describe, excerpt, quoted
 
 Schema = dict[str, Any]
 
@@ -40,12 +40,14 @@ class SchemaError(Exception):
 class Schemas:
     """The schemas of one version of S2, read and compiled as they are needed.
 
-    Takes a directory with ``messages/TYPE.schema.json`` and ``schemas/NAME.schema.json``, as the
-    published specification lays them out. Raises SchemaError where that is not what it holds.
+    Takes a directory with ``messages/TYPE.schema.json`` and ``schemas/NAME.schema.json``, at its
+    top or in ``s2-json-schema/``, as s2-ws-json lays them out. Raises SchemaError where that is
+    not what it holds.
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        nested = directory / "s2-json-schema"
+        self._directory = directory = nested if nested.is_dir() else directory
         self._validators: dict[str, _MessageSchema] = {}
         suffix = ".schema.json"
         self.message_types = frozenset(

@@ -12,9 +12,10 @@ from typing import Any
 
 from s2_mitm.s2 import models
 from s2_mitm.s2.catalog import DEFAULT_VERSION
-from s2_mitm.s2.reading import describe, read
+from s2_mitm.s2.reading import read
 from s2_mitm.s2.schemas import BUILT_IN, Schemas
-from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict, encodable
+from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
+from s2_mitm.s2.wording import describe, encodable
 
 
 def judge(

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from s2_mitm.s2.wording import encodable
+
 MAX_FINDINGS = 25
 """Findings of one engine about one message; a peer that sends garbage must not fill the memory."""
 
@@ -130,8 +132,3 @@ def pointer(*parts: str | int) -> str:
     return "".join(
         "/" + encodable(str(part)).replace("~", "~0").replace("/", "~1") for part in parts
     )
-
-
-def encodable(text: str) -> str:
-    """Text that UTF-8 can hold: half a surrogate pair is written as its escape."""
-    return text if text.isascii() else text.encode(errors="backslashreplace").decode()

@@ -1,0 +1,177 @@
+"""The front door: mitmproxy's options, hooks and commands, handed to the rooms behind.
+
+mitmweb -s s2_mitm/addon.py --mode reverse:http://cem:8080
+"""
+
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from mitmproxy import command, ctx, exceptions, flow, flowfilter, http
+from mitmproxy.addonmanager import Loader
+
+# mitmproxy loads this file by its path: the package around it need not be installed.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+try:
+    from s2_mitm.history.database import RecordingError
+    from s2_mitm.history.recorder import Recorder
+    from s2_mitm.proxy import contentview, frames, webcommands
+    from s2_mitm.proxy.annotation import annotate
+    from s2_mitm.proxy.injection import inject
+    from s2_mitm.proxy.journal import Journal
+    from s2_mitm.proxy.log import LEVELS, Log
+    from s2_mitm.proxy.session import LIVE, Session
+    from s2_mitm.s2.catalog import VERSIONS
+    from s2_mitm.s2.conversation import Settings
+    from s2_mitm.s2.schemas import SchemaError, Schemas
+    from s2_mitm.s2.verdict import Role
+except ModuleNotFoundError as missing:  # in the Python of a mitmproxy that came without us
+    logger.error(
+        f"s2-mitm needs the Python package {missing.name!r}: install s2-mitm into the same"
+        f" environment as mitmproxy ({sys.executable} -m pip install s2-mitm)."
+    )
+    LOADED = False
+else:
+    LOADED = True
+
+
+class S2Mitm:
+    """Judges, annotates and records the S2 WebSockets that pass through mitmproxy."""
+
+    def __init__(self) -> None:
+        self._settings = Settings()
+        self._filter: flowfilter.TFilter | None = None
+        self._log = Log("findings")
+        self._journal: Journal | None = None
+        self._running = False
+        self._over = False
+
+    def load(self, loader: Loader) -> None:
+        add = loader.add_option
+        add("s2_db", str, "s2.sqlite3", "The recording: a file or a database URL; empty for none.")
+        add("s2_schemas", str, "", "A directory of S2 JSON Schemas to use in place of our own.")
+        add("s2_version", str, "auto", f"The version of S2: auto, {', '.join(VERSIONS)}.")
+        add("s2_filter", str, "", "Look only at WebSockets that match this flow filter.")
+        add("s2_client_role", str, "auto", "Who the WebSocket client is: auto, rm, cem.")
+        add("s2_block_invalid", bool, False, "Do not forward messages that are not valid.")
+        add("s2_keep_messages", int, 1000, "Messages that a flow keeps in memory; 0 keeps all.")
+        add("s2_log", str, "findings", f"What the terminal shows: {', '.join(LEVELS)}.")
+        frames.install()
+        contentview.install(lambda: self._settings)
+
+    def configure(self, updated: set[str]) -> None:
+        try:
+            self._configure(updated)
+        except (ValueError, SchemaError, RecordingError) as problem:
+            if self._running:
+                raise exceptions.OptionsError(str(problem)) from problem
+            logger.error(f"s2-mitm: {problem}")  # after which mitmproxy does not start
+
+    def _configure(self, updated: set[str]) -> None:
+        options = ctx.options
+        if updated & {"s2_version", "s2_schemas", "s2_client_role"}:
+            self._settings = Settings(
+                version=_choice(
+                    "s2_version", {"auto": None, **dict(zip(VERSIONS, VERSIONS, strict=True))}
+                ),
+                client_role=_choice(
+                    "s2_client_role", {"auto": None, "rm": Role.RM, "cem": Role.CEM}
+                ),
+                schemas=Schemas(Path(options.s2_schemas)) if options.s2_schemas else None,
+            )
+        if "s2_filter" in updated:
+            self._filter = flowfilter.parse(options.s2_filter) if options.s2_filter else None
+        if "s2_log" in updated:
+            self._log = Log(_choice("s2_log", {level: level for level in LEVELS}))
+        if "s2_db" in updated:
+            journal = Journal(Recorder(options.s2_db, logger.error)) if options.s2_db else None
+            if self._journal:
+                self._journal.close(LIVE.values())
+            self._journal = journal
+            for session in LIVE.values():
+                if journal and session.recognised:
+                    journal.opened(session)
+
+    def running(self) -> None:
+        self._running = True
+        webcommands.install(ctx.master)
+
+    def websocket_start(self, flow: http.HTTPFlow) -> None:
+        self._session(flow)
+
+    def websocket_message(self, flow: http.HTTPFlow) -> None:
+        session = self._session(flow)
+        if session.left_alone or self._over:
+            return
+        try:
+            self._take(flow, session)
+        except Exception as fault:  # the traffic goes on whatever happens here
+            session.left_alone = True
+            logger.error(
+                f"s2-mitm: a fault of its own, {fault!r}; it no longer watches the WebSocket"
+                f" {session.id}, which goes on. Please report this."
+            )
+            logger.debug("The fault:", exc_info=True)
+
+    def _session(self, flow: http.HTTPFlow) -> Session:
+        session = LIVE.get(flow.id)
+        if session is None:  # it may have been open before the addon was loaded
+            session = LIVE[flow.id] = Session(flow, self._settings)
+            session.left_alone = self._filter is not None and not self._filter(flow)
+        return session
+
+    def _take(self, flow: http.HTTPFlow, session: Session) -> None:
+        for judged in session.take(flow):
+            if judged.number == 1:
+                self._log.opened(session)
+                if self._journal:
+                    self._journal.opened(session)
+            if ctx.options.s2_block_invalid and judged.may_be_blocked:
+                judged.message.dropped = True
+            annotate(flow, session, judged)
+            self._log.judged(session, judged)
+            if self._journal:
+                self._journal.judged(session, judged)
+        session.forget(flow, ctx.options.s2_keep_messages)
+
+    def websocket_end(self, flow: http.HTTPFlow) -> None:
+        session = LIVE.pop(flow.id, None)
+        if session is None or not session.recognised:
+            return
+        self._log.closed(session)
+        if self._journal:
+            self._journal.closed(session, flow)
+
+    def done(self) -> None:
+        self._over = True
+        if self._journal:
+            # When only the addon is reloaded, its sessions go on in the next one.
+            self._journal.close(LIVE.values() if ctx.master.should_exit.is_set() else ())
+        contentview.uninstall()
+        frames.uninstall()
+
+    @command.command("s2.inject")
+    def inject(self, flow: flow.Flow, to: str, message: str, validate: bool = True) -> str:
+        """
+        Send an S2 message into a live session: to "rm" or "cem", as if the other had sent it;
+        the message is JSON, or @ and the path of a file. An invalid one is refused, unless
+        "false" comes after it.
+        """
+        return inject(flow, LIVE.get(flow.id), to, message, validate=validate)
+
+
+def _choice(option: str, values: Mapping[str, T]) -> T:
+    """What the value of an option stands for; ValueError, with a sentence, if for nothing."""
+    value = getattr(ctx.options, option)
+    if value not in values:
+        raise ValueError(f"{option} is one of {', '.join(values)}, not {value!r}.")
+    return values[value]
+
+
+addons = [S2Mitm()] if LOADED else []

@@ -1,0 +1,95 @@
+"""Say in the flow itself what was found: its marker, its comment and its metadata."""
+
+from __future__ import annotations
+
+from mitmproxy.http import HTTPFlow
+
+from s2_mitm.proxy.session import Judged, Session
+from s2_mitm.s2.catalog import CONTROL_TYPES
+from s2_mitm.s2.conversation import Conversation
+from s2_mitm.s2.verdict import Role, Severity
+from s2_mitm.s2.wording import printable
+
+MARKERS = {
+    Severity.ERROR: ":red_circle:",
+    Severity.WARNING: ":yellow_circle:",
+    Severity.INFO: ":large_blue_circle:",
+    None: ":green_circle:",
+}
+"""The marker of a flow by the worst severity in it; mitmproxy shows it as an emoji."""
+
+SUMMARY = "s2"
+"""Metadata: the session in a few words and numbers, a dict."""
+
+FINDINGS = "s2_findings"
+"""Metadata: the findings, a list of dicts, each with the message that it belongs to."""
+
+KEPT_FINDINGS = 1000
+"""Findings that a flow carries; the recording has them all."""
+
+
+def annotate(flow: HTTPFlow, session: Session, judged: Judged) -> None:
+    """Bring marker, comment and metadata of a flow up to date with a message just judged."""
+    conversation = session.conversation
+    before = flow.metadata.get(SUMMARY, {})
+    worst = max(conversation.findings, key=lambda severity: severity.rank, default=None)
+    summary = {
+        "client_role": str(conversation.client_role),
+        "version": conversation.version,
+        "marker": MARKERS[worst],
+        "comment": summary_line(conversation),
+    }
+    flow.metadata[SUMMARY] = summary
+    if flow.marked in ("", before.get("marker")):
+        flow.marked = summary["marker"]
+    flow.comment = _comment(flow.comment, before.get("comment", ""), summary["comment"])
+    if judged.verdict.findings:
+        _add_findings(flow, judged)
+
+
+def _comment(present: str, ours_before: str, ours: str) -> str:
+    """The comment with our line in it brought up to date, and the user's words left alone."""
+    if not present:
+        return ours
+    return present.replace(ours_before, ours) if ours_before else present
+
+
+def summary_line(conversation: Conversation) -> str:
+    """A session in one line: ``S2 FRBC · RM "Battery" (client) · CEM (server) · 42 messages …``."""
+    name = f' "{printable(conversation.resource_name)}"' if conversation.resource_name else ""
+    ends = {conversation.client_role: "client", conversation.client_role.other: "server"}
+    control_type = conversation.control_type
+    parts = [
+        f"S2 {CONTROL_TYPES.get(control_type, printable(control_type))}" if control_type else "S2",
+        f"RM{name} ({ends[Role.RM]})",
+        f"CEM ({ends[Role.CEM]})",
+        ", ".join(
+            [
+                counted(conversation.messages, "message"),
+                counted(conversation.findings[Severity.ERROR], "error"),
+                counted(conversation.findings[Severity.WARNING], "warning"),
+            ]
+        ),
+    ]
+    return " · ".join(parts)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 message``, ``2 messages``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _add_findings(flow: HTTPFlow, judged: Judged) -> None:
+    verdict = judged.verdict
+    findings = flow.metadata.setdefault(FINDINGS, [])
+    for finding in verdict.findings:
+        findings.append(
+            {
+                "message": judged.number,
+                "timestamp": judged.message.timestamp,
+                "sender": str(verdict.sender),
+                "message_type": verdict.message_type or "",
+                **finding.as_dict(),
+            }
+        )
+    del findings[:-KEPT_FINDINGS]

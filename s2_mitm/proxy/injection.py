@@ -1,0 +1,84 @@
+"""Speak into a live conversation: what the command ``s2.inject`` does."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from pathlib import Path
+
+from mitmproxy import ctx
+from mitmproxy.exceptions import CommandError
+from mitmproxy.flow import Flow
+from mitmproxy.http import HTTPFlow
+
+from s2_mitm.proxy.session import Session
+from s2_mitm.s2.reading import read
+from s2_mitm.s2.validation import judge
+from s2_mitm.s2.verdict import Finding, Role, Severity
+from s2_mitm.s2.wording import printable
+
+_WITHOUT_ID = "ReceptionStatus"
+"""The one message type that has no message_id."""
+
+
+def inject(flow: Flow, session: Session | None, to: str, message: str, *, validate: bool) -> str:
+    """Send a message to one side of a session, as if the other had sent it.
+
+    ``to`` is ``rm`` or ``cem``; ``message`` is JSON, or ``@`` and the path of a file that holds
+    it. With ``validate``, a missing message_id is filled in, and an invalid message is refused
+    with its findings; without, it is sent exactly as given. Returns a sentence that says what was
+    sent; raises CommandError, with a sentence, when it was not.
+    """
+    role = {"rm": Role.RM, "cem": Role.CEM}.get(to.lower())
+    if role is None:
+        raise CommandError(f"Cannot inject to {to!r}: say 'rm' or 'cem'.")
+    if not isinstance(flow, HTTPFlow) or flow.websocket is None:
+        raise CommandError("Cannot inject: this flow is not a WebSocket.")
+    if not flow.live or flow.websocket.timestamp_end is not None:
+        raise CommandError("Cannot inject: this WebSocket is closed.")
+    if session is None or not session.recognised:
+        raise CommandError("Cannot inject: no S2 message has been seen on this WebSocket.")
+
+    content = _content(message)
+    conversation = session.conversation
+    if validate:
+        content = with_message_id(content)
+        verdict = judge(content, version=conversation.version)
+        if not verdict.valid:
+            raise CommandError(
+                f"Not injected, the message is invalid: {_sentence(verdict.findings)}"
+                " (put 'false' after it to send it all the same)."
+            )
+    to_client = conversation.client_role is role
+    ctx.master.commands.call("inject.websocket", flow, to_client, content, True)
+    sent = read(content).message or {}
+    name = printable(str(sent.get("message_type", "message")))
+    return f"Injected {name} {printable(str(sent.get('message_id', '')))} to the {role}.".replace(
+        "  ", " "
+    )
+
+
+def _content(message: str) -> bytes:
+    if not message.startswith("@"):
+        return message.encode(errors="surrogateescape")
+    path = Path(message[1:]).expanduser()
+    try:
+        return path.read_bytes().strip()
+    except OSError as fault:
+        raise CommandError(f"Cannot inject {path}: {fault.strerror}.") from fault
+
+
+def with_message_id(content: bytes) -> bytes:
+    """A message with a message_id, a random UUID if it had none; its other bytes stay as given."""
+    message = read(content).message
+    if not message or "message_id" in message or message.get("message_type") == _WITHOUT_ID:
+        return content
+    return re.sub(rb"\{", b'{"message_id": "%s", ' % str(uuid.uuid4()).encode(), content, count=1)
+
+
+def _sentence(findings: list[Finding]) -> str:
+    return "; ".join(
+        printable(f"{finding.path or 'message'}: {finding.text} [{finding.code}]")
+        for finding in findings
+        if finding.severity is Severity.ERROR
+    )

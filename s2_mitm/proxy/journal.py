@@ -1,0 +1,104 @@
+"""Tell the recorder what happens in the sessions, and what became known of them on the way."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+
+from mitmproxy.http import HTTPFlow
+
+from s2_mitm.history.recorder import Recorder
+from s2_mitm.history.records import MessageRecord, SessionFacts, SessionStart
+from s2_mitm.proxy.session import Judged, Session
+
+_ID_IN_PATH = re.compile(r"/(rm|cem)/([^/]+)")
+
+
+class Journal:
+    """Writes live sessions into one recording; flows read from a file are not written again."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._told: dict[str, SessionFacts] = {}
+
+    def opened(self, session: Session) -> None:
+        """A session was recognised, or goes on into this recording."""
+        if not session.is_live:
+            return
+        self._recorder.session_opened(
+            SessionStart(
+                session.id,
+                session.started_at,
+                session.client_address,
+                session.server_address,
+                session.path,
+                session.conversation.client_role,
+            )
+        )
+        self._told[session.id] = {"client_role": session.conversation.client_role}
+
+    def judged(self, session: Session, judged: Judged) -> None:
+        """A message of the session was judged."""
+        if not session.is_live:
+            return
+        self._tell_news(session)
+        message, verdict = judged.message, judged.verdict
+        self._recorder.message(
+            MessageRecord(
+                session.id,
+                judged.number,
+                verdict,
+                message.content,
+                injected=message.injected,
+                dropped=message.dropped,
+            )
+        )
+        if answer := verdict.answer:
+            self._recorder.reception_status(
+                session.id, answer.sender, answer.message_id, answer.status, answer.delay
+            )
+
+    def _tell_news(self, session: Session) -> None:
+        told, facts = self._told[session.id], _facts(session)
+        if facts == told:
+            return
+        if facts["client_role"] is not told["client_role"]:
+            self._recorder.senders_swapped(session.id)
+        self._recorder.session_changed(session.id, **facts)
+        self._told[session.id] = facts
+
+    def closed(self, session: Session, flow: HTTPFlow | None = None) -> None:
+        """A session ended; without its flow, because the proxy stops."""
+        if self._told.pop(session.id, None) is None:
+            return
+        websocket = flow.websocket if flow else None
+        if websocket is None:
+            self._recorder.session_closed(session.id, time.time(), None, None, "proxy")
+            return
+        client = session.conversation.client_role
+        self._recorder.session_closed(
+            session.id,
+            websocket.timestamp_end or time.time(),
+            websocket.close_code,
+            websocket.close_reason,
+            client if websocket.closed_by_client else client.other,
+        )
+
+    def close(self, open_sessions: Iterable[Session] = ()) -> None:
+        """Write what is still to be written, after ending the sessions given, and stop."""
+        for session in open_sessions:
+            self.closed(session)
+        self._recorder.close()
+
+
+def _facts(session: Session) -> SessionFacts:
+    conversation = session.conversation
+    in_path = dict(_ID_IN_PATH.findall(session.path))
+    return {
+        "client_role": conversation.client_role,
+        "rm_id": conversation.resource_id or in_path.get("rm"),
+        "cem_id": in_path.get("cem"),
+        "protocol_version": conversation.selected_version,
+        "control_type": conversation.control_type,
+    }

@@ -1,0 +1,121 @@
+"""One S2 WebSocket as the proxy sees it: recognised by its messages, then judged in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mitmproxy.http import HTTPFlow
+from mitmproxy.websocket import WebSocketMessage
+
+from s2_mitm.s2.catalog import SENDERS
+from s2_mitm.s2.conversation import Conversation, Settings
+from s2_mitm.s2.reading import read
+from s2_mitm.s2.verdict import Verdict
+
+HOLD = 20
+"""Messages within which a WebSocket must show that it is S2; after that it is left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A message of a session and what is to be said of it.
+
+    ``number`` counts from 1; ``in_time`` says that the message has not been forwarded yet.
+    """
+
+    number: int
+    message: WebSocketMessage
+    verdict: Verdict
+    in_time: bool
+
+    @property
+    def may_be_blocked(self) -> bool:
+        """Whether it is invalid and still here, and not what the user wanted to send."""
+        return self.in_time and not self.verdict.valid and not self.message.injected
+
+
+class Session:
+    """A WebSocket that is, or may turn out to be, S2.
+
+    ``id`` is that of mitmproxy's flow; ``is_live`` is False for a flow read from a file;
+    ``left_alone`` is True once it is not, or no longer, looked at.
+    """
+
+    def __init__(self, flow: HTTPFlow, settings: Settings) -> None:
+        self.id = flow.id
+        self.is_live = flow.live
+        self.started_at = (flow.response and flow.response.timestamp_end) or time.time()
+        self.client_address = _address(flow.client_conn.peername)
+        self.server_address = _address(flow.server_conn.peername or flow.server_conn.address)
+        self.path = flow.request.path.partition("?")[0]  # a query may hold a token
+        self.conversation = Conversation(settings)
+        self.recognised = False
+        self.left_alone = False
+        self._looked_at = 0
+        self._judged = 0
+
+    def take(self, flow: HTTPFlow) -> Iterator[Judged]:
+        """Judge the messages of the flow that were not judged yet, if it is S2.
+
+        Those that came before it was recognised, or while the addon was being reloaded, are still
+        in the flow and are judged late rather than never.
+        """
+        assert flow.websocket is not None
+        messages = flow.websocket.messages
+        if not self.recognised:
+            self.recognised = any(is_s2(message) for message in messages[self._looked_at :])
+            self._looked_at = len(messages)
+            if not self.recognised:
+                self.left_alone = len(messages) >= HOLD
+                return
+        # The newest message was never judged, even if the user took earlier ones away.
+        self._judged = min(self._judged, len(messages) - 1)
+        while self._judged < len(messages):
+            message = messages[self._judged]
+            self._judged += 1
+            verdict = self.conversation.receive(
+                message.content,
+                from_client=message.from_client,
+                time=message.timestamp,
+                binary=not message.is_text,
+                injected=message.injected,
+            )
+            in_time = self.is_live and self._judged == len(messages)
+            yield Judged(self.conversation.messages, message, verdict, in_time)
+
+    def forget(self, flow: HTTPFlow, keep: int) -> None:
+        """Take judged messages out of a live flow, but for the last ``keep``; 0 keeps all.
+
+        mitmproxy itself keeps all as long as the connection lives, which may be weeks.
+        """
+        if not (keep and self.is_live and flow.websocket):
+            return
+        excess = min(len(flow.websocket.messages) - keep, self._judged)
+        if excess > 0:
+            del flow.websocket.messages[:excess]
+            self._judged -= excess
+
+
+LIVE: dict[str, Session] = {}
+"""The sessions of the WebSockets that are open, by flow id.
+
+They outlive the addon: mitmproxy makes a new one when its file is saved, while the traffic goes on.
+"""
+
+
+def is_s2(message: WebSocketMessage) -> bool:
+    """Whether a message is a JSON object whose ``message_type`` is one of S2."""
+    if b"message_type" not in message.content:
+        return False
+    content = read(message.content, binary=not message.is_text).message or {}
+    message_type = content.get("message_type")
+    return isinstance(message_type, str) and message_type in SENDERS
+
+
+def _address(address: tuple[str, int] | tuple[str, int, int, int] | None) -> str | None:
+    if not address:
+        return None
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
