@@ -21,7 +21,7 @@ T = TypeVar("T")
 try:
     from s2_mitm.history.database import RecordingError
     from s2_mitm.history.recorder import Recorder
-    from s2_mitm.proxy import contentview, frames, webcommands
+    from s2_mitm.proxy import contentview, frames, mitmweb
     from s2_mitm.proxy.annotation import annotate
     from s2_mitm.proxy.injection import inject
     from s2_mitm.proxy.journal import Journal
@@ -100,7 +100,7 @@ class S2Mitm:
 
     def running(self) -> None:
         self._running = True
-        webcommands.install(ctx.master)
+        mitmweb.prepare(ctx.master)
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
         self._session(flow)

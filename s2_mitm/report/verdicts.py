@@ -22,6 +22,8 @@ def verdict_lines(verdict: Verdict, *, label: str = "") -> Iterator[str]:
     if verdict.sender:
         parts.append(click.style(f"{verdict.sender:<3}", bold=True))
     parts.append(printable(verdict.message_type or "(no message type)"))
+    if verdict.message_type == "ReceptionStatus" and verdict.message:
+        parts.append(printable(str(verdict.message.get("status"))))
     parts.append(judgement(verdict))
     yield " ".join(parts)
     for finding in verdict.findings:
