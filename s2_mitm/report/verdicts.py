@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 
 from s2_mitm.s2.verdict import Finding, Severity, Verdict
-from s2_mitm.s2.wording import printable
+from s2_mitm.s2.wording import excerpt, printable
 
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 """The colour of each severity."""
@@ -23,7 +23,7 @@ def verdict_lines(verdict: Verdict, *, label: str = "") -> Iterator[str]:
         parts.append(click.style(f"{verdict.sender:<3}", bold=True))
     parts.append(printable(verdict.message_type or "(no message type)"))
     if verdict.message_type == "ReceptionStatus" and verdict.message:
-        parts.append(printable(str(verdict.message.get("status"))))
+        parts.append(excerpt(str(verdict.message.get("status"))))
     parts.append(judgement(verdict))
     yield " ".join(parts)
     for finding in verdict.findings:
