@@ -35,7 +35,7 @@ def annotate(flow: HTTPFlow, session: Session, judged: Judged) -> None:
     worst = max(conversation.findings, key=lambda severity: severity.rank, default=None)
     summary = {
         "client_role": str(conversation.client_role),
-        "version": conversation.version,
+        "version": conversation.version or "",
         "marker": MARKERS[worst],
         "comment": summary_line(conversation),
     }

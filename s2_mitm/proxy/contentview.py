@@ -15,7 +15,7 @@ from mitmproxy.websocket import WebSocketMessage
 from s2_mitm.proxy.annotation import FINDINGS, SUMMARY
 from s2_mitm.proxy.session import is_s2
 from s2_mitm.report.annotated import Line, annotated
-from s2_mitm.s2.catalog import DEFAULT_VERSION, VERSIONS
+from s2_mitm.s2.catalog import VERSIONS
 from s2_mitm.s2.conversation import Settings
 from s2_mitm.s2.validation import judge
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source
@@ -55,17 +55,17 @@ def lines(
 ) -> Iterator[Line]:
     """A message judged afresh, with what the flow says of it; so that flows from files show it."""
     summary = flow.metadata.get(SUMMARY, {}) if flow else {}
-    version = summary.get("version")
+    version, client_role = summary.get("version"), summary.get("client_role")
     binary = message is not None and not message.is_text
     verdict = judge(
         data,
-        version=version if version in VERSIONS else settings.version or DEFAULT_VERSION,
+        version=version if version in VERSIONS else settings.version,
         schemas=settings.schemas,
         binary=binary,
     )
     remarks = []
     if message is not None:
-        if client_role := summary.get("client_role"):
+        if client_role in list(Role):
             role = Role(client_role)
             verdict.sender = role if message.from_client else role.other
         if message.injected:

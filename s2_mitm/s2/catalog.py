@@ -1,13 +1,16 @@
 """What S2 consists of, as tables: versions, message types and who sends them.
 
-From the message lists of the AsyncAPI documents of s2-ws-json 0.0.2-beta.
+From the message lists of the AsyncAPI documents of s2-ws-json 0.0.2-beta, and from the schemas of
+1.0.0-beta.
 """
 
 from __future__ import annotations
 
+import re
+
 from s2_mitm.s2.verdict import Role
 
-VERSIONS = ("0.0.2-beta",)
+VERSIONS = ("0.0.2-beta", "1.0.0-beta")
 """The published versions of S2 that s2-mitm knows."""
 
 DEFAULT_VERSION = "0.0.2-beta"
@@ -52,9 +55,13 @@ SENDERS: dict[str, frozenset[Role]] = {
     "DDBC.ActuatorStatus": _RM,
     "DDBC.AverageDemandRateForecast": _RM,
     "DDBC.TimerStatus": _RM,
+    "DDBC.PresentDemandStatus": _RM,
     "DDBC.Instruction": _CEM,
 }
 """Every message type and the roles that may send it."""
+
+SINCE: dict[str, str] = {"DDBC.PresentDemandStatus": "1.0.0-beta"}
+"""The version that a message type came with, where it was not the first."""
 
 CONTROL_TYPES: dict[str, str] = {
     "POWER_ENVELOPE_BASED_CONTROL": "PEBC",
@@ -66,6 +73,23 @@ CONTROL_TYPES: dict[str, str] = {
     "NO_SELECTION": "no selection",
 }
 """The control types as they stand on the wire, and what people call them."""
+
+
+def closest_version(version: str) -> str:
+    """The known version that is nearest to one that may be unknown, by its numbers."""
+    if version in VERSIONS:
+        return version
+    wanted = _numbers(version)
+    if not wanted:
+        return DEFAULT_VERSION
+    return min(
+        VERSIONS,
+        key=lambda known: [abs(a - b) for a, b in zip(_numbers(known), wanted, strict=False)],
+    )
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number[:9]) for number in re.findall(r"[0-9]+", version)[:3]]
 
 
 def only_sender(message_type: str | None) -> Role | None:

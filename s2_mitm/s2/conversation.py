@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from s2_mitm.s2.catalog import DEFAULT_VERSION, VERSIONS, only_sender
+from s2_mitm.s2.catalog import VERSIONS, closest_version, only_sender
 from s2_mitm.s2.schemas import Schemas
 from s2_mitm.s2.validation import judge
-from s2_mitm.s2.verdict import Answer, Role, Severity, Verdict
-from s2_mitm.s2.wording import encodable
+from s2_mitm.s2.verdict import Answer, Finding, Role, Severity, Source, Verdict
+from s2_mitm.s2.wording import encodable, quoted
 
 MAX_UNANSWERED = 1000
 """Messages remembered while their ReceptionStatus is due; a peer may never answer."""
@@ -33,8 +33,8 @@ class _Evidence(IntEnum):
 class Settings:
     """What the user says about conversations.
 
-    ``version`` is None to follow the handshake; ``client_role`` is None to find it out;
-    ``schemas`` replaces the built-in ones.
+    ``version`` is the version of S2 where no handshake selects one, None for the usual one;
+    ``client_role`` is None to find it out; ``schemas`` replaces the built-in ones.
     """
 
     version: str | None = None
@@ -63,10 +63,15 @@ class Conversation:
         self._unanswered: OrderedDict[tuple[bool, str], float] = OrderedDict()
 
     @property
-    def version(self) -> str:
-        """The version that messages are held against; always one that the catalog names."""
-        version = self._settings.version or self.selected_version
-        return version if version in VERSIONS else DEFAULT_VERSION
+    def version(self) -> str | None:
+        """The version that messages are held against, one that the catalog names.
+
+        None while neither a handshake nor the user says: then each message is taken for the first
+        version that has its type.
+        """
+        if self.selected_version is not None:
+            return closest_version(self.selected_version)
+        return self._settings.version
 
     def receive(
         self,
@@ -109,7 +114,7 @@ class Conversation:
         """Keep what later messages are understood by, even if parts of this one are wrong."""
         match verdict.message_type:
             case "HandshakeResponse":
-                self.selected_version = _label(message, "selected_protocol_version")
+                self._select_version(verdict, message)
             case "ResourceManagerDetails":
                 self.resource_id = _label(message, "resource_id")
                 self.resource_name = _label(message, "name")
@@ -121,6 +126,21 @@ class Conversation:
             self._unanswered[from_client, verdict.message_id] = verdict.time
             if len(self._unanswered) > MAX_UNANSWERED:
                 self._unanswered.popitem(last=False)
+
+    def _select_version(self, verdict: Verdict, message: dict[str, Any]) -> None:
+        self.selected_version = _label(message, "selected_protocol_version")
+        if self.selected_version is not None and self.selected_version not in VERSIONS:
+            verdict.findings.append(
+                Finding(
+                    "handshake.unknown-version",
+                    Severity.WARNING,
+                    Source.RULE,
+                    "/selected_protocol_version",
+                    f"version {quoted(self.selected_version)} is not one that s2-mitm knows"
+                    f" ({', '.join(VERSIONS)}); messages are held against"
+                    f" {closest_version(self.selected_version)}, the closest",
+                )
+            )
 
     def _answer(
         self, verdict: Verdict, message: dict[str, Any], from_client: bool

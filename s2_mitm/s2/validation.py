@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from s2_mitm.s2 import models
-from s2_mitm.s2.catalog import DEFAULT_VERSION
+from s2_mitm.s2.catalog import DEFAULT_VERSION, SINCE
 from s2_mitm.s2.reading import read
 from s2_mitm.s2.schemas import BUILT_IN, Schemas
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
@@ -21,7 +21,7 @@ from s2_mitm.s2.wording import describe, encodable
 def judge(
     data: bytes,
     *,
-    version: str = DEFAULT_VERSION,
+    version: str | None = None,
     schemas: Schemas | None = None,
     binary: bool = False,
     sender: Role | None = None,
@@ -29,28 +29,30 @@ def judge(
 ) -> Verdict:
     """Judge one message by itself.
 
-    Takes the bytes as they went over the wire, the version of S2 to hold them against, schemas to
-    use in place of the built-in ones, whether they came in a binary frame, who sent them, and
-    when (seconds since 1970). Returns the verdict; raises nothing, whatever the bytes are.
+    Takes the bytes as they went over the wire, the version of S2 to hold them against (None for
+    the usual one, or the one that the message type came with), schemas to use in place of the
+    built-in ones, whether they came in a binary frame, who sent them, and when (seconds since
+    1970). Returns the verdict; raises nothing, whatever the bytes are.
     """
     reading = read(data, binary=binary)
     message = reading.message
     findings = reading.findings
     if message is None:
         return Verdict(time, sender, None, None, None, None, findings)
+    message_type = _text(message, "message_type")
     if reading.trusted:
+        version = version or SINCE.get(message_type or "", DEFAULT_VERSION)
         known = schemas or built_in(version)
-        if fault := _type_fault(message, known.message_types):
-            findings.append(fault)
+        if message_type is None or message_type not in known.message_types:
+            findings.append(_type_fault(message, version))
         else:
-            message_type = message["message_type"]
             refused = models.check(message_type, message) if version == models.VERSION else ()
             findings.extend(_merged(known.check(message_type, message), refused))
     return Verdict(
         time,
         sender,
         message,
-        _text(message, "message_type"),
+        message_type,
         _text(message, "message_id"),
         _text(message, "subject_message_id"),
         findings,
@@ -68,7 +70,7 @@ def _text(message: Mapping[str, Any], name: str) -> str | None:
     return encodable(value) if isinstance(value, str) else None
 
 
-def _type_fault(message: Mapping[str, Any], known: frozenset[str]) -> Finding | None:
+def _type_fault(message: Mapping[str, Any], version: str) -> Finding:
     """What is wrong with the message's type, without which nothing else can be judged."""
     if "message_type" not in message:
         return _error("schema.no-message-type", "", 'the required field "message_type" is missing')
@@ -76,10 +78,10 @@ def _type_fault(message: Mapping[str, Any], known: frozenset[str]) -> Finding | 
     if not isinstance(message_type, str):
         text = f"{describe(message_type)}, expected the name of an S2 message type as text"
         return _error("schema.message-type-not-text", "/message_type", text)
-    if message_type not in known:
-        text = f"{describe(message_type)} is no S2 message type"
-        return _error("schema.unknown-message-type", "/message_type", text)
-    return None
+    text = f"{describe(message_type)} is no message type of S2 {version}"
+    if message_type in SINCE:
+        text += f"; it came with {SINCE[message_type]}"
+    return _error("schema.unknown-message-type", "/message_type", text)
 
 
 def _error(code: str, path: str, text: str) -> Finding:

@@ -103,7 +103,7 @@ def _words(finding: Finding, example: Example) -> list[str]:
         return []
     value = _at(example.message, finding.path)
     if isinstance(value, list):
-        return ["list", str(len(value))]
+        return ["list", str(len(value)) if value else "empty"]
     if isinstance(value, dict):
         return ["object"]
     return [json.dumps(value, ensure_ascii=False)]
