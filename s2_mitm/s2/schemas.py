@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -19,8 +18,10 @@ import jsonschema
 import jsonschema_rs
 from jsonschema.validators import extend
 
+from s2_mitm.s2.explaining import Fault, explain
+from s2_mitm.s2.timestamps import is_date_time
 from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, Severity, Source, pointer
-from s2_mitm.s2.wording import describe, excerpt, quoted
+from s2_mitm.s2.wording import excerpt
 
 Schema = dict[str, Any]
 
@@ -117,34 +118,36 @@ class _MessageSchema:
     def check(self, message: Mapping[str, Any]) -> list[Finding]:
         if self._screen.is_valid(message):
             return []
-        places: dict[tuple[str | int, ...], tuple[Schema, str]] = {}
+        places: dict[tuple[str | int, ...], Any] = {}
         for error in islice(self._screen.iter_errors(message), MAX_FINDINGS):
-            schema = self._schema_at(error.schema_path)
-            places.setdefault(tuple(error.instance_path), (schema, error.message))
-        findings = []
-        for place, (schema, words) in places.items():
-            explained = list(self._explain(message, place, schema))
-            findings += explained or [_error("schema.other", pointer(*place), excerpt(words, 200))]
+            places.setdefault(tuple(error.instance_path), error)
+        findings = [
+            finding
+            for place, error in places.items()
+            for finding in self._explain(message, place, error)
+        ]
         return findings[:MAX_FINDINGS]
 
-    def _schema_at(self, keyword_path: list[str | int]) -> Schema:
-        """The schema that holds a failed keyword."""
-        schema: Any = self._schema
-        for part in keyword_path[:-1]:
-            schema = schema[part]
-        return schema  # type: ignore[no-any-return]
-
     def _explain(
-        self, message: Mapping[str, Any], place: tuple[str | int, ...], schema: Schema
+        self, message: Mapping[str, Any], place: tuple[str | int, ...], error: Any
     ) -> Iterator[Finding]:
+        """What is wrong with one value; ``error`` is what jsonschema-rs says first of it."""
         value: Any = message
         for part in place:
             value = value[part]
-        errors = list(self._explainer.evolve(schema=_shallow(schema)).iter_errors(value))
-        # A value of the wrong type fails other keywords too; the type is the cause.
-        causes = [error for error in errors if error.validator == "type"] or errors
-        for error in causes:
-            yield from _findings(error, pointer(*place))
+        schema: Any = self._schema
+        for part in error.schema_path[:-1]:
+            schema = schema[part]
+        definition = error.schema_path[1] if error.schema_path[0] == "$defs" else ""
+        path = pointer(*place)
+        errors = self._explainer.evolve(schema=_shallow(schema)).iter_errors(value)
+        findings = list(explain(Fault.of(found, path, definition) for found in errors))
+        # A schema of the user's may have what the two engines see differently.
+        yield from findings or [_other(path, error.message)]
+
+
+def _other(path: str, text: str) -> Finding:
+    return Finding("schema.other", Severity.ERROR, Source.SCHEMA, path, excerpt(text, 200))
 
 
 def _shallow(schema: Schema) -> Schema:
@@ -153,87 +156,6 @@ def _shallow(schema: Schema) -> Schema:
     if "properties" in shallow:
         shallow["properties"] = dict.fromkeys(shallow["properties"], True)
     return shallow
-
-
-def _findings(error: jsonschema.ValidationError, path: str) -> Iterator[Finding]:
-    """The findings of one failed keyword of the schema."""
-    value: Any = error.instance
-    expected: Any = error.validator_value
-    schema: Any = error.schema
-    found = describe(value)
-    match error.validator:
-        case "type":
-            hint = ""
-            if value is None:
-                hint = "S2 has no null: leave a field without a value out."
-            elif isinstance(value, str) and expected in ("number", "integer"):
-                hint = "Send the number without quotes."
-            yield _error("schema.type", path, f"{found}, expected {_TYPES[expected]}", hint)
-        case "required":
-            missing = error.message.split("'")[1]
-            text = f"the required field {quoted(missing)} is missing"
-            yield _error("schema.missing", path, text)
-        case "additionalProperties":
-            known = schema["properties"]
-            for name in islice((name for name in value if name not in known), MAX_FINDINGS):
-                text = f"the field {quoted(name)} is not known here"
-                if name.strip("_") in known and name.strip("_") not in value:
-                    text += f", expected {quoted(name.strip('_'))}"
-                yield _error("schema.unknown-field", path + pointer(name), text)
-        case "enum" | "const":
-            options = expected if error.validator == "enum" else [expected]
-            yield _error("schema.enum", path, f"{found}, expected {_one_of(options)}")
-        case "pattern":
-            yield _error("schema.pattern", path, f"{found}, expected text like {expected}")
-        case "format":
-            text = f"{found}, expected a date and time with a zone"
-            yield _error("schema.format", path, text, "As in 2026-03-01T12:00:00Z (RFC 3339).")
-        case "minimum":
-            yield _error("schema.minimum", path, f"{found}, expected at least {expected}")
-        case "minItems":
-            yield _error("schema.too-few", path, f"{found}, expected at least {expected}")
-        case "maxItems":
-            yield _error("schema.too-many", path, f"{found}, expected at most {expected}")
-        case _:  # a keyword that only a schema of the user's own has
-            yield _error("schema.other", path, excerpt(error.message, 200))
-
-
-_TYPES = {
-    "object": "an object",
-    "array": "a list",
-    "string": "text",
-    "number": "a number",
-    "integer": "a whole number",
-    "boolean": "true or false",
-    "null": "null",
-}
-
-
-def _one_of(options: list[Any]) -> str:
-    names = [json.dumps(option, ensure_ascii=False) for option in options]
-    shown = names if len(names) <= 12 else [*names[:10], f"… ({len(names)} in all)"]
-    return ("one of " if len(names) > 1 else "") + ", ".join(shown)
-
-
-def _error(code: str, path: str, text: str, hint: str = "") -> Finding:
-    return Finding(code, Severity.ERROR, Source.SCHEMA, path, text, hint)
-
-
-_DATE_TIME = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
-    re.ASCII,
-)
-
-
-def is_date_time(text: str) -> bool:
-    """Whether text is an RFC 3339 date-time of a day that exists; both engines ask this."""
-    if _DATE_TIME.fullmatch(text) is None:
-        return False
-    try:
-        datetime.fromisoformat(text[:10])
-    except ValueError:
-        return False
-    return True
 
 
 def _is_date_time(value: object) -> bool:

@@ -12,10 +12,11 @@ from typing import Any
 
 from s2_mitm.s2 import models
 from s2_mitm.s2.catalog import DEFAULT_VERSION, SINCE
+from s2_mitm.s2.explaining import nearest
 from s2_mitm.s2.reading import read
 from s2_mitm.s2.schemas import BUILT_IN, Schemas
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
-from s2_mitm.s2.wording import describe, encodable
+from s2_mitm.s2.wording import describe, encodable, quoted
 
 
 def judge(
@@ -44,7 +45,7 @@ def judge(
         version = version or SINCE.get(message_type or "", DEFAULT_VERSION)
         known = schemas or built_in(version)
         if message_type is None or message_type not in known.message_types:
-            findings.append(_type_fault(message, version))
+            findings.append(_type_fault(message, version, known.message_types))
         else:
             refused = models.check(message_type, message) if version == models.VERSION else ()
             findings.extend(_merged(known.check(message_type, message), refused))
@@ -70,22 +71,40 @@ def _text(message: Mapping[str, Any], name: str) -> str | None:
     return encodable(value) if isinstance(value, str) else None
 
 
-def _type_fault(message: Mapping[str, Any], version: str) -> Finding:
+def _type_fault(message: Mapping[str, Any], version: str, known: frozenset[str]) -> Finding:
     """What is wrong with the message's type, without which nothing else can be judged."""
     if "message_type" not in message:
-        return _error("schema.no-message-type", "", 'the required field "message_type" is missing')
+        text = 'the required field "message_type" is missing'
+        hint = ""
+        if wrapper := _wrapper(message, known):
+            text += f", which is inside {quoted(wrapper)}"
+            hint = f"Send what is in {quoted(wrapper)} alone, without an envelope."
+        elif misspelt := nearest("message_type", message):
+            hint = f'Call {quoted(misspelt)} "message_type".'
+        return _error("schema.no-message-type", "", text, hint)
     message_type = message["message_type"]
     if not isinstance(message_type, str):
         text = f"{describe(message_type)}, expected the name of an S2 message type as text"
         return _error("schema.message-type-not-text", "/message_type", text)
-    text = f"{describe(message_type)} is no message type of S2 {version}"
+    text, hint = f"{describe(message_type)} is no message type of S2 {version}", ""
     if message_type in SINCE:
         text += f"; it came with {SINCE[message_type]}"
-    return _error("schema.unknown-message-type", "/message_type", text)
+    elif meant := nearest(message_type, known):
+        hint = f"Send {quoted(meant)}."
+    return _error("schema.unknown-message-type", "/message_type", text, hint)
 
 
-def _error(code: str, path: str, text: str) -> Finding:
-    return Finding(code, Severity.ERROR, Source.SCHEMA, path, text)
+def _wrapper(message: Mapping[str, Any], known: frozenset[str]) -> str | None:
+    """The field that holds the whole message, if there is one."""
+    for name, value in message.items():
+        inner = value.get("message_type") if isinstance(value, dict) else None
+        if isinstance(inner, str) and inner in known:
+            return name
+    return None
+
+
+def _error(code: str, path: str, text: str, hint: str = "") -> Finding:
+    return Finding(code, Severity.ERROR, Source.SCHEMA, path, text, hint)
 
 
 def _merged(by_schema: list[Finding], by_model: Iterable[Finding]) -> list[Finding]:
