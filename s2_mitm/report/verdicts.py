@@ -12,6 +12,7 @@ from s2_mitm.s2.wording import excerpt, printable
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 """The colour of each severity."""
 
+
 def verdict_lines(verdict: Verdict, *, label: str = "") -> Iterator[str]:
     """One verdict for a terminal: a line for the message, its findings beneath.
 

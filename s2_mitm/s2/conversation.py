@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from s2_mitm.s2 import kinds
 from s2_mitm.s2.catalog import VERSIONS, closest_version, only_sender
 from s2_mitm.s2.schemas import Schemas
 from s2_mitm.s2.validation import judge
-from s2_mitm.s2.verdict import Answer, Finding, Role, Severity, Source, Verdict
+from s2_mitm.s2.verdict import Answer, Role, Severity, Verdict
 from s2_mitm.s2.wording import encodable, quoted
 
 MAX_UNANSWERED = 1000
@@ -130,17 +131,12 @@ class Conversation:
     def _select_version(self, verdict: Verdict, message: dict[str, Any]) -> None:
         self.selected_version = _label(message, "selected_protocol_version")
         if self.selected_version is not None and self.selected_version not in VERSIONS:
-            verdict.findings.append(
-                Finding(
-                    "handshake.unknown-version",
-                    Severity.WARNING,
-                    Source.RULE,
-                    "/selected_protocol_version",
-                    f"version {quoted(self.selected_version)} is not one that s2-mitm knows"
-                    f" ({', '.join(VERSIONS)}); messages are held against"
-                    f" {closest_version(self.selected_version)}, the closest",
-                )
+            text = (
+                f"version {quoted(self.selected_version)} is not one that s2-mitm knows"
+                f" ({', '.join(VERSIONS)}); messages are held against"
+                f" {closest_version(self.selected_version)}, the closest"
             )
+            verdict.findings.append(kinds.UNKNOWN_VERSION.at("/selected_protocol_version", text))
 
     def _answer(
         self, verdict: Verdict, message: dict[str, Any], from_client: bool

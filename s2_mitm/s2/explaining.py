@@ -15,8 +15,9 @@ from typing import Any
 
 from jsonschema import ValidationError
 
+from s2_mitm.s2 import kinds
 from s2_mitm.s2.timestamps import fault_of_date_time
-from s2_mitm.s2.verdict import Finding, Severity, Source, pointer
+from s2_mitm.s2.verdict import Finding, pointer
 from s2_mitm.s2.wording import describe, excerpt, quoted
 
 MAX_OPTIONS = 12
@@ -82,7 +83,7 @@ def _type(fault: Fault) -> Finding:
     text = f"{describe(fault.value)}, expected {_TYPES[fault.expected]}"
     if fault.definition == "Duration":
         text += " of milliseconds"
-    return _finding("schema.type", fault, text, _type_hint(fault))
+    return kinds.TYPE.at(fault.path, text, _type_hint(fault))
 
 
 def _type_hint(fault: Fault) -> str:
@@ -137,7 +138,7 @@ def _missing_name(fault: Fault) -> str:
 
 def _missing(fault: Fault) -> Finding:
     text = f"the required field {quoted(_missing_name(fault))} is missing"
-    return _finding("schema.missing", fault, text)
+    return kinds.MISSING.at(fault.path, text)
 
 
 def _unknown_fields(fault: Fault, missing: list[str]) -> Iterator[Finding]:
@@ -154,7 +155,7 @@ def _unknown_fields(fault: Fault, missing: list[str]) -> Iterator[Finding]:
                 missing.remove(meant)
                 text += f", and the required field {quoted(meant)} is missing"
         path = fault.path + pointer(name)
-        yield Finding("schema.unknown-field", Severity.ERROR, Source.SCHEMA, path, text, hint)
+        yield kinds.UNKNOWN_FIELD.at(path, text, hint)
 
 
 # Single values
@@ -168,46 +169,44 @@ def _enum(fault: Fault) -> Finding:
     expected = ("one of " if len(names) > 1 else "") + ", ".join(names)
     meant = nearest(fault.value, options) if isinstance(fault.value, str) else None
     text = f"{describe(fault.value)}, expected {expected}"
-    return _finding("schema.enum", fault, text, f"Send {quoted(meant)}." if meant else "")
+    return kinds.ENUM.at(fault.path, text, f"Send {quoted(meant)}." if meant else "")
 
 
 def _pattern(fault: Fault) -> Finding:
     found = describe(fault.value)
     if fault.definition != "ID":
-        return _finding("schema.pattern", fault, f"{found}, expected text like {fault.expected}")
+        return kinds.PATTERN.at(fault.path, f"{found}, expected text like {fault.expected}")
     text = f'{found}, expected an id: 2 to 64 letters, digits, "-", "_" or ":"'
     if not 2 <= len(fault.value) <= 64:
         text += f"; it has {len(fault.value)}"
-    return _finding("schema.pattern", fault, text)
+    return kinds.PATTERN.at(fault.path, text)
 
 
 def _format(fault: Fault) -> Finding:
     if fault.expected != "date-time":
-        return _finding(
-            "schema.format", fault, f"{describe(fault.value)}, expected {fault.expected}"
-        )
+        return kinds.FORMAT.at(fault.path, f"{describe(fault.value)}, expected {fault.expected}")
     reason, hint = fault_of_date_time(fault.value)
-    return _finding("schema.format", fault, f"{describe(fault.value)} {reason}", hint)
+    return kinds.FORMAT.at(fault.path, f"{describe(fault.value)} {reason}", hint)
 
 
 def _minimum(fault: Fault) -> Finding:
     text = f"{describe(fault.value)}, expected at least {fault.expected}"
-    return _finding("schema.minimum", fault, text)
+    return kinds.MINIMUM.at(fault.path, text)
 
 
 def _too_few(fault: Fault) -> Finding:
     text = f"{describe(fault.value)}, expected at least {fault.expected}"
-    return _finding("schema.too-few", fault, text)
+    return kinds.TOO_FEW.at(fault.path, text)
 
 
 def _too_many(fault: Fault) -> Finding:
     text = f"{describe(fault.value)}, expected at most {fault.expected}"
-    return _finding("schema.too-many", fault, text)
+    return kinds.TOO_MANY.at(fault.path, text)
 
 
 def _other(fault: Fault) -> Finding:
     """A keyword that only the schemas of a user have; jsonschema has words for all of them."""
-    return _finding("schema.other", fault, excerpt(fault.message, 200))
+    return kinds.OTHER.at(fault.path, excerpt(fault.message, 200))
 
 
 _EXPLAINED: dict[str, Callable[[Fault], Finding]] = {
@@ -234,7 +233,3 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _finding(code: str, fault: Fault, text: str, hint: str = "") -> Finding:
-    return Finding(code, Severity.ERROR, Source.SCHEMA, fault.path, text, hint)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
 from s2python.s2_parser import TYPE_TO_MESSAGE_CLASS
 from s2python.s2_validation_error import S2ValidationError
 
-from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, Severity, Source, pointer
+from s2_mitm.s2 import kinds
+from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, pointer
 from s2_mitm.s2.wording import describe, excerpt
 
 VERSION = "0.0.2-beta"
@@ -18,6 +20,12 @@ VERSION = "0.0.2-beta"
 
 _LEGAL = ("Multiple power ranges defined for commodity",)
 """What s2-python refuses beyond the specification, which asks for one range a quantity."""
+
+_PYTHON = (
+    (r"\b(Commodity|CommodityQuantity)\.", ""),
+    (r"start_of_range=(\S+) end_of_range=([^\s.]+(\.\d+)?)", r"\1 to \2"),
+)
+"""Python's own notation in the sentences of s2-python, and what people read instead."""
 
 
 def check(message_type: str, message: Mapping[str, Any]) -> list[Finding]:
@@ -34,7 +42,7 @@ def check(message_type: str, message: Mapping[str, Any]) -> list[Finding]:
     except S2ValidationError as refusal:
         return list(_findings(refusal, message))
     except RecursionError:
-        return [_finding("s2-python.refused", "", "nested too deep for s2-python")]
+        return [kinds.REFUSED.at("", "nested too deep for s2-python")]
     return []
 
 
@@ -42,23 +50,21 @@ def _findings(refusal: S2ValidationError, message: Mapping[str, Any]) -> Iterato
     cause = refusal.__cause__
     if not isinstance(cause, ValidationError):
         # A validator of s2-python's own broke off.
-        yield _finding("s2-python.refused", "", f"s2-python refuses it: {_reason(cause, refusal)}")
+        yield kinds.REFUSED.at("", f"s2-python: {_reason(cause, refusal)}")
         return
-    for error in cause.errors(include_url=False)[:MAX_FINDINGS]:
+    for error in islice(cause.errors(include_url=False), MAX_FINDINGS):
         path, value = _place(error["loc"], message)
         kind = error["type"]
         if kind == "value_error":
             reason = _reason(error.get("ctx", {}).get("error"), error["msg"])
             legal = any(words in reason for words in _LEGAL)
-            yield _finding(
-                "s2-python.refused", path, reason, Severity.WARNING if legal else Severity.ERROR
-            )
+            yield (kinds.NARROWER if legal else kinds.REFUSED).at(path, f"s2-python: {reason}")
         elif isinstance(value, str) and kind == "uuid_parsing":
             text = f"{describe(value)} is no UUID; S2 allows it, s2-python refuses it"
-            yield _finding("s2-python.uuid", path, text, Severity.WARNING)
+            yield kinds.NOT_A_UUID.at(path, text)
         elif isinstance(value, str) and kind.startswith("datetime_"):
             text = f"{describe(value)} is a time that S2 allows and s2-python refuses"
-            yield _finding("s2-python.date-time", path, text, Severity.WARNING)
+            yield kinds.NARROWER.at(path, text)
         # Any other kind is about the type of a field: the schema says it better, and where the
         # schema has nothing to say, it is the model that is wrong (in s2-python 0.11.1 those of
         # DDBC.OperationMode and of PPBC.PowerSequenceContainerStatus).
@@ -85,10 +91,8 @@ def _place(location: tuple[str | int, ...], message: Mapping[str, Any]) -> tuple
 
 def _reason(cause: object, otherwise: object) -> str:
     """The sentence of an exception; in some of s2-python's the model itself stands before it."""
-    if isinstance(cause, Exception) and cause.args and isinstance(cause.args[-1], str):
-        return excerpt(cause.args[-1], 300)
-    return excerpt(re.sub(r"\s+", " ", str(otherwise)), 300)
-
-
-def _finding(code: str, path: str, text: str, severity: Severity = Severity.ERROR) -> Finding:
-    return Finding(code, severity, Source.S2_PYTHON, path, text)
+    words = cause.args[-1] if isinstance(cause, Exception) and cause.args else otherwise
+    sentence = re.sub(r"\s+", " ", str(words))
+    for written, meant in _PYTHON:
+        sentence = re.sub(written, meant, sentence)
+    return excerpt(sentence, 300)

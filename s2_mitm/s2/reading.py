@@ -10,10 +10,12 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import accumulate, islice
 from typing import Any
 
-from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, Severity, Source, pointer
+from s2_mitm.s2 import kinds
+from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, pointer
 from s2_mitm.s2.wording import describe, excerpt, quoted
 
 MAX_SIZE = 1024 * 1024
@@ -23,10 +25,14 @@ MAX_DEPTH = 64
 """Levels of nesting. The deepest S2 message has 10."""
 
 _BOM = b"\xef\xbb\xbf"
+
 # The closing quote is optional so that a text without an end is still scanned only once.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STEP = [1 if byte in b"[{" else -1 for byte in range(256)]
+
+# What a 64-bit floating point number may not hold: found quickly, then looked at closely.
+_LONG_NUMBER = re.compile(r"\d[\d.]{15}|[eE][+-]?\d{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +56,11 @@ def read(data: bytes, *, binary: bool = False) -> Reading:
     """
     findings: list[Finding] = []
     if binary:
-        findings.append(
-            _error(
-                "json.binary",
-                f"binary WebSocket frame of {len(data)} bytes, expected a text frame",
-                "Send S2 messages as text frames.",
-            )
-        )
+        text = f"binary WebSocket frame of {len(data)} bytes, expected a text frame"
+        findings.append(kinds.JSON_BINARY.at("", text, "Send S2 messages as text frames."))
     if len(data) > MAX_SIZE:
-        findings.append(
-            _error(
-                "json.too-large",
-                f"message of {len(data):,} bytes; s2-mitm reads at most {MAX_SIZE:,} bytes",
-            )
-        )
+        text = f"message of {len(data):,} bytes; s2-mitm reads at most {MAX_SIZE:,} bytes"
+        findings.append(kinds.JSON_TOO_LARGE.at("", text))
         return Reading(None, findings, trusted=False)
     try:
         return _read_text(data, findings, binary=binary)
@@ -75,26 +72,16 @@ def read(data: bytes, *, binary: bool = False) -> Reading:
 def _read_text(data: bytes, findings: list[Finding], *, binary: bool) -> Reading:
     trusted = True
     if data.startswith(_BOM):
-        findings.append(
-            _error(
-                "json.bom",
-                "the text begins with a byte order mark, which JSON does not allow",
-                "Encode as UTF-8 without a BOM.",
-            )
-        )
+        text = "the text begins with a byte order mark, which JSON does not allow"
+        findings.append(kinds.JSON_BOM.at("", text, "Encode as UTF-8 without a BOM."))
         data = data[len(_BOM) :]
     try:
         text = data.decode()
     except UnicodeDecodeError as fault:
         if binary:  # bytes that never were text: the frame is the fault
             return Reading(None, findings, trusted=False)
-        findings.append(
-            _error(
-                "json.not-utf8",
-                f"byte 0x{data[fault.start]:02x} at offset {fault.start} is not UTF-8",
-                "Encode the JSON text as UTF-8.",
-            )
-        )
+        words = f"byte 0x{data[fault.start]:02x} at offset {fault.start} is not UTF-8"
+        findings.append(kinds.JSON_NOT_UTF8.at("", words, "Encode the JSON text as UTF-8."))
         trusted = False
         text = data.decode(errors="replace")
     if _is_deeper_than(MAX_DEPTH, data):
@@ -109,12 +96,16 @@ def _read_text(data: bytes, findings: list[Finding], *, binary: bool) -> Reading
             findings.append(_syntax(text, fault))
         return Reading(None, findings, trusted=False)
     except ValueError:  # Python refuses to read integers of more than 4,300 digits
-        findings.append(_error("json.number", "a number with thousands of digits"))
+        findings.append(kinds.JSON_NUMBER.at("", "a number with thousands of digits"))
         return Reading(None, findings, trusted=False)
 
     if seen.constants:
         trusted = False
-        findings.extend(islice(_non_finite(value), MAX_FINDINGS))
+        findings.extend(islice(_not_numbers(value), MAX_FINDINGS))
+    elif _LONG_NUMBER.search(text):
+        too_large = list(islice(_too_large_numbers(text), MAX_FINDINGS))
+        trusted = trusted and not too_large
+        findings.extend(too_large or islice(_long_numbers(text), MAX_FINDINGS))
     if seen.duplicates:
         findings.extend(islice(_duplicate_keys(text), MAX_FINDINGS))
     if "\\u" in text:
@@ -122,12 +113,8 @@ def _read_text(data: bytes, findings: list[Finding], *, binary: bool) -> Reading
         trusted = trusted and not surrogates
         findings.extend(surrogates)
     if not isinstance(value, dict):
-        findings.append(
-            _error(
-                "json.not-an-object",
-                f"the message is {describe(value)}, expected a JSON object",
-            )
-        )
+        words = f"the message is {describe(value)}, expected a JSON object"
+        findings.append(kinds.JSON_NOT_AN_OBJECT.at("", words))
         return Reading(None, findings, trusted=False)
     return Reading(value, findings, trusted)
 
@@ -154,35 +141,51 @@ def _is_deeper_than(limit: int, data: bytes) -> bool:
     """Whether brackets nest deeper than this; found without recursion and without parsing."""
     if data.count(b"{") + data.count(b"[") <= limit:
         return False
-    brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
+    if b"\\" in data:
+        outside = _STRING.sub(b"", data)
+    else:  # five times as fast, and right where no quote is escaped
+        outside = b"".join(data.split(b'"')[::2])
+    brackets = outside.translate(None, _NO_BRACKETS)
     return max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > limit
 
 
 def _too_deep() -> Finding:
-    return _error(
-        "json.too-deep",
-        f"nested more than {MAX_DEPTH} levels deep; the deepest S2 message has 10",
-    )
+    text = f"nested more than {MAX_DEPTH} levels deep; the deepest S2 message has 10"
+    return kinds.JSON_TOO_DEEP.at("", text)
 
 
 def _syntax(text: str, fault: json.JSONDecodeError) -> Finding:
     """The parser's own words, with the place and what stands there."""
     place = f"line {fault.lineno} column {fault.colno}"
     if fault.msg.startswith("Invalid control character"):
-        return _error(
-            "json.control-character",
-            f"control character U+{ord(text[fault.pos]):04X} inside a text at {place}",
-            r"Write it as an escape, such as \n or \u0007.",
-        )
+        words = f"control character U+{ord(text[fault.pos]):04X} inside a text at {place}"
+        hint = r"Write it as an escape, such as \n or \u0007."
+        return kinds.JSON_CONTROL_CHARACTER.at("", words, hint)
     if fault.msg == "Extra data":
-        return _error(
-            "json.trailing-data",
-            f"something follows the JSON object at {place}: {excerpt(text[fault.pos :])}",
-            "Send one JSON object in each WebSocket message.",
-        )
+        words = f"something follows the JSON object at {place}: {excerpt(text[fault.pos :])}"
+        hint = "Send one JSON object in each WebSocket message."
+        return kinds.JSON_TRAILING_DATA.at("", words, hint)
     found = excerpt(text[fault.pos :]) if text[fault.pos :].strip() else "the end of the message"
     reason = fault.msg[0].lower() + fault.msg[1:].removesuffix(" starting at")
-    return _error("json.syntax", f"not JSON: {reason} at {place}, found {found}")
+    words = f"not JSON: {reason} at {place}, found {found}"
+    return kinds.JSON_SYNTAX.at("", words, _syntax_hint(text[fault.pos :]))
+
+
+_NOT_JSON = {
+    "'": "JSON has double quotes. Is this a Python dict, not turned into JSON?",
+    "True": "JSON has true, in lower case. Is this a Python dict, not turned into JSON?",
+    "False": "JSON has false, in lower case. Is this a Python dict, not turned into JSON?",
+    "None": "JSON has null, and S2 has none: leave the field out.",
+    "undefined": "Leave the field out while it has no value.",
+    "}": "There may be a comma after the last item.",
+    "]": "There may be a comma after the last item.",
+    "/": "JSON has no comments.",
+}
+"""What stands where JSON does not go on, and what it means."""
+
+
+def _syntax_hint(rest: str) -> str:
+    return next((hint for start, hint in _NOT_JSON.items() if rest.startswith(start)), "")
 
 
 def _duplicate_keys(text: str) -> Iterator[Finding]:
@@ -194,11 +197,10 @@ def _duplicate_keys(text: str) -> Iterator[Finding]:
             for name, item in value:
                 here = path + pointer(name)
                 if name in names:
-                    yield _error(
-                        "json.duplicate-key",
+                    yield kinds.JSON_DUPLICATE_KEY.at(
+                        here,
                         f"the key {quoted(name)} stands in its object more than once;"
                         " which of the values counts is not defined",
-                        path=here,
                     )
                 names.add(name)
                 yield from walk(item, here)
@@ -223,16 +225,40 @@ def _once_per_path(findings: Iterator[Finding]) -> Iterator[Finding]:
             yield finding
 
 
-def _non_finite(value: Any) -> Iterator[Finding]:
+def _not_numbers(value: Any) -> Iterator[Finding]:
     for path, number in _leaves(value, lambda item: isinstance(item, float)):
         if not math.isfinite(number):
             name = "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
-            yield _error(
-                "json.nan",
-                f"{name} is not a JSON number",
-                "Leave the field out, or do not send the message, while there is no value.",
-                path=path,
-            )
+            hint = "Leave the field out, or do not send the message, while there is no value."
+            yield kinds.JSON_NAN.at(path, f"{name} is not a JSON number", hint)
+
+
+class _Digits(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
+def _written_numbers(text: str) -> Iterator[tuple[str, _Digits]]:
+    """Read once more, keeping the numbers as they are written."""
+    value = json.loads(text, parse_float=_Digits, parse_int=_Digits)
+    return _leaves(value, lambda item: isinstance(item, _Digits))
+
+
+def _too_large_numbers(text: str) -> Iterator[Finding]:
+    for path, digits in _written_numbers(text):
+        if not math.isfinite(float(digits)):
+            words = f"number {excerpt(digits)} is beyond what 64-bit floating point holds"
+            yield kinds.JSON_NUMBER.at(path, words)
+
+
+def _long_numbers(text: str) -> Iterator[Finding]:
+    for path, digits in _written_numbers(text):
+        kept = float(digits)
+        # The shortest text that gives this float again; equal numbers may be written differently.
+        if len(digits) > 15 and Decimal(digits) != Decimal(repr(kept)):
+            words = f"number {excerpt(digits)} is read as {kept!r} by most receivers"
+            yield kinds.JSON_LOSES_DIGITS.at(path, words)
 
 
 def _lone_surrogates(value: Any) -> Iterator[Finding]:
@@ -240,11 +266,8 @@ def _lone_surrogates(value: Any) -> Iterator[Finding]:
         try:
             item.encode()
         except UnicodeEncodeError:
-            yield _error(
-                "json.lone-surrogate",
-                rf"{quoted(item)} holds half of a surrogate pair, which is no character",
-                path=path,
-            )
+            words = f"{quoted(item)} holds half of a surrogate pair, which is no character"
+            yield kinds.JSON_LONE_SURROGATE.at(path, words)
 
 
 def _leaves(value: Any, wanted: Callable[[Any], bool], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -259,7 +282,3 @@ def _leaves(value: Any, wanted: Callable[[Any], bool], path: str = "") -> Iterat
             yield from _leaves(item, wanted, path + pointer(index))
     elif wanted(value):
         yield path, value
-
-
-def _error(code: str, text: str, hint: str = "", *, path: str = "") -> Finding:
-    return Finding(code, Severity.ERROR, Source.JSON, path, text, hint)

@@ -18,12 +18,18 @@ import jsonschema
 import jsonschema_rs
 from jsonschema.validators import extend
 
+from s2_mitm.s2 import kinds
 from s2_mitm.s2.explaining import Fault, explain
 from s2_mitm.s2.timestamps import is_date_time
-from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, Severity, Source, pointer
+from s2_mitm.s2.verdict import Finding, pointer
 from s2_mitm.s2.wording import excerpt
 
 Schema = dict[str, Any]
+
+MAX_EXPLAINED = 10
+"""Faults of one message that are explained; the rest are counted."""
+
+MAX_COUNTED = 1000
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -118,15 +124,19 @@ class _MessageSchema:
     def check(self, message: Mapping[str, Any]) -> list[Finding]:
         if self._screen.is_valid(message):
             return []
+        errors = iter(self._screen.iter_errors(message))
         places: dict[tuple[str | int, ...], Any] = {}
-        for error in islice(self._screen.iter_errors(message), MAX_FINDINGS):
+        for error in islice(errors, MAX_EXPLAINED):
             places.setdefault(tuple(error.instance_path), error)
         findings = [
             finding
             for place, error in places.items()
             for finding in self._explain(message, place, error)
         ]
-        return findings[:MAX_FINDINGS]
+        if more := sum(1 for _ in islice(errors, MAX_COUNTED)):
+            number = f"{more}" if more < MAX_COUNTED else f"{MAX_COUNTED} or more"
+            findings.append(kinds.MORE.at("", f"{number} more faults, not explained one by one"))
+        return findings
 
     def _explain(
         self, message: Mapping[str, Any], place: tuple[str | int, ...], error: Any
@@ -143,11 +153,7 @@ class _MessageSchema:
         errors = self._explainer.evolve(schema=_shallow(schema)).iter_errors(value)
         findings = list(explain(Fault.of(found, path, definition) for found in errors))
         # A schema of the user's may have what the two engines see differently.
-        yield from findings or [_other(path, error.message)]
-
-
-def _other(path: str, text: str) -> Finding:
-    return Finding("schema.other", Severity.ERROR, Source.SCHEMA, path, excerpt(text, 200))
+        yield from findings or [kinds.OTHER.at(path, excerpt(error.message, 200))]
 
 
 def _shallow(schema: Schema) -> Schema:

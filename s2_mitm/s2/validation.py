@@ -10,12 +10,12 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from s2_mitm.s2 import models
+from s2_mitm.s2 import kinds, models
 from s2_mitm.s2.catalog import DEFAULT_VERSION, SINCE
 from s2_mitm.s2.explaining import nearest
 from s2_mitm.s2.reading import read
 from s2_mitm.s2.schemas import BUILT_IN, Schemas
-from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
+from s2_mitm.s2.verdict import Finding, Role, Verdict
 from s2_mitm.s2.wording import describe, encodable, quoted
 
 
@@ -81,17 +81,17 @@ def _type_fault(message: Mapping[str, Any], version: str, known: frozenset[str])
             hint = f"Send what is in {quoted(wrapper)} alone, without an envelope."
         elif misspelt := nearest("message_type", message):
             hint = f'Call {quoted(misspelt)} "message_type".'
-        return _error("schema.no-message-type", "", text, hint)
+        return kinds.NO_MESSAGE_TYPE.at("", text, hint)
     message_type = message["message_type"]
     if not isinstance(message_type, str):
         text = f"{describe(message_type)}, expected the name of an S2 message type as text"
-        return _error("schema.message-type-not-text", "/message_type", text)
+        return kinds.MESSAGE_TYPE_NOT_TEXT.at("/message_type", text)
     text, hint = f"{describe(message_type)} is no message type of S2 {version}", ""
     if message_type in SINCE:
         text += f"; it came with {SINCE[message_type]}"
     elif meant := nearest(message_type, known):
         hint = f"Send {quoted(meant)}."
-    return _error("schema.unknown-message-type", "/message_type", text, hint)
+    return kinds.UNKNOWN_MESSAGE_TYPE.at("/message_type", text, hint)
 
 
 def _wrapper(message: Mapping[str, Any], known: frozenset[str]) -> str | None:
@@ -101,10 +101,6 @@ def _wrapper(message: Mapping[str, Any], known: frozenset[str]) -> str | None:
         if isinstance(inner, str) and inner in known:
             return name
     return None
-
-
-def _error(code: str, path: str, text: str, hint: str = "") -> Finding:
-    return Finding(code, Severity.ERROR, Source.SCHEMA, path, text, hint)
 
 
 def _merged(by_schema: list[Finding], by_model: Iterable[Finding]) -> list[Finding]:

@@ -1,0 +1,29 @@
+"""Moments as people type them: a date and time, or how long ago."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(text: str, *, now: datetime) -> datetime:
+    """What ``text`` means: ISO 8601, in UTC unless it says otherwise, or ``10m``, ``2h``, ``3d``
+    (also ``s`` and ``w``) before ``now``.
+
+    ``now`` is an aware datetime, and so is what is returned. Raises ValueError, with a sentence
+    for the one who typed it, where it is neither, or lies before the year 1.
+    """
+    text = text.strip()
+    try:
+        if ago := _AGO.fullmatch(text):
+            return now - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+        time = datetime.fromisoformat(text)
+        # To UTC at once: a time at the edge of the calendar has none, and must fail here.
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"'{text}' is no time: give 2026-11-21T19:56 (UTC), or 10m, 2h, 3d for so long ago"
+        ) from None

@@ -1,0 +1,235 @@
+"""Reading a recording, also while it is being written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypedDict, Unpack
+
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+
+from s2_mitm.history.database import RecordingError, asking, file_of, open_for_reading
+from s2_mitm.history.tables import findings, iso, messages, sessions
+from s2_mitm.s2.verdict import Role, Severity
+
+_AT_ONCE = 500
+
+Row = dict[str, Any]
+_Conditions = list[ColumnElement[bool]]
+
+
+class Wanted(TypedDict, total=False):
+    """What to read; what is left out, or None, does not narrow it.
+
+    ``session`` is an id or a beginning of one that no other has; ``severity`` asks for findings
+    of at least that severity, or for what has such findings; ``since`` and ``until`` are aware
+    datetimes, both inclusive; ``limit`` asks for the newest so many, still oldest first.
+    """
+
+    session: str | None
+    types: Sequence[str]
+    sender: Role | None
+    severity: Severity | None
+    code: str | None
+    since: datetime | None
+    until: datetime | None
+    limit: int | None
+
+
+class History:
+    """An existing recording, opened so that it cannot be changed.
+
+    ``target`` is what the recorder was given. Raises RecordingError where there is no such file,
+    or where it is no recording.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._file = file_of(target)
+        self._engine = open_for_reading(self._file)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+    def sessions(self, **wanted: Unpack[Wanted]) -> Iterator[Row]:
+        """The sessions, in the order in which they began.
+
+        A session is among them where any of its messages is wanted; of the time, where it was
+        open at some time of the span. Yields the columns of the table and the counts
+        ``messages``, ``errors`` and ``warnings``. Raises RecordingError for an unknown session.
+        """
+        narrowing = self._narrowing(wanted)
+        conditions = [*narrowing.session(sessions.c.id), *narrowing.span_of_session()]
+        if of_messages := narrowing.of_messages():
+            conditions.append(exists().where(messages.c.session_id == sessions.c.id, *of_messages))
+        query = select(
+            sessions,
+            select(func.count())
+            .where(messages.c.session_id == sessions.c.id)
+            .scalar_subquery()
+            .label("messages"),
+            _count_findings(Severity.ERROR).label("errors"),
+            _count_findings(Severity.WARNING).label("warnings"),
+        ).where(*conditions)
+        for rows in self._read(query, ("started_at", "id"), narrowing.limit):
+            yield from rows
+
+    def messages(self, **wanted: Unpack[Wanted]) -> Iterator[Row]:
+        """The messages, in the order in which they were recorded.
+
+        Yields the columns of the table, with the flags as booleans, and ``findings``: a list of
+        what `findings` yields for them. Raises RecordingError for an unknown session.
+        """
+        narrowing = self._narrowing(wanted)
+        query = select(messages).where(
+            *narrowing.session(messages.c.session_id),
+            *narrowing.span(),
+            *narrowing.of_messages(),
+        )
+        for rows in self._read(query, ("id",), narrowing.limit):
+            found = self._findings_of(rows)
+            for row in rows:
+                for flag in ("injected", "dropped", "valid"):
+                    row[flag] = bool(row[flag])
+                row["findings"] = found.get(row["id"], [])
+                yield row
+
+    def findings(self, **wanted: Unpack[Wanted]) -> Iterator[Row]:
+        """The findings, in the order in which they were recorded.
+
+        Yields the columns of the table, and of the message ``seq``, ``timestamp``, ``sender`` and
+        ``message_type``. Raises RecordingError for an unknown session.
+        """
+        narrowing = self._narrowing(wanted)
+        of_message = (
+            messages.c.seq,
+            messages.c.timestamp,
+            messages.c.sender,
+            messages.c.message_type,
+        )
+        query = (
+            select(findings, *of_message)
+            .join_from(findings, messages, findings.c.message == messages.c.id)
+            .where(
+                *narrowing.session(findings.c.session_id),
+                *narrowing.span(),
+                *narrowing.of_message_alone(),
+                *narrowing.of_findings(),
+            )
+        )
+        for rows in self._read(query, ("id",), narrowing.limit):
+            yield from rows
+
+    def _narrowing(self, wanted: Wanted) -> _Narrowing:
+        named = wanted.get("session")
+        return _Narrowing(wanted, None if named is None else self._session_id(named))
+
+    def _session_id(self, named: str) -> str:
+        """The id of the session that ``named`` is, or begins."""
+        like = sessions.c.id.startswith(named, autoescape=True)
+        query = select(sessions.c.id).where(or_(sessions.c.id == named, like)).limit(1000)
+        with asking(self._file), self._engine.connect() as connection:
+            ids = list(connection.execute(query).scalars())
+        if named in ids:
+            return named
+        if not ids:
+            raise RecordingError(
+                f"no session in {self._file} has an id that begins with '{named}'; "
+                "s2-mitm sessions lists them"
+            )
+        if len(ids) > 1:
+            raise RecordingError(
+                f"{len(ids)} sessions in {self._file} have an id that begins with '{named}'; "
+                "give more of it"
+            )
+        return str(ids[0])
+
+    def _read(
+        self, query: Select[Any], order: tuple[str, ...], limit: int | None
+    ) -> Iterator[list[Row]]:
+        """The rows of ``query``, the newest ``limit`` of them, in ``order``; some at a time."""
+        columns = [query.selected_columns[name] for name in order]
+        if limit is None:
+            query = query.order_by(*columns)
+        else:
+            newest = query.order_by(*(column.desc() for column in columns)).limit(limit).subquery()
+            query = select(newest).order_by(*(newest.c[name] for name in order))
+        with asking(self._file), self._engine.connect() as connection:
+            result = connection.execution_options(yield_per=_AT_ONCE).execute(query)
+            for rows in result.mappings().partitions():
+                yield [dict(row) for row in rows]
+
+    def _findings_of(self, rows: list[Row]) -> dict[int, list[Row]]:
+        """The findings of these messages, by the message's row id."""
+        ids = [row["id"] for row in rows]
+        by_message: dict[int, list[Row]] = {}
+        query = select(findings).where(findings.c.message.in_(ids)).order_by(findings.c.id)
+        with asking(self._file), self._engine.connect() as connection:
+            for found in connection.execute(query).mappings():
+                by_message.setdefault(found["message"], []).append(dict(found))
+        return by_message
+
+
+@dataclass(frozen=True, slots=True)
+class _Narrowing:
+    """What is wanted, as conditions on the tables."""
+
+    wanted: Wanted
+    session_id: str | None
+
+    @property
+    def limit(self) -> int | None:
+        return self.wanted.get("limit")
+
+    def session(self, column: ColumnElement[Any]) -> _Conditions:
+        return [] if self.session_id is None else [column == self.session_id]
+
+    def span(self) -> _Conditions:
+        conditions: _Conditions = []
+        if since := self.wanted.get("since"):
+            conditions.append(messages.c.timestamp >= iso(since.timestamp()))
+        if until := self.wanted.get("until"):
+            conditions.append(messages.c.timestamp <= iso(until.timestamp()))
+        return conditions
+
+    def span_of_session(self) -> _Conditions:
+        conditions: _Conditions = []
+        if since := self.wanted.get("since"):
+            ended = sessions.c.ended_at
+            conditions.append(or_(ended.is_(None), ended >= iso(since.timestamp())))
+        if until := self.wanted.get("until"):
+            conditions.append(sessions.c.started_at <= iso(until.timestamp()))
+        return conditions
+
+    def of_message_alone(self) -> _Conditions:
+        conditions: _Conditions = []
+        if types := self.wanted.get("types"):
+            conditions.append(messages.c.message_type.in_(types))
+        if sender := self.wanted.get("sender"):
+            conditions.append(messages.c.sender == str(sender))
+        return conditions
+
+    def of_findings(self) -> _Conditions:
+        conditions: _Conditions = []
+        if severity := self.wanted.get("severity"):
+            as_bad = [str(other) for other in Severity if other.rank >= severity.rank]
+            conditions.append(findings.c.severity.in_(as_bad))
+        if code := self.wanted.get("code"):
+            conditions.append(findings.c.code == code)
+        return conditions
+
+    def of_messages(self) -> _Conditions:
+        """What a message must be, and what a finding of it must be."""
+        conditions = self.of_message_alone()
+        if of_findings := self.of_findings():
+            conditions.append(exists().where(findings.c.message == messages.c.id, *of_findings))
+        return conditions
+
+
+def _count_findings(severity: Severity) -> Any:
+    return (
+        select(func.count())
+        .where(findings.c.session_id == sessions.c.id, findings.c.severity == str(severity))
+        .scalar_subquery()
+    )

@@ -1,0 +1,122 @@
+"""What can be said to a recorder. Each is small, and is kept until it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypedDict
+
+from s2_mitm.s2.verdict import Finding, Role, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStart:
+    """A connection on which S2 is spoken.
+
+    ``id`` is mitmproxy's flow id, ``started_at`` is in seconds since 1970, ``client_role`` is the
+    role of the WebSocket client, None where it is not known.
+    """
+
+    id: str
+    started_at: float
+    client_address: str | None
+    server_address: str | None
+    path: str | None
+    client_role: Role | None
+
+
+class SessionFacts(TypedDict, total=False):
+    """What becomes known of a session on its way."""
+
+    client_role: Role | None
+    rm_id: str | None
+    cem_id: str | None
+    protocol_version: str | None
+    control_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """A message, judged.
+
+    ``seq`` counts the messages of its session from 1; ``content`` is what went over the wire;
+    ``injected`` says that it was ours, ``dropped`` that it was not forwarded.
+    """
+
+    session_id: str
+    seq: int
+    verdict: Verdict
+    content: bytes
+    injected: bool
+    dropped: bool
+
+
+class Message(NamedTuple):
+    """A MessageRecord without its parsed message, which would weigh ten times as much."""
+
+    session_id: str
+    seq: int
+    time: float
+    sender: Role | None
+    message_type: str | None
+    message_id: str | None
+    subject_message_id: str | None
+    valid: bool
+    findings: tuple[Finding, ...]
+    content: bytes
+    injected: bool
+    dropped: bool
+
+    @classmethod
+    def of(cls, record: MessageRecord) -> Message:
+        """What is kept of ``record``; later findings of its verdict are not among it."""
+        verdict = record.verdict
+        return cls(
+            record.session_id,
+            record.seq,
+            verdict.time,
+            verdict.sender,
+            verdict.message_type,
+            verdict.message_id,
+            verdict.subject_message_id,
+            verdict.valid,
+            tuple(verdict.findings),
+            record.content,
+            record.injected,
+            record.dropped,
+        )
+
+
+class SessionChange(NamedTuple):
+    """Something became known of a session."""
+
+    session_id: str
+    facts: SessionFacts
+
+
+class Reception(NamedTuple):
+    """The answer that the message ``message_id`` of ``sender`` got, and after how long."""
+
+    session_id: str
+    sender: Role
+    message_id: str
+    status: str
+    delay_ms: float
+
+
+class SendersSwapped(NamedTuple):
+    """The roles of a session are the other way round."""
+
+    session_id: str
+
+
+class SessionEnd(NamedTuple):
+    """A session was closed, by ``RM``, ``CEM`` or ``proxy``."""
+
+    session_id: str
+    ended_at: float
+    close_code: int | None
+    close_reason: str | None
+    closed_by: str | None
+
+
+Record = SessionStart | SessionChange | Message | Reception | SendersSwapped | SessionEnd

@@ -1,0 +1,233 @@
+"""Records into rows: everything that is written to a recording is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Executable, bindparam, case, func, insert, select, update
+from sqlalchemy.dialects import sqlite
+
+from s2_mitm.history.records import (
+    Message,
+    Reception,
+    Record,
+    SendersSwapped,
+    SessionChange,
+    SessionEnd,
+    SessionFacts,
+    SessionStart,
+)
+from s2_mitm.history.tables import findings, iso, messages, sessions
+from s2_mitm.s2.verdict import Role
+from s2_mitm.s2.wording import encodable
+
+Row = dict[str, Any]
+
+
+def _other_role(column: Any) -> Any:
+    swapped = {str(role): str(role.other) for role in Role}
+    return case(swapped, value=column, else_=column)
+
+
+# A session may be opened again, by a reloaded script: then it goes on, and is not over.
+_OPEN = (
+    sqlite.insert(sessions)
+    .values({name: bindparam(name) for name in SessionStart.__slots__})
+    .on_conflict_do_update(
+        index_elements=[sessions.c.id],
+        set_={"ended_at": None, "close_code": None, "close_reason": None, "closed_by": None},
+    )
+)
+_CHANGE = update(sessions).where(sessions.c.id == bindparam("session"))
+_SWAP_CLIENT = _CHANGE.values(client_role=_other_role(sessions.c.client_role))
+_SWAP_SENDERS = (
+    update(messages)
+    .where(messages.c.session_id == bindparam("session"))
+    .values(sender=_other_role(messages.c.sender))
+)
+_RECEIVED = (
+    update(messages)
+    .where(
+        messages.c.id
+        == select(func.max(messages.c.id))
+        .where(
+            messages.c.session_id == bindparam("session"),
+            messages.c.message_id == bindparam("subject"),
+            messages.c.sender == bindparam("spoken_by"),
+        )
+        .correlate(None)
+        .scalar_subquery(),
+        messages.c.reception_status.is_(None),
+    )
+    .values(reception_status=bindparam("status"), reception_delay_ms=bindparam("delay"))
+)
+_MESSAGE = insert(messages)
+# By its place in the session, for few messages have findings: asking the database for the id of
+# every message that it takes makes all of them slower.
+_FINDING = insert(findings).values(
+    message=select(func.max(messages.c.id))
+    .where(messages.c.session_id == bindparam("session"), messages.c.seq == bindparam("seq"))
+    .scalar_subquery(),
+)
+
+
+def store(connection: Connection, records: Iterable[Record]) -> None:
+    """Write ``records``, in their order, within the transaction of ``connection``.
+
+    Raises what SQLAlchemy raises, and ValueError, TypeError or OverflowError for a record that
+    holds what no row can.
+    """
+    batch = _Batch()
+    for record in records:
+        batch.add(record)
+    batch.write(connection)
+
+
+class _Batch:
+    """Records as rows, for as few statements as their order allows.
+
+    Messages, most of all there is, are written last and together. So what else concerns a message
+    of this batch is done to its row here; the statements before concern older ones only.
+    """
+
+    def __init__(self) -> None:
+        self._statements: list[tuple[Executable, Row]] = []
+        self._messages: list[Row] = []
+        self._newest: dict[tuple[str, str | None, str | None], Row] = {}
+        self._findings: list[Row] = []
+
+    def add(self, record: Record) -> None:
+        match record:
+            case Message():
+                self._add_message(record)
+            case Reception():
+                self._add_reception(record)
+            case SessionStart():
+                self._say(_OPEN, _session_row(record))
+            case SessionChange(session_id, facts):
+                if facts:
+                    self._say(_CHANGE, {"session": session_id, **_facts_row(facts)})
+            case SendersSwapped(session_id):
+                self._swap(session_id)
+            case SessionEnd(session_id, ended_at, close_code, close_reason, closed_by):
+                end = {
+                    "ended_at": iso(ended_at),
+                    "close_code": close_code,
+                    "close_reason": storable(close_reason),
+                    "closed_by": storable(closed_by),
+                }
+                self._say(_CHANGE, {"session": session_id, **end})
+
+    def write(self, connection: Connection) -> None:
+        for _, group in groupby(self._statements, key=lambda said: (id(said[0]), said[1].keys())):
+            alike = list(group)
+            connection.execute(alike[0][0], [row for _, row in alike])
+        if self._messages:
+            connection.execute(_MESSAGE, self._messages)
+        if self._findings:
+            connection.execute(_FINDING, self._findings)
+
+    def _say(self, statement: Executable, row: Row) -> None:
+        self._statements.append((statement, row))
+
+    def _add_message(self, message: Message) -> None:
+        row = _message_row(message)
+        self._messages.append(row)
+        self._newest[_whose(row)] = row
+        for finding in message.findings:
+            self._findings.append(
+                {
+                    "session": message.session_id,
+                    "session_id": message.session_id,
+                    "seq": message.seq,
+                    "code": finding.code,
+                    "severity": str(finding.severity),
+                    "source": str(finding.source),
+                    "path": storable(finding.path),
+                    "text": storable(finding.text),
+                }
+            )
+
+    def _add_reception(self, reception: Reception) -> None:
+        sender, message_id = str(reception.sender), storable(reception.message_id)
+        row = self._newest.get((reception.session_id, sender, message_id))
+        if row is None:
+            older = {
+                "session": reception.session_id,
+                "spoken_by": sender,
+                "subject": message_id,
+                "status": storable(reception.status),
+                "delay": reception.delay_ms,
+            }
+            self._say(_RECEIVED, older)
+        elif row["reception_status"] is None:
+            row["reception_status"] = storable(reception.status)
+            row["reception_delay_ms"] = reception.delay_ms
+
+    def _swap(self, session_id: str) -> None:
+        self._say(_SWAP_CLIENT, {"session": session_id})
+        self._say(_SWAP_SENDERS, {"session": session_id})
+        for row in self._messages:
+            if row["session_id"] == session_id and row["sender"] is not None:
+                row["sender"] = str(Role(row["sender"]).other)
+        self._newest = {_whose(row): row for row in self._messages}
+
+
+def storable(text: str | None) -> str | None:
+    """``text`` as SQL can hold it: a lone surrogate or a NUL becomes its escape."""
+    if text is None:
+        return None
+    # str makes a Role plain text, which is what a database driver expects.
+    return encodable(str(text)).replace("\0", "\\x00")
+
+
+def _wire(content: bytes) -> str | bytes:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return content
+    return content if "\0" in text else text
+
+
+def _whose(row: Row) -> tuple[str, str | None, str | None]:
+    return row["session_id"], row["sender"], row["message_id"]
+
+
+def _session_row(start: SessionStart) -> Row:
+    return {
+        "id": start.id,
+        "started_at": iso(start.started_at),
+        "client_address": storable(start.client_address),
+        "server_address": storable(start.server_address),
+        "path": storable(start.path),
+        "client_role": storable(start.client_role),
+    }
+
+
+def _facts_row(facts: SessionFacts) -> Row:
+    # To the database it would be a statement that it does not understand: its fault, not the
+    # record's, and all that comes after would wait.
+    if unknown := facts.keys() - SessionFacts.__annotations__.keys():
+        raise ValueError(f"a session has no {', '.join(unknown)}")
+    return {name: None if fact is None else storable(str(fact)) for name, fact in facts.items()}
+
+
+def _message_row(message: Message) -> Row:
+    return {
+        "session_id": message.session_id,
+        "seq": message.seq,
+        "timestamp": iso(message.time),
+        "sender": storable(message.sender),
+        "message_type": storable(message.message_type),
+        "message_id": storable(message.message_id),
+        "subject_message_id": storable(message.subject_message_id),
+        "content": _wire(message.content),
+        "size": len(message.content),
+        "injected": int(message.injected),
+        "dropped": int(message.dropped),
+        "valid": int(message.valid),
+        "reception_status": None,
+        "reception_delay_ms": None,
+    }

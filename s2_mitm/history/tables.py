@@ -1,0 +1,82 @@
+"""The tables of a recording. Their names and columns are a contract: people query them by hand.
+
+Times are ISO 8601 text in UTC, always with microseconds, so that they sort as text; flags are 0
+and 1.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+
+metadata = MetaData()
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("started_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("client_address", Text),
+    Column("server_address", Text),
+    Column("path", Text),
+    Column("client_role", Text),
+    Column("rm_id", Text),
+    Column("cem_id", Text),
+    Column("protocol_version", Text),
+    Column("control_type", Text),
+    Column("close_code", Integer),
+    Column("close_reason", Text),
+    Column("closed_by", Text),
+)
+"""One row a WebSocket connection; ``closed_by`` is RM, CEM or proxy."""
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("session_id", Text, ForeignKey("sessions.id"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("timestamp", Text, nullable=False),
+    Column("sender", Text),
+    Column("message_type", Text),
+    Column("message_id", Text),
+    Column("subject_message_id", Text),
+    Column("content", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("injected", Integer, nullable=False),
+    Column("dropped", Integer, nullable=False),
+    Column("valid", Integer, nullable=False),
+    Column("reception_status", Text),
+    Column("reception_delay_ms", Float),
+    Index("messages_in_order", "session_id", "seq"),
+    Index("messages_by_message_id", "session_id", "message_id"),
+)
+"""One row a message. ``content`` is what went over the wire: text, or a BLOB where the message is
+no text that SQL can hold (it is not UTF-8, or has a NUL in it); ``size`` is its length in bytes."""
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("message", Integer, ForeignKey("messages.id"), nullable=False),
+    Column("session_id", Text, ForeignKey("sessions.id"), nullable=False),
+    Column("code", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("findings_by_message", "message"),
+    Index("findings_by_session", "session_id", "severity"),
+)
+"""One row a finding; ``message`` is the ``id`` of its row in ``messages``."""
+
+
+def iso(seconds: float) -> str:
+    """A time in seconds since 1970 as the tables hold it: ``2026-11-21T19:56:43.123456Z``.
+
+    Raises ValueError, OverflowError or OSError for what is no time of the years 1 to 9999.
+    """
+    time = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
+    return time.removesuffix("+00:00") + "Z"
