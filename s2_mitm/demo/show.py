@@ -21,10 +21,10 @@ from s2_mitm.demo.battery import run_battery
 from s2_mitm.demo.cem import serve_cem
 from s2_mitm.demo.mistakes import MISTAKES
 from s2_mitm.demo.proxy import ProxyError, free_port, start_proxy
-from s2_mitm.demo.summary import SummaryError, summarize
+from s2_mitm.demo.summary import SummaryError, last_message, summarize
 
-RECORDING = Path("s2-demo.sqlite3")
-"""Where the demo records when it is not told otherwise; replaced at each run."""
+RECORDING = Path("s2.sqlite3")
+"""Where the demo records when it is not told otherwise: where s2-mitm itself does."""
 
 _PATIENCE = 60.0  # seconds the proxy gets to start; a Raspberry Pi takes its time
 _DAYS_OF_A_WEB_SESSION = 30  # long enough to try something out on a live connection
@@ -52,12 +52,14 @@ def run(
     try:
         if seconds < 1:
             raise DemoError("a conversation takes a second at least")
-        _make_room(recording, replace=db is None)
+        if not recording.absolute().parent.is_dir():
+            raise DemoError(f"there is no folder {recording.absolute().parent}")
+        before = last_message(recording)
         if web:
             asyncio.run(_show_in_browser(recording, seconds, browser))
         else:
             asyncio.run(_show_in_terminal(recording, seconds))
-            _say("", summarize(recording))
+            _say("", summarize(recording, after=before))
     except (asyncio.CancelledError, KeyboardInterrupt):
         if not web:
             return 130  # as a shell has it for what Ctrl-C ended
@@ -143,19 +145,6 @@ def _cancel_on_signals() -> None:
             asyncio.get_running_loop().add_signal_handler(getattr(signal, name), task.cancel)
 
 
-def _make_room(recording: Path, *, replace: bool) -> None:
-    """See to it that there is no such file yet, but that there can be one."""
-    if recording.exists() and not replace:
-        raise DemoError(f"{recording} exists already; remove it, or name another file")
-    if not recording.absolute().parent.is_dir():
-        raise DemoError(f"there is no folder {recording.absolute().parent}")
-    try:
-        for suffix in ("", "-wal", "-shm"):
-            recording.with_name(recording.name + suffix).unlink(missing_ok=True)
-    except OSError as error:
-        raise DemoError(f"{recording} cannot be replaced: {error.strerror}") from error
-
-
 def _mitmweb_has_login() -> bool:
     major, minor, patch = importlib.metadata.version("mitmproxy").split(".")[:3]
     return (int(major), int(minor), int(patch)) >= (11, 1, 2)
@@ -163,6 +152,7 @@ def _mitmweb_has_login() -> bool:
 
 def _where_to_go_next(recording: Path, web: bool) -> list[str]:
     file = shlex.quote(str(recording))
+    of_it = "" if recording == RECORDING else f" --db {file}"
     query = "select sender, message_type, valid from messages"
     command, called_as = "s2-mitm", Path(sys.argv[0])
     # scripts/demo installs it into a place that is not on the PATH.
@@ -172,7 +162,7 @@ def _where_to_go_next(recording: Path, web: bool) -> list[str]:
         command = shlex.quote(str(called_as))
     steps = [
         (f"sqlite3 {file} '{query}'", "the conversation in order"),
-        (f"{command} messages --db {file}", "the same as a table"),
+        (f"{command} messages{of_it}", "the same as a table"),
     ]
     if not web:
         steps.append((f"{command} demo --web", "the same, live in the browser"))

@@ -141,10 +141,8 @@ def _is_deeper_than(limit: int, data: bytes) -> bool:
     """Whether brackets nest deeper than this; found without recursion and without parsing."""
     if data.count(b"{") + data.count(b"[") <= limit:
         return False
-    if b"\\" in data:
-        outside = _STRING.sub(b"", data)
-    else:  # five times as fast, and right where no quote is escaped
-        outside = b"".join(data.split(b'"')[::2])
+    # The split is five times as fast as the pattern, and right where no quote is escaped.
+    outside = _STRING.sub(b"", data) if b"\\" in data else b"".join(data.split(b'"')[::2])
     brackets = outside.translate(None, _NO_BRACKETS)
     return max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > limit
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from s2_mitm.demo.summary import SummaryError, summarize
+from s2_mitm.demo.summary import SummaryError, last_message, summarize
 
 TABLES = """
 create table messages (id integer primary key, sender, message_type, message_id, valid,
@@ -51,6 +51,28 @@ def test_the_summary(tmp_path: Path) -> None:
         "Never acknowledged: 1",
         "  RM FRBC.LeakageBehaviour",
     ]
+
+
+def test_what_was_recorded_before_is_left_out(tmp_path: Path) -> None:
+    path = _recording(
+        tmp_path,
+        [
+            (1, "RM", "PowerForecast", "m1", 1, None),
+            (2, "RM", "PowerForecast", "m2", 0, None),
+            (3, "CEM", "SessionRequest", "m3", 1, "OK"),
+        ],
+    )
+    assert last_message(path) == 3
+    assert summarize(path, after=2).splitlines() == [
+        "Recorded: 1 messages, 1 from the CEM.",
+        "Not valid: 0",
+        "Never acknowledged: 0",
+    ]
+
+
+def test_the_last_message_where_there_is_none(tmp_path: Path) -> None:
+    assert last_message(tmp_path / "absent.sqlite3") == 0
+    assert not (tmp_path / "absent.sqlite3").exists()
 
 
 def test_an_empty_recording(tmp_path: Path) -> None:

@@ -117,26 +117,16 @@ def test_a_port_that_is_taken_is_passed_over() -> None:
     assert free_port(preferred=port) == port
 
 
-def test_a_recording_that_exists_is_not_replaced(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_file_that_is_no_recording_is_left_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    precious = tmp_path / "last-night.sqlite3"
+    precious = tmp_path / "letter.txt"
     precious.write_text("precious")
     assert show.run(db=precious) == 1
     assert precious.read_text() == "precious"
-    assert capsys.readouterr().err == (
-        f"s2-mitm demo: {precious} exists already; remove it, or name another file.\n"
-    )
-
-
-def test_the_recording_of_the_last_run_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{show.RECORDING}{suffix}").write_text("old")
-    show._make_room(show.RECORDING, replace=True)
-    assert not list(tmp_path.iterdir())
+    said = capfd.readouterr()
+    assert str(precious) in said.out
+    assert "Traceback" not in said.out + said.err
 
 
 def test_a_folder_that_does_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
