@@ -43,6 +43,8 @@ def annotate(flow: HTTPFlow, session: Session, judged: Judged) -> None:
     if flow.marked in ("", before.get("marker")):
         flow.marked = summary["marker"]
     flow.comment = _comment(flow.comment, before.get("comment", ""), summary["comment"])
+    if judged.number == 1:  # a flow from a file may carry what was found when it was live
+        flow.metadata.pop(FINDINGS, None)
     if judged.verdict.findings:
         _add_findings(flow, judged)
 

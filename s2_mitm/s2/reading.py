@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import accumulate, islice
 from typing import Any
 
@@ -253,10 +253,16 @@ def _too_large_numbers(text: str) -> Iterator[Finding]:
 def _long_numbers(text: str) -> Iterator[Finding]:
     for path, digits in _written_numbers(text):
         kept = float(digits)
-        # The shortest text that gives this float again; equal numbers may be written differently.
-        if len(digits) > 15 and Decimal(digits) != Decimal(repr(kept)):
+        if not _is_exactly(digits, repr(kept)):
             words = f"number {excerpt(digits)} is read as {kept!r} by most receivers"
             yield kinds.JSON_LOSES_DIGITS.at(path, words)
+
+
+def _is_exactly(digits: str, others: str) -> bool:
+    try:
+        return Decimal(digits) == Decimal(others)
+    except InvalidOperation:  # an exponent beyond what even Decimal has
+        return False
 
 
 def _lone_surrogates(value: Any) -> Iterator[Finding]:
