@@ -85,8 +85,10 @@ class S2Mitm:
                 ),
                 schemas=Schemas(Path(options.s2_schemas)) if options.s2_schemas else None,
             )
+            if self._settings.schemas:
+                self._settings.schemas.compile_all()
         if "s2_filter" in updated:
-            self._filter = flowfilter.parse(options.s2_filter) if options.s2_filter else None
+            self._filter = _filter(options.s2_filter)
         if "s2_log" in updated:
             self._log = Log(_choice("s2_log", {level: level for level in LEVELS}))
         if "s2_db" in updated:
@@ -164,6 +166,14 @@ class S2Mitm:
         "false" comes after it.
         """
         return inject(flow, LIVE.get(flow.id), to, message, validate=validate)
+
+
+def _filter(expression: str) -> flowfilter.TFilter | None:
+    """The flow filter, None for an empty one; ValueError, with a sentence, if it is none."""
+    try:
+        return flowfilter.parse(expression) if expression else None
+    except ValueError as problem:
+        raise ValueError(f"s2_filter is no flow filter: {expression!r}.") from problem
 
 
 def _choice(option: str, values: Mapping[str, T]) -> T:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from jsonschema import ValidationError
@@ -19,6 +20,9 @@ from s2_mitm.s2 import kinds
 from s2_mitm.s2.timestamps import fault_of_date_time
 from s2_mitm.s2.verdict import Finding, pointer
 from s2_mitm.s2.wording import describe, excerpt, quoted
+
+MAX_EXPLAINED = 10
+"""Faults of one message, or fields of one object, that are explained; the rest are counted."""
 
 MAX_OPTIONS = 12
 """Allowed values that a text lists; there are 162 currencies."""
@@ -80,7 +84,8 @@ _TYPES = {
 
 
 def _type(fault: Fault) -> Finding:
-    text = f"{describe(fault.value)}, expected {_TYPES[fault.expected]}"
+    types = fault.expected if isinstance(fault.expected, list) else [fault.expected]
+    text = f"{describe(fault.value)}, expected {' or '.join(_TYPES[name] for name in types)}"
     if fault.definition == "Duration":
         text += " of milliseconds"
     return kinds.TYPE.at(fault.path, text, _type_hint(fault))
@@ -121,7 +126,7 @@ def _number_hint(text: str, definition: str) -> str:
 
 def _time_hint(number: float) -> str:
     """Since 1970 in seconds or milliseconds, if it is about now."""
-    for seconds in (number, number / 1000):
+    for seconds in (number, number // 1000):
         if 1e9 < seconds < 1e10:
             time = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
             return f'Send a time as text, this one as "{time.replace("+00:00", "Z")}".'
@@ -145,9 +150,8 @@ def _unknown_fields(fault: Fault, missing: list[str]) -> Iterator[Finding]:
     """A finding for each field that is not known; a missing one that it stands for is taken out."""
     known = fault.schema.get("properties", {})
     absent = [name for name in known if name not in fault.value]
-    for name in fault.value:
-        if name in known:
-            continue
+    unknown = (name for name in fault.value if name not in known)
+    for name in islice(unknown, MAX_EXPLAINED):
         text, hint = f"the field {quoted(name)} is not known here", ""
         if meant := nearest(name, absent):
             hint = f"Call it {quoted(meant)}."
@@ -156,6 +160,8 @@ def _unknown_fields(fault: Fault, missing: list[str]) -> Iterator[Finding]:
                 text += f", and the required field {quoted(meant)} is missing"
         path = fault.path + pointer(name)
         yield kinds.UNKNOWN_FIELD.at(path, text, hint)
+    if more := sum(1 for _ in unknown):
+        yield kinds.MORE.at(fault.path, f"{more} more fields that are not known here")
 
 
 # Single values
@@ -167,7 +173,8 @@ def _enum(fault: Fault) -> Finding:
     if len(names) > MAX_OPTIONS:
         names = [*names[: MAX_OPTIONS - 2], f"… ({len(names)} in all)"]
     expected = ("one of " if len(names) > 1 else "") + ", ".join(names)
-    meant = nearest(fault.value, options) if isinstance(fault.value, str) else None
+    words = [option for option in options if isinstance(option, str)]
+    meant = nearest(fault.value, words) if isinstance(fault.value, str) else None
     text = f"{describe(fault.value)}, expected {expected}"
     return kinds.ENUM.at(fault.path, text, f"Send {quoted(meant)}." if meant else "")
 

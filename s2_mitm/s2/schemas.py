@@ -19,17 +19,15 @@ import jsonschema_rs
 from jsonschema.validators import extend
 
 from s2_mitm.s2 import kinds
-from s2_mitm.s2.explaining import Fault, explain
+from s2_mitm.s2.explaining import MAX_EXPLAINED, Fault, explain
 from s2_mitm.s2.timestamps import is_date_time
 from s2_mitm.s2.verdict import Finding, pointer
-from s2_mitm.s2.wording import excerpt
+from s2_mitm.s2.wording import describe, excerpt
 
 Schema = dict[str, Any]
 
-MAX_EXPLAINED = 10
-"""Faults of one message that are explained; the rest are counted."""
-
 MAX_COUNTED = 1000
+"""Faults of one message, beyond those explained, that are counted."""
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -72,8 +70,22 @@ class Schemas:
         """
         schema = self._validators.get(message_type)
         if schema is None:
-            schema = self._validators[message_type] = _MessageSchema(self._bundle(message_type))
+            schema = self._validators[message_type] = self._compile(message_type)
         return schema.check(message)
+
+    def compile_all(self) -> None:
+        """See to it that all schemas can be used. Raises SchemaError for the first that cannot."""
+        for message_type in self.message_types:
+            self._validators[message_type] = self._compile(message_type)
+
+    def _compile(self, message_type: str) -> _MessageSchema:
+        try:
+            return _MessageSchema(self._bundle(message_type))
+        except (ValueError, RecursionError) as fault:
+            reason = excerpt(str(fault), 200)
+            raise SchemaError(
+                f"The schema of {message_type} in {self._directory} is no JSON Schema: {reason}."
+            ) from fault
 
     def _bundle(self, message_type: str) -> Schema:
         """A message's schema with all that it refers to inside it, references made local."""
@@ -97,14 +109,16 @@ class Schemas:
                 definitions[name] = localised(self._load(f"schemas/{name}.schema.json"))
             return f"#/$defs/{name}"
 
-        schema: Schema = localised(self._load(f"messages/{message_type}.schema.json"))
+        schema = localised(self._load(f"messages/{message_type}.schema.json"))
+        if not isinstance(schema, dict):
+            raise ValueError(f"it is {describe(schema)}, expected an object")
         return {"$schema": _DRAFT, **schema, "$defs": definitions}
 
     def _load(self, name: str) -> Any:
         path = self._directory / name
         try:
             return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as fault:
+        except (OSError, ValueError, RecursionError) as fault:
             raise SchemaError(f"Cannot read the schema {path}: {fault}.") from fault
 
 

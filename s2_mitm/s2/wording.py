@@ -7,24 +7,25 @@ reorders text, what no encoding can hold, or a megabyte where a word belongs.
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
-
-# Control characters, and those that reorder or hide text; surrogates, which are no characters.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\ud800-\udfff\ufeff\ufff9-\ufffb]"
-)
 
 
 def printable(text: str) -> str:
-    """Text made harmless for terminals and pages: what steers them is written as its escape."""
-    return _UNPRINTABLE.sub(_escape, text)
+    """Text made harmless for terminals and pages.
+
+    What steers them, hides or reorders text, or is no character at all, is written as its escape.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else _escape(character) for character in text
+    )
 
 
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+def _escape(character: str) -> str:
+    """As JSON has it."""
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else json.dumps(character)[1:-1]
 
 
 def encodable(text: str) -> str:
