@@ -60,6 +60,9 @@ SENDERS: dict[str, frozenset[Role]] = {
 }
 """Every message type and the roles that may send it."""
 
+INSTRUCTIONS = tuple(name for name in SENDERS if name.endswith("Instruction"))
+"""The message types that instruct the RM; each has an id beside its message_id."""
+
 SINCE: dict[str, str] = {"DDBC.PresentDemandStatus": "1.0.0-beta"}
 """The version that a message type came with, where it was not the first."""
 

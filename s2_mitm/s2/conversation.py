@@ -1,21 +1,47 @@
-"""One conversation between an RM and a CEM: who is who, and what is agreed and in force."""
+"""One conversation between an RM and a CEM: who is who, what is agreed and in force, what is due.
+
+`receive` judges a message by itself, asks the rules about it, and then takes in what it says.
+Everything that is remembered is bounded, whatever the peers do and however long they talk.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Any
+from typing import TypeVar
 
-from s2_mitm.s2 import kinds
-from s2_mitm.s2.catalog import VERSIONS, closest_version, only_sender
+from s2_mitm.s2.catalog import (
+    CONTROL_TYPES,
+    DEFAULT_VERSION,
+    SINCE,
+    closest_version,
+    only_sender,
+)
+from s2_mitm.s2.in_force import Given, Held
+from s2_mitm.s2.message import Part, Said
+from s2_mitm.s2.rules import AT_THE_END, RULES, UNANSWERED, Found, Rule
 from s2_mitm.s2.schemas import Schemas
+from s2_mitm.s2.states import FAMILIES, State
 from s2_mitm.s2.validation import judge
-from s2_mitm.s2.verdict import Answer, Role, Severity, Verdict
-from s2_mitm.s2.wording import encodable, quoted
+from s2_mitm.s2.verdict import Answer, Finding, Late, Role, Severity, Verdict
+from s2_mitm.s2.wording import encodable
 
 MAX_UNANSWERED = 1000
 """Messages remembered while their ReceptionStatus is due; a peer may never answer."""
+
+MAX_INSTRUCTIONS = 1000
+"""Instructions remembered, the latest."""
+
+MAX_IDS = 10_000
+"""Ids remembered of each kind and side, the latest, to see one come again."""
+
+MAX_TIMERS = 1000
+"""Running timers and active modes remembered."""
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 LABEL_LENGTH = 100
 """Characters kept of a name or id that a peer gives; it may be as long as a message."""
@@ -35,33 +61,80 @@ class Settings:
     """What the user says about conversations.
 
     ``version`` is the version of S2 where no handshake selects one, None for the usual one;
-    ``client_role`` is None to find it out; ``schemas`` replaces the built-in ones.
+    ``client_role`` is None to find it out; ``schemas`` replaces the built-in ones;
+    ``ack_timeout`` is in seconds; ``ignore`` has the codes that are not to be said, ``severity``
+    those that are to be said in another severity.
     """
 
     version: str | None = None
     client_role: Role | None = None
     schemas: Schemas | None = None
+    ack_timeout: float = 10.0
+    ignore: frozenset[str] = frozenset()
+    severity: Mapping[str, Severity] = field(default_factory=dict)
+
+
+@dataclass
+class Instruction:
+    """An instruction and how far it came. ``said`` is the message that gave it."""
+
+    said: Said
+    status: str | None = None
+    since: float = 0.0
+    revoked: bool = False
+
+    @property
+    def family(self) -> str:
+        return self.said.message_type.partition(".")[0]
 
 
 class Conversation:
     """What one RM and one CEM have said to each other so far.
 
     One of the two is the WebSocket client. Until a message tells which, the client is taken to
-    be the RM, as it mostly is.
+    be the RM, as it mostly is. ``from_start`` is False where the beginning may have been missed.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        self._settings = settings or Settings()
-        self.client_role = self._settings.client_role or Role.RM
-        self._evidence = _Evidence.OPTION if self._settings.client_role else _Evidence.ASSUMED
+    def __init__(self, settings: Settings | None = None, *, from_start: bool = True) -> None:
+        self.settings = settings or Settings()
+        self.client_role = self.settings.client_role or Role.RM
+        self._evidence = _Evidence.OPTION if self.settings.client_role else _Evidence.ASSUMED
+        self.from_start = from_start
+
+        self.handshakes: dict[Role, Said] = {}
+        self.response: Said | None = None
         self.selected_version: str | None = None
-        self.control_type: str | None = None
-        self.resource_id: str | None = None
-        self.resource_name: str | None = None
+        self._implied_version: str | None = None
+        self.details: Said | None = None
+        self.selection: Said | None = None
+        self.before_selection: str | None = None
+        """The family that was active before the selection, until the RM has answered that."""
+        self.ending: Said | None = None
+        self.missed_handshake = False
+        """Whether the conversation came further without the handshake that leads there."""
+
+        self.held: dict[str, Held] = {}
+        self.instructions: OrderedDict[str, Instruction] = OrderedDict()
+        self.active_modes: OrderedDict[str, str] = OrderedDict()
+        """The active operation mode of each actuator; that of OMBC has the id ``""``."""
+        self.timers: OrderedDict[tuple[str, str], float] = OrderedDict()
+        """When each timer of each actuator is finished, in seconds since 1970."""
+        self.unanswered: OrderedDict[tuple[Role, str], Said] = OrderedDict()
+        self.overdue: OrderedDict[tuple[Role, str], Said] = OrderedDict()
+        self.answered: OrderedDict[tuple[Role, str], Said] = OrderedDict()
+        """Messages whose answer is due, is late, or was given."""
+        self._ids: dict[str, OrderedDict[str, None]] = {}
+        self._once: set[str] = set()
+
+        self.unreadable: set[Role] = set()
+        """Who has sent something whose message_id could not be read."""
+        self.now = 0.0
+        """The time of what is being judged, in seconds since 1970."""
         self.messages = 0
         self.invalid = 0
         self.findings: Counter[Severity] = Counter()
-        self._unanswered: OrderedDict[tuple[bool, str], float] = OrderedDict()
+
+    # What rules ask
 
     @property
     def version(self) -> str | None:
@@ -72,7 +145,68 @@ class Conversation:
         """
         if self.selected_version is not None:
             return closest_version(self.selected_version)
-        return self._settings.version
+        return self.settings.version or self._implied_version
+
+    @property
+    def needs_handshake(self) -> bool:
+        """Whether this version begins with a handshake; with S2 Connect it is done before."""
+        return (self.version or DEFAULT_VERSION) == DEFAULT_VERSION
+
+    @property
+    def resource_id(self) -> str | None:
+        return _label(self.details, "resource_id")
+
+    @property
+    def resource_name(self) -> str | None:
+        return _label(self.details, "name")
+
+    @property
+    def control_type(self) -> str | None:
+        """The control type that the CEM selected last, as it stands on the wire."""
+        return _label(self.selection, "control_type")
+
+    @property
+    def family(self) -> str | None:
+        """PEBC, PPBC, OMBC, FRBC or DDBC while it is active."""
+        family = CONTROL_TYPES.get(self.control_type or "")
+        return family if family in FAMILIES else None
+
+    @property
+    def state(self) -> State:
+        """How far the conversation has come."""
+        if self.family is not None:
+            return State.CONTROLLED
+        if self.response is not None or self.selection is not None or self.missed_handshake:
+            return State.INITIALISED
+        if not self.needs_handshake and not self.handshakes:
+            return State.INITIALISED
+        return State.SHAKEN if len(self.handshakes) == len(Role) else State.CONNECTED
+
+    def holds(self, message_type: str) -> Held:
+        """What was given by messages of this type."""
+        return self.held.get(message_type) or Held()
+
+    def remembers(self, kind: str, identifier: str) -> bool:
+        """Whether an id was seen before, among the latest of its kind (see `remember`)."""
+        return identifier in self._ids.get(kind, ())
+
+    def remember(self, kind: str, identifier: str) -> None:
+        """Remember an id, to see it come again."""
+        ids = self._ids.setdefault(kind, OrderedDict())
+        _put(ids, identifier, None, MAX_IDS)
+
+    def once(self, key: str) -> bool:
+        """True the first time it is asked with this key, for what is to be said only once."""
+        if key in self._once:
+            return False
+        self._once.add(key)
+        return True
+
+    def again(self, key: str) -> None:
+        """Let what was said once be said again."""
+        self._once.discard(key)
+
+    # What happens
 
     def receive(
         self,
@@ -87,19 +221,105 @@ class Conversation:
 
         Takes the bytes as they went over the wire, whether the WebSocket client sent them (or
         was made to appear so), when (seconds since 1970), whether in a binary frame, and whether
-        they were injected by the user. Returns the verdict.
+        they were injected by the user. Returns the verdict; what it shows of earlier messages is
+        in ``late``.
         """
-        schemas = self._settings.schemas
+        self.now = time
+        schemas = self.settings.schemas
         verdict = judge(data, version=self.version, schemas=schemas, binary=binary, time=time)
+        self.messages += 1
         if verdict.message is not None and not injected:
             self._learn_roles(verdict, from_client)
         verdict.sender = self.client_role if from_client else self.client_role.other
-        if verdict.message is not None:
-            self._take_in(verdict, verdict.message, from_client)
-        self.messages += 1
+        late = self._overdue(time)
+        if verdict.message is None:
+            self.unreadable.add(verdict.sender)
+        else:
+            said = Said(
+                self.messages,
+                time,
+                verdict.sender,
+                verdict.message_type or "",
+                verdict.message_id,
+                Part(verdict.message),
+                verdict.valid,
+                verdict.worst is None,
+                injected,
+            )
+            late += self._hold_against_rules(said, verdict)
+            self._take_in(said, verdict)
+        verdict.findings = list(self._wanted(verdict.findings))
+        verdict.late = late
         self.invalid += not verdict.valid
         self.findings.update(finding.severity for finding in verdict.findings)
         return verdict
+
+    def tick(self, time: float) -> list[Late]:
+        """What is to be said of earlier messages now that it is ``time`` (seconds since 1970)."""
+        self.now = time
+        return self._overdue(time)
+
+    def close(self, time: float) -> list[Late]:
+        """What is to be said of earlier messages now that the conversation is over."""
+        self.now = time
+        late = [
+            found
+            for said in self.unanswered.values()
+            for found in self._ask(RULES[UNANSWERED], said)
+        ]
+        late += [
+            found
+            for instruction in self.instructions.values()
+            for found in self._ask(RULES[AT_THE_END], instruction.said)
+        ]
+        self.unanswered.clear()
+        return self._counted(late)
+
+    # How it is judged
+
+    def _hold_against_rules(self, said: Said, verdict: Verdict) -> list[Late]:
+        late: list[Late] = []
+        own: list[Finding] = []
+        for asked in RULES.get(said.message_type, ()):
+            for found in asked.check(said, self):
+                finding = _finding(asked, found, said)
+                if found.on is None or found.on.number == said.number:
+                    own.append(finding)
+                else:
+                    late.append(Late(found.on.number, finding))
+        verdict.findings = _without_doubles(verdict.findings, own)
+        return self._counted(late)
+
+    def _ask(self, rules: list[Rule], subject: Said) -> Iterator[Late]:
+        for asked in rules:
+            for found in asked.check(subject, self):
+                yield Late(subject.number, _finding(asked, found, subject))
+
+    def _overdue(self, time: float) -> list[Late]:
+        """What is to be said of the messages whose answer did not come in time."""
+        late: list[Late] = []
+        while self.unanswered:
+            key, said = next(iter(self.unanswered.items()))
+            if time - said.time < self.settings.ack_timeout:
+                break
+            del self.unanswered[key]
+            _put(self.overdue, key, said, MAX_UNANSWERED)
+            late += self._ask(RULES[UNANSWERED], said)
+        return self._counted(late)
+
+    def _counted(self, late: list[Late]) -> list[Late]:
+        wanted = [
+            Late(item.number, finding) for item in late for finding in self._wanted([item.finding])
+        ]
+        self.findings.update(item.finding.severity for item in wanted)
+        return wanted
+
+    def _wanted(self, findings: list[Finding]) -> Iterator[Finding]:
+        """Findings without those that the user ignores, in the severities that the user gave."""
+        for finding in findings:
+            if finding.code not in self.settings.ignore:
+                severity = self.settings.severity.get(finding.code)
+                yield replace(finding, severity=severity) if severity else finding
 
     def _learn_roles(self, verdict: Verdict, from_client: bool) -> None:
         sender, evidence = only_sender(verdict.message_type), _Evidence.MESSAGE_TYPE
@@ -111,45 +331,145 @@ class Conversation:
             self.client_role = sender if from_client else sender.other
             self._evidence = evidence
 
-    def _take_in(self, verdict: Verdict, message: dict[str, Any], from_client: bool) -> None:
+    # How it is taken in
+
+    def _take_in(self, said: Said, verdict: Verdict) -> None:
         """Keep what later messages are understood by, even if parts of this one are wrong."""
-        match verdict.message_type:
+        content = said.content
+        match said.message_type:
+            case "Handshake":
+                self.handshakes.setdefault(said.sender, said)
             case "HandshakeResponse":
-                self._select_version(verdict, message)
+                self.response = said
+                self.selected_version = _label(said, "selected_protocol_version")
             case "ResourceManagerDetails":
-                self.resource_id = _label(message, "resource_id")
-                self.resource_name = _label(message, "name")
+                self.details = said
             case "SelectControlType":
-                self.control_type = _label(message, "control_type")
+                self._select(said)
+            case "SessionRequest":
+                self.ending = said
             case "ReceptionStatus":
-                verdict.answer = self._answer(verdict, message, from_client)
-        if verdict.message_id is not None:
-            self._unanswered[from_client, verdict.message_id] = verdict.time
-            if len(self._unanswered) > MAX_UNANSWERED:
-                self._unanswered.popitem(last=False)
-
-    def _select_version(self, verdict: Verdict, message: dict[str, Any]) -> None:
-        self.selected_version = _label(message, "selected_protocol_version")
-        if self.selected_version is not None and self.selected_version not in VERSIONS:
-            text = (
-                f"version {quoted(self.selected_version)} is not one that s2-mitm knows"
-                f" ({', '.join(VERSIONS)}); messages are held against"
-                f" {closest_version(self.selected_version)}, the closest"
+                verdict.answer = self._answer(said, verdict)
+            case "InstructionStatusUpdate":
+                self._progress(content, said.time)
+            case "RevokeObject":
+                self._revoke(content)
+            case "FRBC.ActuatorStatus" | "DDBC.ActuatorStatus" | "OMBC.Status":
+                self._activate(said)
+            case "FRBC.TimerStatus" | "DDBC.TimerStatus" | "OMBC.TimerStatus":
+                self._start_timer(content)
+            case message_type if message_type in STAYS_IN_FORCE:
+                self.held.setdefault(message_type, Held()).add(said)
+            case message_type if message_type.endswith("Instruction"):
+                instruction_id = content.text("id")
+                if instruction_id is not None and instruction_id not in self.instructions:
+                    _put(self.instructions, instruction_id, Instruction(said), MAX_INSTRUCTIONS)
+        if said.message_type in SINCE:
+            self._implied_version = SINCE[said.message_type]
+        if said.message_id is not None and said.message_type != "ReceptionStatus":
+            faultless = not any(
+                finding.severity is not Severity.INFO for finding in verdict.findings
             )
-            verdict.findings.append(kinds.UNKNOWN_VERSION.at("/selected_protocol_version", text))
+            light = replace(said, content=Part({}), faultless=faultless)
+            _put(self.unanswered, (said.sender, said.message_id), light, MAX_UNANSWERED)
+            self.remember(f"message {said.sender}", said.message_id)
 
-    def _answer(
-        self, verdict: Verdict, message: dict[str, Any], from_client: bool
-    ) -> Answer | None:
-        subject, status = verdict.subject_message_id, _label(message, "status")
-        if subject is None or status is None or verdict.sender is None:
+    def _select(self, said: Said) -> None:
+        self.before_selection = self.family
+        self.selection = said
+        for held in (self.held, self.instructions, self.active_modes, self.timers):
+            held.clear()
+
+    def _progress(self, content: Part, time: float) -> None:
+        instruction = self.instructions.get(content.text("instruction_id") or "")
+        if instruction is not None:
+            instruction.status = content.text("status_type")
+            instruction.since = time
+
+    def _revoke(self, content: Part) -> None:
+        object_type, object_id = content.text("object_type"), content.text("object_id")
+        if object_type is None or object_id is None:
+            return
+        if instruction := self.instructions.get(object_id):
+            instruction.revoked = True
+        elif object_type in self.held:
+            self.held[object_type].revoke(object_id)
+
+    def _activate(self, said: Said) -> None:
+        mode = said.content.text("active_operation_mode_id")
+        if mode is not None:
+            actuator = said.content.text("actuator_id") or ""
+            _put(self.active_modes, actuator, mode, MAX_TIMERS)
+
+    def _start_timer(self, content: Part) -> None:
+        timer, finished = content.text("timer_id"), content.moment("finished_at")
+        if timer is not None and finished is not None:
+            _put(self.timers, (content.text("actuator_id") or "", timer), finished, MAX_TIMERS)
+
+    def _answer(self, said: Said, verdict: Verdict) -> Answer | None:
+        subject_id, status = verdict.subject_message_id, _label(said, "status")
+        if subject_id is None or status is None:
             return None
-        asked = self._unanswered.pop((not from_client, subject), None)
-        if asked is None:
+        key = (said.sender.other, subject_id)
+        subject = self.unanswered.pop(key, None) or self.overdue.pop(key, None)
+        if subject is None:
             return None
-        return Answer(verdict.sender.other, subject, status, (verdict.time - asked) * 1000)
+        _put(self.answered, key, subject, MAX_UNANSWERED)
+        if subject.message_type in self.held:
+            self.held[subject.message_type].answered(subject_id, status)
+        if self.selection is not None and subject.number == self.selection.number:
+            self.before_selection = None
+        return Answer(said.sender.other, subject_id, status, (said.time - subject.time) * 1000)
+
+    def given(self, message_type: str, now: float) -> list[Given]:
+        """The messages of a type that may be referred to at ``now``, newest first."""
+        return list(self.holds(message_type).referable(now))
 
 
-def _label(message: dict[str, Any], name: str) -> str | None:
-    value = message.get(name)
-    return encodable(value[:LABEL_LENGTH]) if isinstance(value, str) else None
+STAYS_IN_FORCE = frozenset(
+    {
+        "PEBC.PowerConstraints",
+        "PEBC.EnergyConstraint",
+        "PPBC.PowerProfileDefinition",
+        "OMBC.SystemDescription",
+        "FRBC.SystemDescription",
+        "DDBC.SystemDescription",
+    }
+)
+"""Message types that later messages refer to."""
+
+
+def _finding(asked: Rule, found: Found, said: Said) -> Finding:
+    text = f"{found.text} (this message was injected)" if said.injected else found.text
+    return asked.kind.at(found.path, encodable(text), found.hint)
+
+
+def _without_doubles(by_message: list[Finding], by_rules: list[Finding]) -> list[Finding]:
+    """One cause, one finding: a rule says it better than s2-python's validators, at the place."""
+    if not by_rules:
+        return by_message
+    kept = [
+        finding
+        for finding in by_message
+        if not (
+            finding.code == "s2-python.refused"
+            and any(
+                rule.severity is Severity.ERROR and rule.path.startswith(finding.path)
+                for rule in by_rules
+            )
+        )
+    ]
+    return kept + by_rules
+
+
+def _label(said: Said | None, name: str) -> str | None:
+    value = said.content.text(name) if said else None
+    return encodable(value[:LABEL_LENGTH]) if value is not None else None
+
+
+def _put(mapping: OrderedDict[Key, Value], key: Key, value: Value, most: int) -> None:
+    """Put the newest last, and forget the oldest beyond ``most``."""
+    mapping[key] = value
+    mapping.move_to_end(key)
+    if len(mapping) > most:
+        mapping.popitem(last=False)

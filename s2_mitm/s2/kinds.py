@@ -419,18 +419,3 @@ NOT_A_UUID = _kind(
     remedy="Use UUIDs, and every peer will understand you.",
     wrong=_STATUS.replace("1c5a7e2e-3b1e-4c55-9f0b-0d2b9d9f0001", "status-17"),
 )
-
-# The handshake
-
-UNKNOWN_VERSION = _kind(
-    "handshake.unknown-version",
-    Severity.WARNING,
-    "The handshake selects a version that s2-mitm does not know",
-    meaning="The two sides may well understand each other; s2-mitm holds their messages against the"
-    " closest version that it knows, and may be wrong about what the other changed.",
-    origin="HandshakeResponse.selected_protocol_version",
-    remedy="Give the schemas of that version with s2_schemas.",
-    wrong=f'{{"message_type": "HandshakeResponse", {_ID}, "selected_protocol_version": "0.3"}}',
-    right=f'{{"message_type": "HandshakeResponse", {_ID},'
-    ' "selected_protocol_version": "0.0.2-beta"}',
-)

@@ -41,3 +41,20 @@ def fault_of_date_time(text: str) -> tuple[str, str]:
         if re.fullmatch(shape, text[:100], re.ASCII | re.DOTALL):
             return reason, hint
     return "is no time", "Send it as in 2026-03-01T12:00:00Z (RFC 3339)."
+
+
+def seconds_of(text: str) -> float | None:
+    """A date-time in seconds since 1970; None where text is none."""
+    if not is_date_time(text):
+        return None
+    leap = text[17:19] == "60"
+    plain = f"{text[:17]}59{text[19:]}" if leap else text
+    try:
+        moment = datetime.fromisoformat(_at_most_microseconds(plain).upper())
+        return moment.timestamp() + leap
+    except (ValueError, OverflowError):  # before the year 1 in UTC, or after 9999
+        return None
+
+
+def _at_most_microseconds(text: str) -> str:
+    return re.sub(r"(\.\d{6})\d+", r"\1", text)

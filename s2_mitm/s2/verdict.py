@@ -96,6 +96,14 @@ class Answer:
     delay: float
 
 
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A finding about an earlier message, the one with this ``number`` in its conversation."""
+
+    number: int
+    finding: Finding
+
+
 @dataclass(slots=True)
 class Verdict:
     """What is to be said of one message.
@@ -104,7 +112,7 @@ class Verdict:
     ``message`` is the JSON object, or None where there is no readable one. ``message_type`` is
     the type as it stands in the message, known to S2 or not; it and the two ids are None where
     the message has none that is text. ``answer`` is set when it is a ReceptionStatus for a
-    message that was seen.
+    message that was seen; ``late`` is what it, or the time that has passed, shows of earlier ones.
     """
 
     time: float
@@ -115,6 +123,7 @@ class Verdict:
     subject_message_id: str | None
     findings: list[Finding] = field(default_factory=list)
     answer: Answer | None = None
+    late: list[Late] = field(default_factory=list)
 
     @property
     def valid(self) -> bool:

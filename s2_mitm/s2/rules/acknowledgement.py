@@ -1,0 +1,188 @@
+"""ReceptionStatus: every message but this one is answered with one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from s2_mitm.s2.message import Said
+from s2_mitm.s2.rules.registry import UNANSWERED, Found, rule
+from s2_mitm.s2.verdict import Role, Severity
+from s2_mitm.s2.wording import quoted
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.conversation import Conversation
+
+
+@rule("ack.missing", Severity.WARNING, [UNANSWERED])
+def missing(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A message was not answered.
+
+    Its sender does not know whether it arrived, and some send it again or close the connection
+    (s2-python does after five seconds). The time is set with s2_ack_timeout.
+
+    Where: every message but ReceptionStatus is answered with a ReceptionStatus.
+    Wrong:
+        begin()
+        rm("PowerMeasurement", answer=None)
+        wait(11)
+    Right:
+        begin()
+        rm("PowerMeasurement", answer=None)
+        wait(5)
+        cem("ReceptionStatus", subject_message_id=last(), status="OK")
+        wait(11)
+    Do: Answer every message, also one that you cannot use, and before you work on it.
+    """
+    waited = talk.now - said.time
+    when = f"within {waited:.1f} s" if waited >= talk.settings.ack_timeout else "before the end"
+    yield Found("", f"no ReceptionStatus from the {said.sender.other} {when}")
+
+
+@rule("ack.late", Severity.INFO, ["ReceptionStatus"])
+def late(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A message was answered late.
+
+    Its sender may have given up, sent it again or closed the connection by then.
+
+    Where: every message but ReceptionStatus is answered with a ReceptionStatus.
+    Wrong:
+        begin()
+        rm("PowerMeasurement", answer=None)
+        wait(12)
+        cem("ReceptionStatus", subject_message_id=last(), status="OK")
+    Right:
+        begin()
+        rm("PowerMeasurement", answer=None)
+        wait(5)
+        cem("ReceptionStatus", subject_message_id=last(), status="OK")
+    Do: Answer a message when it comes in, not when its consequences are done.
+    """
+    subject = talk.overdue.get(_subject(said))
+    if subject is not None:
+        took = said.time - subject.time
+        yield Found("", f"answered by the {said.sender} after {took:.1f} s", on=subject)
+
+
+@rule("ack.twice", Severity.WARNING, ["ReceptionStatus"])
+def twice(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A message is answered a second time.
+
+    The two answers may say different things; s2-python closes the connection.
+
+    Where: every message but ReceptionStatus is answered with one ReceptionStatus.
+    Wrong:
+        begin()
+        rm("PowerMeasurement")
+        cem("ReceptionStatus", subject_message_id=last(), status="OK")
+    Right:
+        begin()
+        rm("PowerMeasurement")
+        rm("PowerMeasurement")
+    Do: Look for two places in the code that answer, such as a library and its user.
+    """
+    subject = talk.answered.get(_subject(said))
+    if subject is not None and _awaited(said, talk) is None:
+        yield Found("/subject_message_id", f"{subject.name(said.time)} was answered already")
+
+
+@rule("ack.unknown-subject", Severity.WARNING, ["ReceptionStatus"])
+def unknown_subject(said: Said, talk: Conversation) -> Iterator[Found]:
+    """An answer to a message that was never sent.
+
+    The sender of the message that was meant waits for its answer in vain.
+
+    Where: ReceptionStatus.subject_message_id is the message_id of a message from the other side.
+    Wrong:
+        begin()
+        cem("ReceptionStatus", subject_message_id="#never", status="OK")
+    Right:
+        begin()
+        rm("PowerMeasurement", answer=None)
+        cem("ReceptionStatus", subject_message_id=last(), status="OK")
+    Do: Put the message_id of the message that you answer; not its id, and not a new one.
+    """
+    _, subject_id = key = _subject(said)
+    if not subject_id or talk.missed_handshake or said.sender.other in talk.unreadable:
+        return
+    if key in talk.unanswered or key in talk.overdue or key in talk.answered:
+        return
+    if talk.remembers(f"message {said.sender.other}", subject_id):
+        return
+    own = talk.remembers(f"message {said.sender}", subject_id)
+    whose = f"is the {said.sender}'s own" if own else f"was not sent by the {said.sender.other}"
+    yield Found("/subject_message_id", f"the message {quoted(subject_id)} {whose}")
+
+
+@rule("ack.ok-to-invalid", Severity.WARNING, ["ReceptionStatus"])
+def ok_to_invalid(said: Said, talk: Conversation) -> Iterator[Found]:
+    """OK to a message that is not valid.
+
+    The receiver reads more leniently than S2, so that a faulty sender is not noticed here and
+    fails with the next receiver; or it answers without having read.
+
+    Where: INVALID_MESSAGE is the answer to what breaks the schema.
+    Wrong:
+        begin()
+        rm("PowerMeasurement", measurement_timestamp="today", answer="OK")
+    Right:
+        begin()
+        rm("PowerMeasurement", measurement_timestamp="today", answer="INVALID_MESSAGE")
+    Do: Validate what comes in by the JSON Schema before you say OK.
+    """
+    subject = _awaited(said, talk)
+    if subject and not subject.valid and said.content.text("status") == "OK":
+        yield Found("/status", f"OK to {subject.name(said.time)}, which is not valid")
+
+
+@rule("ack.refused-faultless", Severity.WARNING, ["ReceptionStatus"])
+def refused_faultless(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A message is called invalid in which s2-mitm finds no fault.
+
+    One of the two is stricter than S2, or knows something that cannot be seen from the outside.
+
+    Where: INVALID_DATA is for what cannot be read, INVALID_MESSAGE for what breaks the schema,
+    INVALID_CONTENT for what cannot be.
+    Wrong:
+        begin()
+        rm("PowerMeasurement", answer="INVALID_MESSAGE")
+    Right:
+        begin()
+        rm("PowerMeasurement", answer="TEMPORARY_ERROR")
+    Do: Read the diagnostic_label; ask its sender what it misses.
+    """
+    subject, status = _awaited(said, talk), said.content.text("status") or ""
+    if subject and subject.faultless and status.startswith("INVALID_"):
+        yield Found("/status", f"{status} to {subject.name(said.time)}, which has no fault")
+
+
+@rule("ack.refused", Severity.INFO, ["ReceptionStatus"])
+def refused(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A message was not accepted by its receiver.
+
+    What it said is not in force: the receiver goes on as if it had not been sent.
+
+    Where: ReceptionStatus.status.
+    Wrong:
+        begin()
+        rm("PowerMeasurement", answer="TEMPORARY_ERROR")
+    Right:
+        begin()
+        rm("PowerMeasurement", answer="OK")
+    Do: TEMPORARY_ERROR: send it again. Otherwise see what the diagnostic_label says.
+    """
+    subject, status = _awaited(said, talk), said.content.text("status")
+    if subject is None or status in (None, "OK"):
+        return
+    label = said.content.text("diagnostic_label")
+    words = f": {quoted(label)}" if label else ""
+    yield Found("", f"answered by the {said.sender} with {quoted(str(status))}{words}", on=subject)
+
+
+def _subject(said: Said) -> tuple[Role, str]:
+    return said.sender.other, said.content.text("subject_message_id") or ""
+
+
+def _awaited(said: Said, talk: Conversation) -> Said | None:
+    key = _subject(said)
+    return talk.unanswered.get(key) or talk.overdue.get(key)

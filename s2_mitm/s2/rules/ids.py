@@ -1,0 +1,135 @@
+"""Ids: what must be unique, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from s2_mitm.s2.catalog import INSTRUCTIONS
+from s2_mitm.s2.message import Part, Said
+from s2_mitm.s2.rules.registry import Found, rule
+from s2_mitm.s2.verdict import Severity
+from s2_mitm.s2.wording import quoted
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.conversation import Conversation
+
+
+@rule("ids.message-id-again", Severity.ERROR)
+def message_id_again(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A message_id that its sender has used before.
+
+    An answer to it could be meant for either message, and a receiver may take the second for a
+    repetition of the first and ignore it.
+
+    Where: message_id identifies the message among those of its sender. The latest 10,000 are
+    remembered.
+    Wrong:
+        begin()
+        rm("PowerMeasurement", message_id="#same")
+        rm("PowerMeasurement", message_id="#same")
+    Right:
+        begin()
+        rm("PowerMeasurement", message_id="#one")
+        rm("PowerMeasurement", message_id="#another")
+    Do: Make a new UUID for each message, also when you send the same again.
+    """
+    message_id = said.message_id
+    if message_id is None or said.message_type == "ReceptionStatus":
+        return
+    if talk.remembers(f"message {said.sender}", message_id):
+        key = (said.sender, message_id)
+        before = talk.unanswered.get(key) or talk.answered.get(key) or talk.overdue.get(key)
+        whose = f", by {before.name(said.time)}" if before else f" by the {said.sender}"
+        yield Found("/message_id", f"{quoted(message_id)} was used before{whose}")
+
+
+WITH_ID = (
+    "PEBC.PowerConstraints",
+    "PEBC.EnergyConstraint",
+    "PPBC.PowerProfileDefinition",
+    *INSTRUCTIONS,
+)
+
+
+@rule("ids.id-again", Severity.ERROR, WITH_ID, statements=["N04"])
+def id_again(said: Said, talk: Conversation) -> Iterator[Found]:
+    """An id that was given to something else before.
+
+    What refers to it could mean either: a status the first instruction or the second.
+
+    Where: the id of instructions, constraints and profiles must be unique for the session (N04).
+    The latest 10,000 are remembered.
+    Wrong:
+        begin("FRBC")
+        cem("FRBC.Instruction", id="#same")
+        cem("FRBC.Instruction", id="#same")
+    Right:
+        begin("FRBC")
+        cem("FRBC.Instruction", id="#one")
+        cem("FRBC.Instruction", id="#another")
+    Do: Make a new UUID for each, beside the message_id.
+    """
+    object_id = said.content.text("id")
+    if object_id is None:
+        return
+    if talk.remembers("id", object_id):
+        instruction = talk.instructions.get(object_id)
+        whose = f", by {instruction.said.name(said.time)}" if instruction else ""
+        yield Found("/id", f"{quoted(object_id)} was used before{whose}")
+    talk.remember("id", object_id)
+
+
+DESCRIPTIONS = (
+    "FRBC.SystemDescription",
+    "DDBC.SystemDescription",
+    "OMBC.SystemDescription",
+    "PPBC.PowerProfileDefinition",
+    "PEBC.Instruction",
+)
+
+
+@rule(
+    "ids.twice-in-message",
+    Severity.ERROR,
+    DESCRIPTIONS,
+    statements=["N04", "N41", "N48", "N60", "N62", "N67"],
+)
+def twice_in_message(said: Said, talk: Conversation) -> Iterator[Found]:
+    """Two things in one message have the same id.
+
+    What refers to it could mean either.
+
+    Where: actuators (N04), operation modes (N41, N48), timers and transitions (N67), power
+    sequences (N60) and their containers (N62), power envelopes (N04).
+    Wrong:
+        begin("FRBC")
+        rm("FRBC.SystemDescription", actuators=[actuator(), actuator()])
+    Right:
+        begin("FRBC")
+        rm("FRBC.SystemDescription", actuators=[actuator(), actuator(id="#other")])
+    Do: Give each its own id; the same mode may have the same id in two actuators.
+    """
+    for things in _scopes(said.content):
+        seen: dict[str, Part] = {}
+        for thing in things:
+            name = "Id" if thing.has("Id") else "id"
+            identifier = thing.text(name)
+            if identifier is None:
+                continue
+            if first := seen.get(identifier):
+                text = f"{quoted(identifier)} is the id of {first.path} already"
+                yield Found(thing.at(name), text)
+            seen.setdefault(identifier, thing)
+
+
+def _scopes(content: Part) -> Iterator[Iterable[Part]]:
+    """The lists within which ids must be unique."""
+    yield content.parts("actuators")
+    for actuator in (content, *content.parts("actuators")):
+        for name in ("operation_modes", "transitions", "timers"):
+            yield actuator.parts(name)
+    yield content.parts("power_envelopes")
+    yield content.parts("power_sequences_containers")
+    for container in content.parts("power_sequences_containers"):
+        yield container.parts("power_sequences")
