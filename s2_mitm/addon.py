@@ -3,14 +3,18 @@
 mitmweb -s s2_mitm/addon.py --mode reverse:http://cem:8080
 """
 
+import asyncio
 import logging
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from mitmproxy import command, ctx, exceptions, flow, flowfilter, http
 from mitmproxy.addonmanager import Loader
+from mitmproxy.hooks import UpdateHook
 
 # mitmproxy loads this file by its path: the package around it need not be installed.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -22,15 +26,16 @@ try:
     from s2_mitm.history.database import RecordingError
     from s2_mitm.history.recorder import Recorder
     from s2_mitm.proxy import contentview, frames, mitmweb
-    from s2_mitm.proxy.annotation import annotate
+    from s2_mitm.proxy.annotation import annotate, attach, attach_late
     from s2_mitm.proxy.injection import inject
     from s2_mitm.proxy.journal import Journal
     from s2_mitm.proxy.log import LEVELS, Log
     from s2_mitm.proxy.session import LIVE, Session
     from s2_mitm.s2.catalog import VERSIONS
     from s2_mitm.s2.conversation import Settings
+    from s2_mitm.s2.rules.choice import parse_codes, parse_severities
     from s2_mitm.s2.schemas import SchemaError, Schemas
-    from s2_mitm.s2.verdict import Role
+    from s2_mitm.s2.verdict import Late, Role
 except ModuleNotFoundError as missing:  # in the Python of a mitmproxy that came without us
     logger.error(
         f"s2-mitm needs the Python package {missing.name!r}: install s2-mitm into the same"
@@ -41,6 +46,17 @@ else:
     LOADED = True
 
 
+SETTINGS = {
+    "s2_version",
+    "s2_schemas",
+    "s2_client_role",
+    "s2_ack_timeout",
+    "s2_ignore",
+    "s2_severity",
+}
+"""The options that bear on how conversations are judged."""
+
+
 class S2Mitm:
     """Judges, annotates and records the S2 WebSockets that pass through mitmproxy."""
 
@@ -49,6 +65,7 @@ class S2Mitm:
         self._filter: flowfilter.TFilter | None = None
         self._log = Log("findings")
         self._journal: Journal | None = None
+        self._clock: asyncio.Task[None] | None = None
         self._running = False
         self._over = False
 
@@ -61,6 +78,14 @@ class S2Mitm:
         add("s2_client_role", str, "auto", "Who the WebSocket client is: auto, rm, cem.")
         add("s2_block_invalid", bool, False, "Do not forward messages that are not valid.")
         add("s2_keep_messages", int, 1000, "Messages that a flow keeps in memory; 0 keeps all.")
+        add("s2_ack_timeout", int, 10, "Seconds within which a ReceptionStatus is due.")
+        add(
+            "s2_ignore",
+            str,
+            "",
+            "Codes of findings not to be said, with commas; ack.* is all of ack.",
+        )
+        add("s2_severity", str, "", "Other severities for findings: code=severity, with commas.")
         add("s2_log", str, "findings", f"What the terminal shows: {', '.join(LEVELS)}.")
         frames.install()
         contentview.install(lambda: self._settings)
@@ -75,7 +100,7 @@ class S2Mitm:
 
     def _configure(self, updated: set[str]) -> None:
         options = ctx.options
-        if updated & {"s2_version", "s2_schemas", "s2_client_role"}:
+        if updated & SETTINGS:
             self._settings = Settings(
                 version=_choice(
                     "s2_version", {"auto": None, **dict(zip(VERSIONS, VERSIONS, strict=True))}
@@ -84,6 +109,9 @@ class S2Mitm:
                     "s2_client_role", {"auto": None, "rm": Role.RM, "cem": Role.CEM}
                 ),
                 schemas=Schemas(Path(options.s2_schemas)) if options.s2_schemas else None,
+                ack_timeout=options.s2_ack_timeout,
+                ignore=parse_codes(options.s2_ignore),
+                severity=parse_severities(options.s2_severity),
             )
             if self._settings.schemas:
                 self._settings.schemas.compile_all()
@@ -102,6 +130,7 @@ class S2Mitm:
 
     def running(self) -> None:
         self._running = True
+        self._clock = asyncio.create_task(self._watch_the_clock())
         mitmweb.prepare(ctx.master)
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
@@ -109,11 +138,16 @@ class S2Mitm:
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:
         session = self._session(flow)
-        if session.left_alone or self._over:
+        if not self._over:
+            self._safely(session, lambda: self._take(flow, session))
+
+    def _safely(self, session: "Session", step: Callable[[], None]) -> None:
+        """Do something with a session; the traffic goes on whatever happens in it."""
+        if session.left_alone:
             return
         try:
-            self._take(flow, session)
-        except Exception as fault:  # the traffic goes on whatever happens here
+            step()
+        except Exception as fault:
             session.left_alone = True
             logger.error(
                 f"s2-mitm: a fault of its own, {fault!r}; it no longer watches the WebSocket"
@@ -136,25 +170,59 @@ class S2Mitm:
                     self._journal.opened(session)
             if ctx.options.s2_block_invalid and judged.may_be_blocked:
                 judged.message.dropped = True
-            annotate(flow, session, judged)
+                session.conversation.not_forwarded(judged.verdict)
+            attach(flow, judged)
             self._log.judged(session, judged)
             if self._journal:
                 self._journal.judged(session, judged)
-        session.forget(flow, ctx.options.s2_keep_messages)
+        if session.recognised:
+            session.forget(flow, ctx.options.s2_keep_messages)
+            annotate(flow, session)
+
+    def _say_late(self, session: "Session", late: "list[Late]") -> None:
+        if not late:
+            return
+        attach_late(session.flow, late)
+        annotate(session.flow, session)
+        self._log.late(session, late)
+        if self._journal:
+            self._journal.late(session, late)
+
+    async def _watch_the_clock(self) -> None:
+        """Say what is overdue, in silent sessions too."""
+        while True:
+            await asyncio.sleep(1)
+            for session in [*LIVE.values()]:
+                if session.is_live and session.recognised:
+                    self._safely(session, partial(self._tick, session))
+
+    def _tick(self, session: "Session") -> None:
+        if late := session.conversation.tick(time.time()):
+            self._say_late(session, late)
+            ctx.master.addons.trigger(UpdateHook([session.flow]))
 
     def websocket_end(self, flow: http.HTTPFlow) -> None:
         session = LIVE.pop(flow.id, None)
         if session is None or not session.recognised:
             return
+        self._safely(session, partial(self._end, session, _end_of(flow)))
         self._log.closed(session)
         if self._journal:
             self._journal.closed(session, flow)
 
+    def _end(self, session: "Session", moment: float) -> None:
+        self._say_late(session, session.conversation.close(moment))
+
     def done(self) -> None:
         self._over = True
+        if self._clock:
+            self._clock.cancel()
+        # When only the addon is reloaded, its sessions go on in the next one.
+        ending = [*LIVE.values()] if ctx.master.should_exit.is_set() else []
+        for session in ending:
+            self._safely(session, partial(self._end, session, time.time()))
         if self._journal:
-            # When only the addon is reloaded, its sessions go on in the next one.
-            self._journal.close(LIVE.values() if ctx.master.should_exit.is_set() else ())
+            self._journal.close(ending)
         contentview.uninstall()
         frames.uninstall()
 
@@ -174,6 +242,13 @@ def _filter(expression: str) -> flowfilter.TFilter | None:
         return flowfilter.parse(expression) if expression else None
     except ValueError as problem:
         raise ValueError(f"s2_filter is no flow filter: {expression!r}.") from problem
+
+
+def _end_of(flow: http.HTTPFlow) -> float:
+    """When a WebSocket ended, or was last heard of, in seconds since 1970."""
+    assert flow.websocket is not None
+    last = [message.timestamp for message in flow.websocket.messages[-1:]]
+    return flow.websocket.timestamp_end or max(last, default=time.time())
 
 
 def _choice(option: str, values: Mapping[str, T]) -> T:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, InternalError, Operational
 from s2_mitm.history.backlog import Backlog
 from s2_mitm.history.database import BUSY_SECONDS, RecordingError, file_of, open_for_writing
 from s2_mitm.history.records import (
+    Afterthought,
     Message,
     MessageRecord,
     Reception,
@@ -32,7 +33,7 @@ from s2_mitm.history.records import (
     SessionStart,
 )
 from s2_mitm.history.storing import store
-from s2_mitm.s2.verdict import Role
+from s2_mitm.s2.verdict import Finding, Role
 
 __all__ = ["MessageRecord", "Recorder", "RecordingError", "SessionStart"]
 
@@ -105,6 +106,10 @@ class Recorder:
     def message(self, record: MessageRecord) -> None:
         """A message and its findings so far."""
         self._put(Message.of(record))
+
+    def afterthought(self, session_id: str, seq: int, finding: Finding) -> None:
+        """Something was found about the message ``seq`` of a session that was put before."""
+        self._put(Afterthought(session_id, seq, finding))
 
     def reception_status(
         self, session_id: str, sender: Role, message_id: str, status: str, delay_ms: float

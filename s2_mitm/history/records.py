@@ -103,6 +103,14 @@ class Reception(NamedTuple):
     delay_ms: float
 
 
+class Afterthought(NamedTuple):
+    """Something was found about the message ``seq`` of a session after it was recorded."""
+
+    session_id: str
+    seq: int
+    finding: Finding
+
+
 class SendersSwapped(NamedTuple):
     """The roles of a session are the other way round."""
 
@@ -119,4 +127,6 @@ class SessionEnd(NamedTuple):
     closed_by: str | None
 
 
-Record = SessionStart | SessionChange | Message | Reception | SendersSwapped | SessionEnd
+Record = (
+    SessionStart | SessionChange | Message | Afterthought | Reception | SendersSwapped | SessionEnd
+)

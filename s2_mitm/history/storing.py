@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Executable, bindparam, case, func, insert, se
 from sqlalchemy.dialects import sqlite
 
 from s2_mitm.history.records import (
+    Afterthought,
     Message,
     Reception,
     Record,
@@ -20,7 +21,7 @@ from s2_mitm.history.records import (
     SessionStart,
 )
 from s2_mitm.history.tables import findings, iso, messages, sessions
-from s2_mitm.s2.verdict import Role
+from s2_mitm.s2.verdict import Finding, Role, Severity
 from s2_mitm.s2.wording import encodable
 
 Row = dict[str, Any]
@@ -63,6 +64,11 @@ _RECEIVED = (
     )
     .values(reception_status=bindparam("status"), reception_delay_ms=bindparam("delay"))
 )
+_INVALID = (
+    update(messages)
+    .where(messages.c.session_id == bindparam("session"), messages.c.seq == bindparam("number"))
+    .values(valid=0)
+)
 _MESSAGE = insert(messages)
 # By its place in the session, for few messages have findings: asking the database for the id of
 # every message that it takes makes all of them slower.
@@ -102,6 +108,10 @@ class _Batch:
         match record:
             case Message():
                 self._add_message(record)
+            case Afterthought(session_id, seq, finding):
+                self._add_finding(session_id, seq, finding)
+                if finding.severity is Severity.ERROR:
+                    self._invalidate(session_id, seq)
             case Reception():
                 self._add_reception(record)
             case SessionStart():
@@ -137,18 +147,28 @@ class _Batch:
         self._messages.append(row)
         self._newest[_whose(row)] = row
         for finding in message.findings:
-            self._findings.append(
-                {
-                    "session": message.session_id,
-                    "session_id": message.session_id,
-                    "seq": message.seq,
-                    "code": finding.code,
-                    "severity": str(finding.severity),
-                    "source": str(finding.source),
-                    "path": storable(finding.path),
-                    "text": storable(finding.text),
-                }
-            )
+            self._add_finding(message.session_id, message.seq, finding)
+
+    def _add_finding(self, session_id: str, seq: int, finding: Finding) -> None:
+        self._findings.append(
+            {
+                "session": session_id,
+                "session_id": session_id,
+                "seq": seq,
+                "code": finding.code,
+                "severity": str(finding.severity),
+                "source": str(finding.source),
+                "path": storable(finding.path),
+                "text": storable(finding.text),
+            }
+        )
+
+    def _invalidate(self, session_id: str, seq: int) -> None:
+        for row in self._messages:
+            if (row["session_id"], row["seq"]) == (session_id, seq):
+                row["valid"] = 0
+                return
+        self._say(_INVALID, {"session": session_id, "number": seq})
 
     def _add_reception(self, reception: Reception) -> None:
         sender, message_id = str(reception.sender), storable(reception.message_id)

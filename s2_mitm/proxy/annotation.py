@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from mitmproxy.http import HTTPFlow
 
-from s2_mitm.proxy.session import Judged, Session
+from s2_mitm.proxy.session import SUMMARY, Judged, Session
 from s2_mitm.s2.catalog import CONTROL_TYPES
 from s2_mitm.s2.conversation import Conversation
-from s2_mitm.s2.verdict import Role, Severity
+from s2_mitm.s2.verdict import Finding, Late, Role, Severity
 from s2_mitm.s2.wording import printable
 
 MARKERS = {
@@ -18,9 +21,6 @@ MARKERS = {
 }
 """The marker of a flow by the worst severity in it; mitmproxy shows it as an emoji."""
 
-SUMMARY = "s2"
-"""Metadata: the session in a few words and numbers, a dict."""
-
 FINDINGS = "s2_findings"
 """Metadata: the findings, a list of dicts, each with the message that it belongs to."""
 
@@ -28,14 +28,15 @@ KEPT_FINDINGS = 1000
 """Findings that a flow carries; the recording has them all."""
 
 
-def annotate(flow: HTTPFlow, session: Session, judged: Judged) -> None:
-    """Bring marker, comment and metadata of a flow up to date with a message just judged."""
+def annotate(flow: HTTPFlow, session: Session) -> None:
+    """Bring marker, comment and summary of a flow up to date with its session."""
     conversation = session.conversation
     before = flow.metadata.get(SUMMARY, {})
     worst = max(conversation.findings, key=lambda severity: severity.rank, default=None)
-    summary = {
+    summary: dict[str, Any] = {
         "client_role": str(conversation.client_role),
         "version": conversation.version or "",
+        "whole": session.is_whole,
         "marker": MARKERS[worst],
         "comment": summary_line(conversation),
     }
@@ -43,10 +44,31 @@ def annotate(flow: HTTPFlow, session: Session, judged: Judged) -> None:
     if flow.marked in ("", before.get("marker")):
         flow.marked = summary["marker"]
     flow.comment = _comment(flow.comment, before.get("comment", ""), summary["comment"])
+
+
+def attach(flow: HTTPFlow, judged: Judged) -> None:
+    """Let a flow carry the findings of a message just judged."""
     if judged.number == 1:  # a flow from a file may carry what was found when it was live
         flow.metadata.pop(FINDINGS, None)
-    if judged.verdict.findings:
-        _add_findings(flow, judged)
+    verdict = judged.verdict
+    for finding in verdict.findings:
+        said = (judged.number, verdict.time, str(verdict.sender), verdict.message_type or "")
+        _attach(flow, said, finding)
+    attach_late(flow, verdict.late)
+
+
+def attach_late(flow: HTTPFlow, late: Iterable[Late]) -> None:
+    """Let a flow carry findings about messages that were judged before."""
+    for item in late:
+        said = (item.number, item.time, str(item.sender), item.message_type)
+        _attach(flow, said, item.finding)
+
+
+def _attach(flow: HTTPFlow, said: tuple[int, float, str, str], finding: Finding) -> None:
+    findings = flow.metadata.setdefault(FINDINGS, [])
+    names = ("message", "timestamp", "sender", "message_type")
+    findings.append({**dict(zip(names, said, strict=True)), **finding.as_dict()})
+    del findings[:-KEPT_FINDINGS]
 
 
 def _comment(present: str, ours_before: str, ours: str) -> str:
@@ -79,19 +101,3 @@ def summary_line(conversation: Conversation) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 message``, ``2 messages``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _add_findings(flow: HTTPFlow, judged: Judged) -> None:
-    verdict = judged.verdict
-    findings = flow.metadata.setdefault(FINDINGS, [])
-    for finding in verdict.findings:
-        findings.append(
-            {
-                "message": judged.number,
-                "timestamp": judged.message.timestamp,
-                "sender": str(verdict.sender),
-                "message_type": verdict.message_type or "",
-                **finding.as_dict(),
-            }
-        )
-    del findings[:-KEPT_FINDINGS]

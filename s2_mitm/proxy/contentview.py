@@ -12,8 +12,8 @@ from mitmproxy import contentviews, ctx
 from mitmproxy.flow import Flow
 from mitmproxy.websocket import WebSocketMessage
 
-from s2_mitm.proxy.annotation import FINDINGS, SUMMARY
-from s2_mitm.proxy.session import is_s2
+from s2_mitm.proxy.annotation import FINDINGS
+from s2_mitm.proxy.session import SUMMARY, is_s2
 from s2_mitm.report.annotated import Line, annotated
 from s2_mitm.s2.catalog import VERSIONS
 from s2_mitm.s2.conversation import Settings

@@ -11,6 +11,7 @@ from mitmproxy.http import HTTPFlow
 from s2_mitm.history.recorder import Recorder
 from s2_mitm.history.records import MessageRecord, SessionFacts, SessionStart
 from s2_mitm.proxy.session import Judged, Session
+from s2_mitm.s2.verdict import Late
 
 _ID_IN_PATH = re.compile(r"/(rm|cem)/([^/]+)")
 
@@ -58,6 +59,13 @@ class Journal:
             self._recorder.reception_status(
                 session.id, answer.sender, answer.message_id, answer.status, answer.delay
             )
+        self.late(session, verdict.late)
+
+    def late(self, session: Session, late: Iterable[Late]) -> None:
+        """Something was found about messages of the session that were judged before."""
+        if session.is_live:
+            for item in late:
+                self._recorder.afterthought(session.id, item.number, item.finding)
 
     def _tell_news(self, session: Session) -> None:
         told, facts = self._told[session.id], _facts(session)

@@ -14,7 +14,8 @@ from mitmproxy.utils import vt_codes
 
 from s2_mitm.proxy.annotation import summary_line
 from s2_mitm.proxy.session import Judged, Session
-from s2_mitm.report.verdicts import verdict_lines
+from s2_mitm.report.verdicts import finding_lines, verdict_lines
+from s2_mitm.s2.verdict import Late
 from s2_mitm.s2.wording import printable
 
 logger = logging.getLogger(__name__)
@@ -38,15 +39,22 @@ class Log:
     def judged(self, session: Session, judged: Judged) -> None:
         """A message was judged."""
         verdict = judged.verdict
-        if not (self._level == "all" or verdict.findings):
-            return
-        time = datetime.fromtimestamp(verdict.time).strftime("%H:%M:%S.%f")[:-3]
-        lines = list(verdict_lines(verdict, label=f"{time} {_label(session)}"))
-        if judged.message.injected:
-            lines[0] += click.style(" injected", fg="magenta")
-        if judged.message.dropped:
-            lines[0] += click.style(" NOT FORWARDED", fg="red", bold=True)
-        self._print(lines)
+        if self._level == "all" or verdict.findings:
+            label = f"{_clock(verdict.time)} {_label(session)}"
+            lines = list(verdict_lines(verdict, label=label))
+            if judged.message.injected:
+                lines[0] += click.style(" injected", fg="magenta")
+            if judged.message.dropped:
+                lines[0] += click.style(" NOT FORWARDED", fg="red", bold=True)
+            self._print(lines)
+        self.late(session, verdict.late)
+
+    def late(self, session: Session, late: Iterable[Late]) -> None:
+        """Something was found about messages of the session that were judged before."""
+        for item in late:
+            what = f"{item.sender:<3} {printable(item.message_type)} of {_clock(item.time)}"
+            label = click.style(f"{'':>12} {_label(session)}", dim=True)
+            self._print([f"{label} {what}", *finding_lines(item.finding)])
 
     def closed(self, session: Session) -> None:
         """An S2 WebSocket was closed."""
@@ -67,6 +75,10 @@ class Log:
             sys.stdout.flush()
         except (OSError, ValueError):  # nobody reads it any more; the traffic goes on
             self._level = "none"
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%H:%M:%S.%f")[:-3]
 
 
 def _label(session: Session) -> str:

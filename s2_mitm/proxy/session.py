@@ -14,6 +14,9 @@ from s2_mitm.s2.conversation import Conversation, Settings
 from s2_mitm.s2.reading import read
 from s2_mitm.s2.verdict import Verdict
 
+SUMMARY = "s2"
+"""Flow metadata: the session in a few words and numbers, a dict."""
+
 HOLD = 20
 """Messages within which a WebSocket must show that it is S2; after that it is left alone."""
 
@@ -45,12 +48,17 @@ class Session:
 
     def __init__(self, flow: HTTPFlow, settings: Settings) -> None:
         self.id = flow.id
+        self.flow = flow
         self.is_live = flow.live
         self.started_at = (flow.response and flow.response.timestamp_end) or time.time()
         self.client_address = _address(flow.client_conn.peername)
         self.server_address = _address(flow.server_conn.peername or flow.server_conn.address)
         self.path = flow.request.path.partition("?")[0]  # a query may hold a token
-        self.conversation = Conversation(settings)
+        summary = flow.metadata.get(SUMMARY, {})
+        seen = flow.websocket.messages if flow.websocket else []
+        self.is_whole = not seen and summary.get("whole", True)
+        """Whether the flow shows, or showed, all its messages from the first."""
+        self.conversation = Conversation(settings, from_start=self.is_whole)
         self.recognised = False
         self.left_alone = False
         self._looked_at = 0
@@ -96,6 +104,7 @@ class Session:
         if excess > 0:
             del flow.websocket.messages[:excess]
             self._judged -= excess
+            self.is_whole = False
 
 
 LIVE: dict[str, Session] = {}

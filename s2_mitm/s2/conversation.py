@@ -254,6 +254,11 @@ class Conversation:
         self.findings.update(finding.severity for finding in verdict.findings)
         return verdict
 
+    def not_forwarded(self, verdict: Verdict) -> None:
+        """The message of this verdict, the last one, was held back: nobody will answer it."""
+        if verdict.sender is not None and verdict.message_id is not None:
+            self.unanswered.pop((verdict.sender, verdict.message_id), None)
+
     def tick(self, time: float) -> list[Late]:
         """What is to be said of earlier messages now that it is ``time`` (seconds since 1970)."""
         self.now = time
@@ -286,14 +291,14 @@ class Conversation:
                 if found.on is None or found.on.number == said.number:
                     own.append(finding)
                 else:
-                    late.append(Late(found.on.number, finding))
+                    late.append(_late(found.on, finding))
         verdict.findings = _without_doubles(verdict.findings, own)
         return self._counted(late)
 
     def _ask(self, rules: list[Rule], subject: Said) -> Iterator[Late]:
         for asked in rules:
             for found in asked.check(subject, self):
-                yield Late(subject.number, _finding(asked, found, subject))
+                yield _late(subject, _finding(asked, found, subject))
 
     def _overdue(self, time: float) -> list[Late]:
         """What is to be said of the messages whose answer did not come in time."""
@@ -309,7 +314,9 @@ class Conversation:
 
     def _counted(self, late: list[Late]) -> list[Late]:
         wanted = [
-            Late(item.number, finding) for item in late for finding in self._wanted([item.finding])
+            replace(item, finding=finding)
+            for item in late
+            for finding in self._wanted([item.finding])
         ]
         self.findings.update(item.finding.severity for item in wanted)
         return wanted
@@ -437,6 +444,10 @@ STAYS_IN_FORCE = frozenset(
     }
 )
 """Message types that later messages refer to."""
+
+
+def _late(subject: Said, finding: Finding) -> Late:
+    return Late(subject.number, subject.time, subject.sender, subject.message_type, finding)
 
 
 def _finding(asked: Rule, found: Found, said: Said) -> Finding:

@@ -98,9 +98,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """A finding about an earlier message, the one with this ``number`` in its conversation."""
+    """A finding about an earlier message.
+
+    ``number`` is that of the message in its conversation, from 1; ``time`` when it was said, in
+    seconds since 1970.
+    """
 
     number: int
+    time: float
+    sender: Role
+    message_type: str
     finding: Finding
 
 
