@@ -132,6 +132,10 @@ class S2Mitm:
         self._running = True
         self._clock = asyncio.create_task(self._watch_the_clock())
         mitmweb.prepare(ctx.master)
+        for session in [*LIVE.values()]:  # that were closed while the addon could not be loaded
+            if session.flow.websocket and session.flow.websocket.timestamp_end is not None:
+                self._safely(session, partial(self._take, session.flow, session))
+                self.websocket_end(session.flow)
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
         self._session(flow)

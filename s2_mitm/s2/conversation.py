@@ -19,7 +19,7 @@ from s2_mitm.s2.catalog import (
     closest_version,
     only_sender,
 )
-from s2_mitm.s2.in_force import Given, Held
+from s2_mitm.s2.in_force import Course, Given, Held
 from s2_mitm.s2.message import Part, Said
 from s2_mitm.s2.rules import AT_THE_END, RULES, UNANSWERED, Found, Rule
 from s2_mitm.s2.schemas import Schemas
@@ -34,7 +34,7 @@ MAX_UNANSWERED = 1000
 MAX_INSTRUCTIONS = 1000
 """Instructions remembered, the latest."""
 
-MAX_IDS = 10_000
+MAX_IDS = 2000
 """Ids remembered of each kind and side, the latest, to see one come again."""
 
 MAX_TIMERS = 1000
@@ -76,16 +76,41 @@ class Settings:
 
 @dataclass
 class Instruction:
-    """An instruction and how far it came. ``said`` is the message that gave it."""
+    """An instruction and how far it came. ``said`` is the message that gave it.
+
+    ``answer`` is the status that message was answered with; ``revoked`` what revoked it;
+    ``doubled`` says that its id was given again, so that it is unknown whose a status is.
+    """
 
     said: Said
     status: str | None = None
     since: float = 0.0
-    revoked: bool = False
+    answer: str | None = None
+    revoked: Said | None = None
+    doubled: bool = False
 
     @property
     def family(self) -> str:
         return self.said.message_type.partition(".")[0]
+
+    @property
+    def refused(self) -> bool:
+        return self.answer not in (None, "OK")
+
+    @property
+    def target(self) -> str:
+        """What it instructs; the next instruction with this target takes its place."""
+        content = self.said.content
+        part = content.text("actuator_id") or content.text("sequence_container_id") or ""
+        return f"{self.said.message_type} {part}"
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The active operation mode of an actuator, and the status that said so, without content."""
+
+    mode: str
+    said: Said
 
 
 class Conversation:
@@ -115,8 +140,15 @@ class Conversation:
 
         self.held: dict[str, Held] = {}
         self.instructions: OrderedDict[str, Instruction] = OrderedDict()
-        self.active_modes: OrderedDict[str, str] = OrderedDict()
+        """By their ids, and the same by their message_ids, and the latest for each target."""
+        self.instructions_by_message: OrderedDict[str, Instruction] = OrderedDict()
+        self.latest_instructions: OrderedDict[str, Instruction] = OrderedDict()
+        self._revoking: OrderedDict[tuple[Role, str], Given | Instruction] = OrderedDict()
+        """What was revoked, by sender and message_id of the RevokeObject, until it is answered."""
+        self.active_modes: OrderedDict[str, Active] = OrderedDict()
         """The active operation mode of each actuator; that of OMBC has the id ``""``."""
+        self.courses: OrderedDict[tuple[str, str], Course] = OrderedDict()
+        """How far each container of each power profile has come, by the ids of both."""
         self.timers: OrderedDict[tuple[str, str], float] = OrderedDict()
         """When each timer of each actuator is finished, in seconds since 1970."""
         self.unanswered: OrderedDict[tuple[Role, str], Said] = OrderedDict()
@@ -124,7 +156,7 @@ class Conversation:
         self.answered: OrderedDict[tuple[Role, str], Said] = OrderedDict()
         """Messages whose answer is due, is late, or was given."""
         self._ids: dict[str, OrderedDict[str, None]] = {}
-        self._once: set[str] = set()
+        self._once: dict[str, int] = {}
 
         self.unreadable: set[Role] = set()
         """Who has sent something whose message_id could not be read."""
@@ -182,6 +214,11 @@ class Conversation:
             return State.INITIALISED
         return State.SHAKEN if len(self.handshakes) == len(Role) else State.CONNECTED
 
+    @property
+    def saw_beginning(self) -> bool:
+        """Whether everything was seen that a message may refer to."""
+        return self.from_start or (bool(self.handshakes) and not self.missed_handshake)
+
     def holds(self, message_type: str) -> Held:
         """What was given by messages of this type."""
         return self.held.get(message_type) or Held()
@@ -195,16 +232,20 @@ class Conversation:
         ids = self._ids.setdefault(kind, OrderedDict())
         _put(ids, identifier, None, MAX_IDS)
 
-    def once(self, key: str) -> bool:
-        """True the first time it is asked with this key, for what is to be said only once."""
-        if key in self._once:
+    def once(self, key: str, since: Said | None = None) -> bool:
+        """True the first time it is asked with this key, for what is to be said only once.
+
+        With ``since``, once after each such message. Keys must not come from the wire.
+        """
+        number = since.number if since else 0
+        if self._once.get(key) == number:
             return False
-        self._once.add(key)
+        self._once[key] = number
         return True
 
     def again(self, key: str) -> None:
         """Let what was said once be said again."""
-        self._once.discard(key)
+        self._once.pop(key, None)
 
     # What happens
 
@@ -360,17 +401,20 @@ class Conversation:
             case "InstructionStatusUpdate":
                 self._progress(content, said.time)
             case "RevokeObject":
-                self._revoke(content)
+                self._revoke(said)
             case "FRBC.ActuatorStatus" | "DDBC.ActuatorStatus" | "OMBC.Status":
                 self._activate(said)
             case "FRBC.TimerStatus" | "DDBC.TimerStatus" | "OMBC.TimerStatus":
                 self._start_timer(content)
+            case "PPBC.PowerProfileStatus":
+                for part in content.parts("sequence_container_status"):
+                    if course := self._course(part):
+                        course.status = part.text("status")
+                        course.selected = part.text("selected_sequence_id")
             case message_type if message_type in STAYS_IN_FORCE:
                 self.held.setdefault(message_type, Held()).add(said)
             case message_type if message_type.endswith("Instruction"):
-                instruction_id = content.text("id")
-                if instruction_id is not None and instruction_id not in self.instructions:
-                    _put(self.instructions, instruction_id, Instruction(said), MAX_INSTRUCTIONS)
+                self._instruct(said)
         if said.message_type in SINCE:
             self._implied_version = SINCE[said.message_type]
         if said.message_id is not None and said.message_type != "ReceptionStatus":
@@ -382,10 +426,49 @@ class Conversation:
             self.remember(f"message {said.sender}", said.message_id)
 
     def _select(self, said: Said) -> None:
+        before = self.control_type
         self.before_selection = self.family
         self.selection = said
-        for held in (self.held, self.instructions, self.active_modes, self.timers):
+        self.active_modes.clear()
+        self.timers.clear()
+        if self.control_type == before:
+            return  # the same again ends nothing that was described
+        for held in (
+            self.held,
+            self.instructions,
+            self.instructions_by_message,
+            self.latest_instructions,
+            self.courses,
+        ):
             held.clear()
+
+    def _course(self, part: Part) -> Course | None:
+        """How far the container that is named here has come, from now on."""
+        key = part.text("power_profile_id"), part.text("sequence_container_id")
+        if key[0] is None or key[1] is None:
+            return None
+        course = self.courses.get((key[0], key[1])) or Course()
+        _put(self.courses, (key[0], key[1]), course, MAX_TIMERS)
+        return course
+
+    def _instruct(self, said: Said) -> None:
+        if course := self._course(said.content):
+            if said.message_type == "PPBC.ScheduleInstruction":
+                course.scheduled = said
+            elif said.message_type == "PPBC.StartInterruptionInstruction":
+                course.interrupted = said
+        instruction_id = said.content.text("id")
+        if instruction_id is None:
+            return
+        before = self.instructions.get(instruction_id)
+        if before is not None and not before.refused:
+            before.doubled = True
+            return
+        instruction = Instruction(said)
+        _put(self.instructions, instruction_id, instruction, MAX_INSTRUCTIONS)
+        _put(self.latest_instructions, instruction.target, instruction, MAX_INSTRUCTIONS)
+        if said.message_id is not None:
+            _put(self.instructions_by_message, said.message_id, instruction, MAX_INSTRUCTIONS)
 
     def _progress(self, content: Part, time: float) -> None:
         instruction = self.instructions.get(content.text("instruction_id") or "")
@@ -393,20 +476,23 @@ class Conversation:
             instruction.status = content.text("status_type")
             instruction.since = time
 
-    def _revoke(self, content: Part) -> None:
-        object_type, object_id = content.text("object_type"), content.text("object_id")
+    def _revoke(self, said: Said) -> None:
+        object_type, object_id = said.content.text("object_type"), said.content.text("object_id")
         if object_type is None or object_id is None:
             return
-        if instruction := self.instructions.get(object_id):
-            instruction.revoked = True
-        elif object_type in self.held:
-            self.held[object_type].revoke(object_id)
+        thing = self.instructions.get(object_id) or self.holds(object_type).named(object_id)
+        if thing is None or thing.revoked or thing.said.sender is not said.sender:
+            return
+        thing.revoked = replace(said, content=Part({}))
+        if said.message_id is not None:
+            _put(self._revoking, (said.sender, said.message_id), thing, MAX_UNANSWERED)
 
     def _activate(self, said: Said) -> None:
         mode = said.content.text("active_operation_mode_id")
         if mode is not None:
             actuator = said.content.text("actuator_id") or ""
-            _put(self.active_modes, actuator, mode, MAX_TIMERS)
+            active = Active(mode, replace(said, content=Part({})))
+            _put(self.active_modes, actuator, active, MAX_TIMERS)
 
     def _start_timer(self, content: Part) -> None:
         timer, finished = content.text("timer_id"), content.moment("finished_at")
@@ -424,6 +510,12 @@ class Conversation:
         _put(self.answered, key, subject, MAX_UNANSWERED)
         if subject.message_type in self.held:
             self.held[subject.message_type].answered(subject_id, status)
+        instruction = self.instructions_by_message.get(subject_id)
+        if instruction is not None and instruction.said.number == subject.number:
+            instruction.answer = status
+        revoked = self._revoking.pop(key, None)
+        if revoked is not None and status != "OK":
+            revoked.revoked = None  # the receiver did not follow
         if self.selection is not None and subject.number == self.selection.number:
             self.before_selection = None
         return Answer(said.sender.other, subject_id, status, (said.time - subject.time) * 1000)
