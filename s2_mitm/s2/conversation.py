@@ -10,7 +10,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import TypeVar
+from itertools import islice
+from typing import Any, TypeVar
 
 from s2_mitm.s2.catalog import (
     CONTROL_TYPES,
@@ -21,11 +22,11 @@ from s2_mitm.s2.catalog import (
 )
 from s2_mitm.s2.in_force import Course, Given, Held
 from s2_mitm.s2.message import Part, Said
-from s2_mitm.s2.rules import AT_THE_END, RULES, UNANSWERED, Found, Rule
+from s2_mitm.s2.rules import AT_THE_END, RULES, SAID_BY_S2_PYTHON, UNANSWERED, Found, Rule
 from s2_mitm.s2.schemas import Schemas
 from s2_mitm.s2.states import FAMILIES, State
 from s2_mitm.s2.validation import judge
-from s2_mitm.s2.verdict import Answer, Finding, Late, Role, Severity, Verdict
+from s2_mitm.s2.verdict import MAX_FINDINGS, Answer, Finding, Late, Role, Severity, Verdict
 from s2_mitm.s2.wording import encodable
 
 MAX_UNANSWERED = 1000
@@ -33,6 +34,9 @@ MAX_UNANSWERED = 1000
 
 MAX_INSTRUCTIONS = 1000
 """Instructions remembered, the latest."""
+
+MAX_INSTRUCTION_SIZE = 16 * 1024
+"""Bytes. Of a larger instruction only is remembered that there was one."""
 
 MAX_IDS = 2000
 """Ids remembered of each kind and side, the latest, to see one come again."""
@@ -155,11 +159,15 @@ class Conversation:
         self.overdue: OrderedDict[tuple[Role, str], Said] = OrderedDict()
         self.answered: OrderedDict[tuple[Role, str], Said] = OrderedDict()
         """Messages whose answer is due, is late, or was given."""
+        self._replaced: dict[str, Any] = {}
+        """What the selection of a control type ended, until the RM has answered it."""
         self._ids: dict[str, OrderedDict[str, None]] = {}
         self._once: dict[str, int] = {}
+        self.worked_out: dict[tuple[str, str], Any] = {}
+        """What rules share about the message that is being judged; empty before each."""
 
-        self.unreadable: set[Role] = set()
-        """Who has sent something whose message_id could not be read."""
+        self.unreadable: dict[Role, float] = {}
+        """When each side has last sent something that could not be read, seconds since 1970."""
         self.now = 0.0
         """The time of what is being judged, in seconds since 1970."""
         self.messages = 0
@@ -268,13 +276,15 @@ class Conversation:
         self.now = time
         schemas = self.settings.schemas
         verdict = judge(data, version=self.version, schemas=schemas, binary=binary, time=time)
+        faultless = not verdict.findings
+        verdict.findings = list(self._wanted(verdict.findings))
         self.messages += 1
         if verdict.message is not None and not injected:
             self._learn_roles(verdict, from_client)
         verdict.sender = self.client_role if from_client else self.client_role.other
         late = self._overdue(time)
         if verdict.message is None:
-            self.unreadable.add(verdict.sender)
+            self.unreadable[verdict.sender] = time
         else:
             said = Said(
                 self.messages,
@@ -283,13 +293,18 @@ class Conversation:
                 verdict.message_type or "",
                 verdict.message_id,
                 Part(verdict.message),
+                len(data),
                 verdict.valid,
-                verdict.worst is None,
+                faultless,
                 injected,
             )
-            late += self._hold_against_rules(said, verdict)
+            own, of_others = self._asked_of_rules(said)
+            late += self._counted(of_others)
+            verdict.findings = _without_doubles(verdict.findings, list(self._wanted(own)))
             self._take_in(said, verdict)
-        verdict.findings = list(self._wanted(verdict.findings))
+            # What the user ignores is a fault all the same, which the receiver may refuse.
+            faults = any(finding.severity is not Severity.INFO for finding in own)
+            self._await_answer(replace(said, faultless=faultless and not faults))
         verdict.late = late
         self.invalid += not verdict.valid
         self.findings.update(finding.severity for finding in verdict.findings)
@@ -323,18 +338,19 @@ class Conversation:
 
     # How it is judged
 
-    def _hold_against_rules(self, said: Said, verdict: Verdict) -> list[Late]:
-        late: list[Late] = []
+    def _asked_of_rules(self, said: Said) -> tuple[list[Finding], list[Late]]:
+        """What the rules find about a message, and about earlier ones."""
         own: list[Finding] = []
+        late: list[Late] = []
+        self.worked_out.clear()
         for asked in RULES.get(said.message_type, ()):
-            for found in asked.check(said, self):
+            for found in islice(asked.check(said, self), MAX_FINDINGS):
                 finding = _finding(asked, found, said)
                 if found.on is None or found.on.number == said.number:
                     own.append(finding)
                 else:
                     late.append(_late(found.on, finding))
-        verdict.findings = _without_doubles(verdict.findings, own)
-        return self._counted(late)
+        return own, late
 
     def _ask(self, rules: list[Rule], subject: Said) -> Iterator[Late]:
         for asked in rules:
@@ -384,7 +400,9 @@ class Conversation:
     def _take_in(self, said: Said, verdict: Verdict) -> None:
         """Keep what later messages are understood by, even if parts of this one are wrong."""
         content = said.content
-        match said.message_type:
+        # What is not its sender's to say has no effect.
+        own = only_sender(said.message_type) in (None, said.sender)
+        match said.message_type if own else "":
             case "Handshake":
                 self.handshakes.setdefault(said.sender, said)
             case "HandshakeResponse":
@@ -417,30 +435,31 @@ class Conversation:
                 self._instruct(said)
         if said.message_type in SINCE:
             self._implied_version = SINCE[said.message_type]
-        if said.message_id is not None and said.message_type != "ReceptionStatus":
-            faultless = not any(
-                finding.severity is not Severity.INFO for finding in verdict.findings
-            )
-            light = replace(said, content=Part({}), faultless=faultless)
-            _put(self.unanswered, (said.sender, said.message_id), light, MAX_UNANSWERED)
-            self.remember(f"message {said.sender}", said.message_id)
+
+    def _await_answer(self, said: Said) -> None:
+        if said.message_id is None or said.message_type == "ReceptionStatus":
+            return
+        light = replace(said, content=Part({}))
+        _put(self.unanswered, (said.sender, said.message_id), light, MAX_UNANSWERED)
+        self.remember(f"message {said.sender}", said.message_id)
 
     def _select(self, said: Said) -> None:
         before = self.control_type
         self.before_selection = self.family
+        self._replaced = {"selection": self.selection}
         self.selection = said
-        self.active_modes.clear()
-        self.timers.clear()
-        if self.control_type == before:
-            return  # the same again ends nothing that was described
-        for held in (
-            self.held,
-            self.instructions,
-            self.instructions_by_message,
-            self.latest_instructions,
-            self.courses,
-        ):
-            held.clear()
+        # The same control type again ends nothing that was described.
+        ended = OF_A_SELECTION if self.control_type == before else UNDER_CONTROL
+        for name in ended:
+            self._replaced[name] = held = getattr(self, name)
+            setattr(self, name, type(held)())
+
+    def _selection_answered(self, status: str) -> None:
+        self.before_selection = None
+        if status != "OK":  # the RM goes on as before
+            for name, held in self._replaced.items():
+                setattr(self, name, held)
+        self._replaced = {}
 
     def _course(self, part: Part) -> Course | None:
         """How far the container that is named here has come, from now on."""
@@ -464,6 +483,8 @@ class Conversation:
         if before is not None and not before.refused:
             before.doubled = True
             return
+        if said.size > MAX_INSTRUCTION_SIZE:
+            said = replace(said, content=Part({}))
         instruction = Instruction(said)
         _put(self.instructions, instruction_id, instruction, MAX_INSTRUCTIONS)
         _put(self.latest_instructions, instruction.target, instruction, MAX_INSTRUCTIONS)
@@ -471,7 +492,8 @@ class Conversation:
             _put(self.instructions_by_message, said.message_id, instruction, MAX_INSTRUCTIONS)
 
     def _progress(self, content: Part, time: float) -> None:
-        instruction = self.instructions.get(content.text("instruction_id") or "")
+        named = content.text("instruction_id") or ""
+        instruction = self.instructions.get(named) or self.instructions_by_message.get(named)
         if instruction is not None:
             instruction.status = content.text("status_type")
             instruction.since = time
@@ -517,13 +539,28 @@ class Conversation:
         if revoked is not None and status != "OK":
             revoked.revoked = None  # the receiver did not follow
         if self.selection is not None and subject.number == self.selection.number:
-            self.before_selection = None
+            self._selection_answered(status)
+        if status == "TEMPORARY_ERROR":  # which asks for the same again
+            self._ids.get(f"message {subject.sender}", OrderedDict()).pop(subject_id, None)
         return Answer(said.sender.other, subject_id, status, (said.time - subject.time) * 1000)
 
     def given(self, message_type: str, now: float) -> list[Given]:
         """The messages of a type that may be referred to at ``now``, newest first."""
         return list(self.holds(message_type).referable(now))
 
+
+OF_A_SELECTION = ("active_modes", "timers")
+"""What every selection of a control type ends, by the names that the conversation has for it."""
+
+UNDER_CONTROL = (
+    *OF_A_SELECTION,
+    "held",
+    "instructions",
+    "instructions_by_message",
+    "latest_instructions",
+    "courses",
+)
+"""What the selection of another control type ends."""
 
 STAYS_IN_FORCE = frozenset(
     {
@@ -549,20 +586,15 @@ def _finding(asked: Rule, found: Found, said: Said) -> Finding:
 
 def _without_doubles(by_message: list[Finding], by_rules: list[Finding]) -> list[Finding]:
     """One cause, one finding: a rule says it better than s2-python's validators, at the place."""
-    if not by_rules:
-        return by_message
-    kept = [
+    said = [finding.path + "/" for finding in by_rules if finding.code in SAID_BY_S2_PYTHON]
+    return [
         finding
         for finding in by_message
         if not (
             finding.code == "s2-python.refused"
-            and any(
-                rule.severity is Severity.ERROR and rule.path.startswith(finding.path)
-                for rule in by_rules
-            )
+            and any(path.startswith(finding.path + "/") for path in said)
         )
-    ]
-    return kept + by_rules
+    ] + by_rules
 
 
 def _label(said: Said | None, name: str) -> str | None:
@@ -571,7 +603,12 @@ def _label(said: Said | None, name: str) -> str | None:
 
 
 def _put(mapping: OrderedDict[Key, Value], key: Key, value: Value, most: int) -> None:
-    """Put the newest last, and forget the oldest beyond ``most``."""
+    """Put the newest last, and forget the oldest beyond ``most``.
+
+    An id that is longer than any may be is not remembered at all.
+    """
+    if any(len(part) > LABEL_LENGTH for part in (key if isinstance(key, tuple) else (str(key),))):
+        return
     mapping[key] = value
     mapping.move_to_end(key)
     if len(mapping) > most:

@@ -6,14 +6,22 @@ for what is absent or of the wrong type, and a rule then has nothing to say.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from s2_mitm.s2.timestamps import seconds_of
 from s2_mitm.s2.verdict import Role, pointer
 from s2_mitm.s2.wording import excerpt, quoted
+
+LARGEST = sys.float_info.max
+"""Rules reckon with numbers up to this one; JSON has larger ones."""
+
+_seconds_of = lru_cache(256)(seconds_of)
+"""Several rules ask for the same moment; what is longer than a date-time needs is not kept."""
 
 
 class Part:
@@ -39,9 +47,11 @@ class Part:
         return value if isinstance(value, str) else None
 
     def number(self, name: str) -> float | None:
-        """A field that is a number."""
+        """A field that is a number, of those that can be reckoned with as floating point."""
         value = self.value.get(name)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return None
+        return value if -LARGEST <= value <= LARGEST else None
 
     def flag(self, name: str) -> bool | None:
         """A field that is true or false."""
@@ -51,7 +61,9 @@ class Part:
     def moment(self, name: str) -> float | None:
         """A field that is a date-time, in seconds since 1970."""
         value = self.value.get(name)
-        return seconds_of(value) if isinstance(value, str) else None
+        if not isinstance(value, str):
+            return None
+        return _seconds_of(value) if len(value) <= 40 else seconds_of(value)
 
     def part(self, name: str) -> Part | None:
         """A field that is an object."""
@@ -62,9 +74,10 @@ class Part:
         """The objects in a field that is a list."""
         value = self.value.get(name)
         if isinstance(value, list):
+            path = self.at(name)
             for index, item in enumerate(value):
                 if isinstance(item, dict):
-                    yield Part(item, self.at(name, index))
+                    yield Part(item, f"{path}/{index}")
 
     def texts(self, name: str) -> list[str]:
         """The texts in a field that is a list."""
@@ -93,6 +106,8 @@ class Said:
     message_type: str
     message_id: str | None
     content: Part
+    size: int
+    """Bytes on the wire."""
     valid: bool
     """Whether it is valid by itself."""
     faultless: bool

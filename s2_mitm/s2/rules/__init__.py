@@ -12,19 +12,56 @@ is what `s2-mitm rules CODE` prints:
     Do: …               what to do about it
 """
 
-from s2_mitm.s2.rules import acknowledgement, direction, handshake, ids, state
-from s2_mitm.s2.rules.registry import AT_THE_END, RULES, UNANSWERED, Found, Rule, rule
+from s2_mitm.s2.rules import (
+    acknowledgement,
+    ddbc,
+    descriptions,
+    direction,
+    frbc,
+    handshake,
+    ids,
+    instructions,
+    measurements,
+    modes,
+    moves,
+    pebc,
+    ppbc,
+    revoking,
+    state,
+    times,
+)
+from s2_mitm.s2.rules.registry import (
+    AT_THE_END,
+    RULES,
+    SAID_BY_S2_PYTHON,
+    UNANSWERED,
+    Found,
+    Rule,
+    rule,
+)
 
 __all__ = [
     "AT_THE_END",
     "RULES",
+    "SAID_BY_S2_PYTHON",
     "UNANSWERED",
     "Found",
     "Rule",
     "acknowledgement",
+    "ddbc",
+    "descriptions",
     "direction",
+    "frbc",
     "handshake",
     "ids",
+    "instructions",
+    "measurements",
+    "modes",
+    "moves",
+    "pebc",
+    "ppbc",
+    "revoking",
     "rule",
     "state",
+    "times",
 ]

@@ -103,7 +103,7 @@ def unknown_subject(said: Said, talk: Conversation) -> Iterator[Found]:
     Do: Put the message_id of the message that you answer; not its id, and not a new one.
     """
     _, subject_id = key = _subject(said)
-    if not subject_id or talk.missed_handshake or said.sender.other in talk.unreadable:
+    if not subject_id or not talk.saw_beginning or said.sender.other in talk.unreadable:
         return
     if key in talk.unanswered or key in talk.overdue or key in talk.answered:
         return

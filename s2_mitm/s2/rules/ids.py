@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.catalog import INSTRUCTIONS
+from s2_mitm.s2.catalog import INSTRUCTIONS, only_sender
 from s2_mitm.s2.message import Part, Said
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
@@ -22,7 +22,7 @@ def message_id_again(said: Said, talk: Conversation) -> Iterator[Found]:
     An answer to it could be meant for either message, and a receiver may take the second for a
     repetition of the first and ignore it.
 
-    Where: message_id identifies the message among those of its sender. The latest 10,000 are
+    Where: message_id identifies the message among those of its sender. The latest 2,000 are
     remembered.
     Wrong:
         begin()
@@ -59,7 +59,7 @@ def id_again(said: Said, talk: Conversation) -> Iterator[Found]:
     What refers to it could mean either: a status the first instruction or the second.
 
     Where: the id of instructions, constraints and profiles must be unique for the session (N04).
-    The latest 10,000 are remembered.
+    The latest 2,000 are remembered. What was refused may be sent again with its id.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction", id="#same")
@@ -71,12 +71,14 @@ def id_again(said: Said, talk: Conversation) -> Iterator[Found]:
     Do: Make a new UUID for each, beside the message_id.
     """
     object_id = said.content.text("id")
-    if object_id is None:
+    if object_id is None or only_sender(said.message_type) is not said.sender:
         return
     if talk.remembers("id", object_id):
         instruction = talk.instructions.get(object_id)
-        whose = f", by {instruction.said.name(said.time)}" if instruction else ""
-        yield Found("/id", f"{quoted(object_id)} was used before{whose}")
+        before = instruction or talk.holds(said.message_type).by_id(object_id)
+        if before is None or not before.refused:
+            whose = f", by {before.said.name(said.time)}" if before else ""
+            yield Found("/id", f"{quoted(object_id)} was used before{whose}")
     talk.remember("id", object_id)
 
 

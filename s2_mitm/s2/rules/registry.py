@@ -96,3 +96,23 @@ def explained(code: str, severity: Severity, docstring: str) -> Kind:
         raise ValueError(f"there are two rules {code}")
     KINDS[code] = kind
     return kind
+
+
+SAID_BY_S2_PYTHON = frozenset(
+    {
+        "forecast.quantity-twice",
+        "frbc.fill-level-order",
+        "frbc.fill-levels-apart",
+        "ids.twice-in-message",
+        "measurement.quantity-twice",
+        "modes.power-range-order",
+        "modes.power-range-twice",
+        "modes.transition-mode",
+        "modes.transition-timer",
+        "pebc.limit-type-missing",
+        "pebc.range-upside-down",
+        "ppbc.quantity-twice",
+        "time.order",
+    }
+)
+"""Rules that s2-python's validators have too; they say it less well, and only the rule is kept."""

@@ -36,11 +36,11 @@ def no_control_type(said: Said, talk: Conversation) -> Iterator[Found]:
     """
     if earliest_state(said.message_type, said.sender) is not State.CONTROLLED or talk.family:
         return
-    if talk.missed_handshake and talk.selection is None:
+    if talk.selection is None and (talk.missed_handshake or not talk.saw_beginning):
         return  # it may have been selected before the beginning that we know of
     if talk.before_selection and said.sender is Role.RM:
         return  # it was under way when the CEM ended the control type
-    if talk.once("no-control-type"):
+    if talk.once("no-control-type", talk.selection):
         ended = f" since {talk.selection.name(said.time)}" if talk.selection else ""
         yield Found("/message_type", f"{said.message_type} while no control type is active{ended}")
 
@@ -67,7 +67,7 @@ def other_control_type(said: Said, talk: Conversation) -> Iterator[Found]:
     if family == talk.before_selection and said.sender is Role.RM:
         return  # it was under way when the CEM selected another
     assert talk.selection is not None
-    if talk.once(f"other-control-type {family} {talk.selection.number}"):
+    if talk.once(f"other-control-type {family}", talk.selection):
         yield Found(
             "/message_type",
             f"{said.message_type} while {talk.family} is active, by"
@@ -92,7 +92,7 @@ def no_details(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("SelectControlType")
     Do: The CEM waits for the ResourceManagerDetails.
     """
-    if talk.details is None and not talk.missed_handshake:
+    if talk.details is None and talk.saw_beginning and not talk.missed_handshake:
         yield Found("/message_type", "SelectControlType before any ResourceManagerDetails")
 
 

@@ -1,0 +1,143 @@
+"""Recorded conversations, judged again: ``s2-mitm check``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from s2_mitm.s2.catalog import VERSIONS
+from s2_mitm.s2.verdict import Severity
+
+if TYPE_CHECKING:
+    from s2_mitm.report.recorded import Recorded
+    from s2_mitm.s2.conversation import Settings
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE | - …")
+@click.option(
+    "--version",
+    type=click.Choice(VERSIONS),
+    help="Hold them against this version of S2 where no handshake selects one.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a message.")
+@click.option("--verbose", "-v", is_flag=True, help="A line for messages without findings too.")
+@click.option("--ignore", "ignored", metavar="CODE", multiple=True, help="Say nothing of these.")
+@click.option(
+    "--severity",
+    "severities",
+    metavar="CODE=S",
+    multiple=True,
+    help="Take these as error, warning or info.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "info", "never"]),
+    default="error",
+    show_default=True,
+    help="The least severity that makes the exit status 1.",
+)
+def check(
+    files: Sequence[str],
+    version: str | None,
+    as_json: bool,
+    verbose: bool,
+    ignored: Sequence[str],
+    severities: Sequence[str],
+    fail_on: str,
+) -> int:
+    """Judge recorded conversations again, with the rules that there are now.
+
+    A FILE is a recording of s2-mitm, a flow file of mitmproxy, or JSON Lines as s2-mitm messages
+    --json prints them: at least sender (RM or CEM), time (or timestamp) and message (or content).
+    A CODE is that of a finding, or ack.* for all that begin with ack.; commas separate several.
+    """
+    from s2_mitm.history.database import RecordingError
+    from s2_mitm.report.recorded import NotRecordedError
+    from s2_mitm.report.replay import Sums, replay, replay_lines
+
+    settings = _settings(version, ignored, severities)
+    sums = Sums()
+    complaints: list[str] = []
+    for name in files:
+        before = sums.sessions
+        shown = "stdin" if name == "-" else name
+        try:
+            for recorded in _recorded(name):
+                replayed = replay(recorded, settings)
+                if replayed is None:
+                    continue
+                sums.add(replayed)
+                if as_json:
+                    for judged in replayed.messages:
+                        place = {"file": name, "session": replayed.id or None}
+                        click.echo(json.dumps({**place, **judged.as_dict()}))
+                else:
+                    for line in replay_lines(replayed, shown, verbose=verbose):
+                        click.echo(line)
+        except (RecordingError, NotRecordedError) as error:
+            complaints.append(str(error))
+        else:
+            if sums.sessions == before:
+                complaints.append(f"there is no S2 conversation in {shown}")
+    if not as_json and (sums.sessions or not complaints):
+        click.echo(sums.styled())
+    if complaints:
+        raise click.ClickException("; ".join(complaints))
+    return int(fail_on != "never" and sums.has(Severity(fail_on)))
+
+
+def _settings(version: str | None, ignored: Sequence[str], severities: Sequence[str]) -> Settings:
+    from s2_mitm.s2.conversation import Settings
+    from s2_mitm.s2.rules.choice import parse_codes, parse_severities
+
+    try:
+        return Settings(
+            version=version,
+            ignore=parse_codes(",".join(ignored)),
+            severity=parse_severities(",".join(severities)),
+        )
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _recorded(name: str) -> Iterator[Recorded]:
+    """The sessions in a file, of whatever kind it is."""
+    from s2_mitm.history.queries import History
+    from s2_mitm.report.recorded import SQLITE, NotRecordedError, from_history, from_lines
+
+    data = b"" if "://" in name else _content_of(name)
+    if "://" in name or data.startswith(SQLITE):
+        with closing(History(name)) as history:
+            yield from from_history(history)
+        return
+    shown = "stdin" if name == "-" else name
+    if not data.strip():
+        raise NotRecordedError(f"{shown} is empty")
+    if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        yield from from_lines(data, shown)
+        return
+    # It takes half a second to import mitmproxy.
+    from s2_mitm.proxy.flowfile import from_flows
+
+    yield from from_flows(data, shown)
+
+
+def _content_of(name: str) -> bytes:
+    """What is in a file, of a recording only its beginning; the database is read elsewhere."""
+    from s2_mitm.report.recorded import SQLITE, NotRecordedError
+
+    try:
+        if name == "-":
+            return sys.stdin.buffer.read()
+        with Path(name).open("rb") as file:
+            head = file.read(len(SQLITE))
+            return head if head == SQLITE else head + file.read()
+    except OSError as error:
+        raise NotRecordedError(f"cannot read {name}: {error.strerror}") from None

@@ -1,0 +1,69 @@
+"""S2 conversations in a flow file, as mitmproxy saves them (``w`` in the console, ``-w FILE``)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+from mitmproxy.exceptions import FlowReadException
+from mitmproxy.http import HTTPFlow
+from mitmproxy.io import FlowReader
+
+from s2_mitm.proxy.session import HOLD, SUMMARY, is_s2
+from s2_mitm.report.recorded import Message, NotRecordedError, Recorded
+from s2_mitm.report.tables import plural
+from s2_mitm.s2.verdict import Role
+
+
+def from_flows(data: bytes, name: str) -> Iterator[Recorded]:
+    """The sessions in a flow file; WebSockets that are not S2, and other flows, are passed over.
+
+    Takes the bytes of the file and what to call it in complaints. Raises NotRecordedError, at once
+    or on the way, where it is no flow file.
+    """
+    reader = FlowReader(io.BytesIO(data))
+    flows = 0
+    try:
+        for flow in reader.stream():
+            flows += 1
+            if isinstance(flow, HTTPFlow) and (recorded := _recorded(flow)):
+                yield recorded
+    # What is no flow file may be anything to mitmproxy's reader.
+    except (FlowReadException, LookupError, ValueError, TypeError, AttributeError):
+        if flows:
+            raise NotRecordedError(f"{name} breaks off after {plural(flows, 'flow')}") from None
+        raise NotRecordedError(
+            f"{name} is neither a recording of s2-mitm, nor a flow file of mitmproxy, nor JSON"
+            " Lines with sender and time"
+        ) from None
+
+
+def _recorded(flow: HTTPFlow) -> Recorded | None:
+    websocket = flow.websocket
+    if websocket is None or not any(map(is_s2, websocket.messages)):
+        return None
+    summary = flow.metadata.get(SUMMARY)
+    summary = summary if isinstance(summary, dict) else {}
+    # Of a long session mitmproxy has only the last messages, and nobody knows how many came before.
+    first = 1 if summary.get("whole", True) else 2
+    role, version = summary.get("client_role"), summary.get("version")
+    if first == 1 and any(b"Handshake" in message.content for message in websocket.messages[:HOLD]):
+        version = None  # it is in the messages
+    return Recorded(
+        flow.id,
+        [
+            Message(
+                number,
+                message.timestamp,
+                message.from_client,
+                message.content,
+                binary=not message.is_text,
+                injected=message.injected,
+                dropped=message.dropped,
+            )
+            for number, message in enumerate(websocket.messages, first)
+        ],
+        Role(role) if isinstance(role, str) and role in set(Role) else None,
+        version if isinstance(version, str) and version else None,
+        websocket.timestamp_end,
+    )

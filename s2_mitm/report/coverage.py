@@ -1,0 +1,166 @@
+"""What is done about each sentence of the specification that says must, shall or should.
+
+The sentences themselves are not ours: they come in a file, each with its number (N01, N02, ...).
+What stands here is the number and, where no rule holds it, why.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from s2_mitm.s2.rules import RULES
+from s2_mitm.s2.wording import printable
+
+BY_SCHEMA = {
+    "N08": "at least one actuator",
+    "N11": "at least one element",
+    "N23": "at least one envelope",
+    "N24": "at least two limit ranges",
+    "N27": "at least one container, and a sequence in each",
+    "N31": "at least one element",
+    "N32": "at least one value",
+    "N38": "at least one commodity",
+    "N39": "at least one operation mode",
+    "N42": "at least one power range",
+    "N56": "at least one element",
+    "N64": "at least one value",
+    "N65": "at least one value",
+}
+"""What the JSON Schema holds, of all or of the countable part of a sentence."""
+
+NOT_SEEN = {
+    "N03": "elements have durations and no times: each begins where the one before ends",
+    "N07": "what begins in the future is simply not valid yet; what was meant is not on the wire",
+    "N14": "what begins in the future is simply not valid yet; what was meant is not on the wire",
+    "N22": "it says what the field is; whether the device keeps to it is for the device to know",
+    "N33": "a conversation has one RM; two with the same id are two connections",
+    "N44": "it says what a target is; whether it is met is for the device to know",
+    "N46": "whether the CEM does its best for a target is for the CEM to know",
+    "N66": "it says what an answer means; whether the receiver recovers is for it to know",
+}
+"""Why a sentence cannot be held by one who only sees what goes over the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A sentence and what holds it.
+
+    ``where`` are the fields that it is said of; ``rules`` the codes of the rules that hold it;
+    ``by_schema`` what the JSON Schema holds of it, ``reason`` why a proxy cannot see it, both
+    empty where that is not so.
+    """
+
+    id: str
+    text: str
+    where: tuple[str, ...]
+    rules: tuple[str, ...]
+    by_schema: str
+    reason: str
+
+    @property
+    def explained(self) -> bool:
+        return bool(self.rules or self.by_schema or self.reason)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it, without the sentence and where it stands."""
+        return {
+            "id": self.id,
+            "rules": list(self.rules),
+            "schema": self.by_schema,
+            "reason": self.reason,
+        }
+
+
+def read_statements(file: str) -> list[dict[str, Any]]:
+    """The sentences in a file, such as the ``normative-statements.json`` of a specification.
+
+    Raises ValueError, with a sentence for the one who named it, where it cannot be read or is
+    something else.
+    """
+    try:
+        statements = json.loads(Path(file).read_bytes())
+    except OSError as error:
+        raise ValueError(f"cannot read {file}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise ValueError(f"{file} is not JSON") from None
+    if isinstance(statements, list) and statements and all(map(_is_statement, statements)):
+        return statements
+    raise ValueError(f'{file} holds no statements: it is to be a list of {{"id": "N01", ...}}')
+
+
+def _is_statement(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("id"), str)
+
+
+def coverage(statements: Iterable[Mapping[str, Any]]) -> list[Covered]:
+    """What holds each of the statements.
+
+    A statement is a mapping with ``id``, and for the reader ``text`` and ``where``, a list.
+    """
+    rules = _rules()
+    return [
+        Covered(
+            number,
+            str(statement.get("text", "")),
+            tuple(dict.fromkeys(map(str, statement.get("where") or ()))),
+            tuple(rules.get(number, ())),
+            BY_SCHEMA.get(number, ""),
+            "" if number in rules or number in BY_SCHEMA else NOT_SEEN.get(number, ""),
+        )
+        for statement in statements
+        for number in [str(statement["id"])]
+    ]
+
+
+def _rules() -> dict[str, list[str]]:
+    """The codes of the rules that hold each statement, in the order of the registry."""
+    codes: dict[str, list[str]] = {}
+    for rule in dict.fromkeys(rule for rules in RULES.values() for rule in rules):
+        for number in rule.statements:
+            codes.setdefault(number, []).append(rule.kind.code)
+    return {number: list(dict.fromkeys(found)) for number, found in codes.items()}
+
+
+def coverage_lines(covered: Iterable[Covered], width: int) -> Iterator[str]:
+    """The statements for a terminal of so many columns, and a line of sums.
+
+    Yields lines styled with ANSI sequences.
+    """
+    covered = list(covered)
+    indent = max(len(item.id) for item in covered) + 2 if covered else 0
+    for item in covered:
+        head = click.style(f"{printable(item.id):<{indent}}", bold=item.explained, fg=_colour(item))
+        for line in textwrap.wrap(_words(item), max(20, width - indent)):
+            yield head + line
+            head = " " * indent
+        if not item.explained:
+            for line in textwrap.wrap(printable(item.text), max(20, width - indent)):
+                yield " " * indent + click.style(line, dim=True)
+    by_rules = sum(bool(item.rules) for item in covered)
+    by_schema = sum(bool(item.by_schema and not item.rules) for item in covered)
+    unexplained = sum(not item.explained for item in covered)
+    unseen = len(covered) - by_rules - by_schema - unexplained
+    yield (
+        f"{len(covered)} statements: {by_rules} held by rules, {by_schema} by the schema alone,"
+        f" {unseen} cannot be seen, {unexplained} unexplained"
+    )
+
+
+def _words(item: Covered) -> str:
+    if not item.explained:
+        return "unexplained"
+    if item.reason:
+        return f"not seen: {item.reason}"
+    schema = f"schema ({item.by_schema})" if item.by_schema else ""
+    return ", ".join([*([schema] if schema else []), *item.rules])
+
+
+def _colour(item: Covered) -> str | None:
+    return None if item.explained else "red"

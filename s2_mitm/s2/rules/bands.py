@@ -1,0 +1,34 @@
+"""The probability bands of forecasts: each lies within the wider one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from s2_mitm.s2.message import Part
+
+BANDS = (
+    "lower_limit",
+    "lower_95PPR",
+    "lower_68PPR",
+    "expected",
+    "upper_68PPR",
+    "upper_95PPR",
+    "upper_limit",
+)
+"""What stands after ``usage_rate_``, ``demand_rate_`` or ``value_``, from the lowest up."""
+
+
+def crossed(part: Part, names: Sequence[str]) -> tuple[str, str] | None:
+    """The first two fields that are not in order, where ``names`` has them from the lowest up.
+
+    None when all are in order; a field that is absent, or no number, is passed over.
+    """
+    below: tuple[str, float] | None = None
+    for name in names:
+        value = part.number(name)
+        if value is None:
+            continue
+        if below is not None and value < below[1]:
+            return below[0], name
+        below = name, value
+    return None

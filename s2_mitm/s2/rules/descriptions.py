@@ -1,0 +1,219 @@
+"""What the system descriptions of FRBC, OMBC and DDBC say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from s2_mitm.s2.message import Part, Said
+from s2_mitm.s2.rules.modes import DESCRIPTIONS, listed
+from s2_mitm.s2.rules.references import number
+from s2_mitm.s2.rules.registry import Found, rule
+from s2_mitm.s2.verdict import Severity
+from s2_mitm.s2.wording import quoted
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.conversation import Conversation
+
+
+def _actuators(content: Part) -> Iterator[Part]:
+    """The actuators of a system description; that of OMBC is one itself."""
+    yield content
+    yield from content.parts("actuators")
+
+
+def _named(part: Part, name: str) -> dict[str, Part] | None:
+    """The things in a list by their ids; None where there is no such list, or an id is missing."""
+    things = part.value.get(name)
+    if not isinstance(things, list):
+        return None
+    named = {}
+    for thing in part.parts(name):
+        identifier = thing.text("id") or thing.text("Id")
+        if identifier is None:
+            return None
+        named[identifier] = thing
+    return named if len(list(part.parts(name))) == len(things) else None
+
+
+@rule("modes.transition-mode", Severity.ERROR, DESCRIPTIONS, statements=["N68"])
+def transition_mode(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A transition leads from or to a mode that is not there.
+
+    The CEM cannot plan with it, and strict ones refuse the description.
+
+    Where: Transition.from (N68) and Transition.to are modes of the actuator that the transition
+    belongs to.
+    Wrong:
+        begin()
+        select("FRBC")
+        rm("FRBC.SystemDescription", answer="INVALID_CONTENT",
+           actuators=[actuator(transitions=[transition("idle", "discharge")])])
+    Right:
+        begin()
+        select("FRBC")
+        rm("FRBC.SystemDescription",
+           actuators=[actuator(transitions=[transition("idle", "charge")])])
+    Do: Use the ids of the modes beside it; a mode of another actuator does not count.
+    """
+    for actuator in _actuators(said.content):
+        modes = _named(actuator, "operation_modes")
+        if modes is None:
+            continue
+        for transition in actuator.parts("transitions"):
+            for name in ("from", "to"):
+                mode = transition.text(name)
+                if mode is not None and mode not in modes:
+                    yield Found(
+                        transition.at(name),
+                        f"{quoted(mode)} is no operation mode beside this transition; there is"
+                        f" {listed(modes)}",
+                    )
+
+
+@rule("modes.transition-timer", Severity.ERROR, DESCRIPTIONS)
+def transition_timer(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A transition starts or waits for a timer that is not there.
+
+    The CEM cannot tell when the transition is possible, and strict ones refuse the description.
+
+    Where: Transition.start_timers and Transition.blocking_timers (N69) are timers of the actuator
+    that the transition belongs to.
+    Wrong:
+        begin()
+        select("FRBC")
+        rm("FRBC.SystemDescription", answer="INVALID_CONTENT",
+           actuators=[actuator(timers=[])])
+    Right:
+        begin()
+        select("FRBC")
+        rm("FRBC.SystemDescription", actuators=[actuator(timers=[timer("rest")])])
+    Do: Describe each timer beside the transitions that use it.
+    """
+    for actuator in _actuators(said.content):
+        timers = _named(actuator, "timers")
+        if timers is None:
+            continue
+        for transition in actuator.parts("transitions"):
+            for name in ("start_timers", "blocking_timers"):
+                for index, timer in enumerate(_items(transition, name)):
+                    if isinstance(timer, str) and timer not in timers:
+                        yield Found(
+                            transition.at(name, index),
+                            f"{quoted(timer)} is no timer beside this transition; there is"
+                            f" {listed(timers)}",
+                        )
+
+
+def _items(part: Part, name: str) -> list[object]:
+    items = part.value.get(name)
+    return items if isinstance(items, list) else []
+
+
+def _with_power(content: Part) -> Iterator[Part]:
+    """The operation modes, or the elements of those of FRBC, which have power ranges."""
+    for actuator in _actuators(content):
+        for mode in actuator.parts("operation_modes"):
+            yield mode
+            yield from mode.parts("elements")
+
+
+@rule("modes.power-range-twice", Severity.ERROR, DESCRIPTIONS, statements=["N42"])
+def power_range_twice(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A mode has two power ranges for the same quantity.
+
+    The CEM cannot tell which of them counts.
+
+    Where: power_ranges of an operation mode, at most one for each commodity_quantity (N42).
+    Wrong:
+        begin()
+        select("OMBC")
+        rm("OMBC.SystemDescription", transitions=[],
+           operation_modes=[ombc_mode("on", power_ranges=[power(0, 1), power(2, 3)])])
+    Right:
+        begin()
+        select("OMBC")
+        l2 = power(2, 3, "ELECTRIC.POWER.L2")
+        rm("OMBC.SystemDescription", transitions=[],
+           operation_modes=[ombc_mode("on", power_ranges=[power(0, 1), l2])])
+    Do: Join the ranges, or make two modes of it.
+    """
+    for part in _with_power(said.content):
+        seen: dict[str, Part] = {}
+        for power in part.parts("power_ranges"):
+            quantity = power.text("commodity_quantity")
+            if quantity is None:
+                continue
+            if first := seen.get(quantity):
+                text = f"{quoted(quantity)} has its power range in {first.path} already"
+                yield Found(power.at("commodity_quantity"), text)
+            seen.setdefault(quantity, power)
+
+
+@rule("modes.power-range-order", Severity.ERROR, DESCRIPTIONS)
+def power_range_order(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A power range that ends below its start.
+
+    Production is negative, and its range begins with the most negative power. s2-python refuses a
+    description with such a range.
+
+    Where: power_ranges of an operation mode; start_of_range is at most end_of_range.
+    Wrong:
+        begin()
+        select("OMBC")
+        rm("OMBC.SystemDescription", transitions=[], answer="INVALID_CONTENT",
+           operation_modes=[ombc_mode("produce", power_ranges=[power(0, -2000)])])
+    Right:
+        begin()
+        select("OMBC")
+        rm("OMBC.SystemDescription", transitions=[],
+           operation_modes=[ombc_mode("produce", power_ranges=[power(-2000, 0)])])
+    Do: Send the lower power first; factor 0 then stands for it, and the other ranges of the mode
+    (fill_rate, supply_range) run the same way, also where that is downwards.
+    """
+    for part in _with_power(said.content):
+        for power in part.parts("power_ranges"):
+            yield from upside_down(power)
+
+
+RANGES = {
+    "FRBC.SystemDescription": ("storage", "fill_level_range"),
+    "DDBC.SystemDescription": ("present_demand_rate",),
+    "DDBC.PresentDemandStatus": ("present_demand_rate",),
+}
+"""Where else than in modes there is a range that must not run downwards."""
+
+
+@rule("modes.range-order", Severity.WARNING, [*DESCRIPTIONS, "DDBC.PresentDemandStatus"])
+def range_order(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A range that ends below its start.
+
+    Nothing lies within it. It is judged of running costs, of the fill level of the storage and of
+    the demand rate; fill_rate and supply_range follow the power, and may run downwards.
+
+    Where: NumberRange, start_of_range and end_of_range.
+    Wrong:
+        begin("DDBC")
+        rm("DDBC.SystemDescription", present_demand_rate=between(2, 1))
+    Right:
+        begin("DDBC")
+        rm("DDBC.SystemDescription", present_demand_rate=between(2, 2))
+    Do: Send the lower end first.
+    """
+    for part in _with_power(said.content):
+        if costs := part.part("running_costs"):
+            yield from upside_down(costs)
+    place: Part | None = said.content
+    for name in RANGES.get(said.message_type, ()):
+        place = place.part(name) if place else None
+    if place is not None:
+        yield from upside_down(place)
+
+
+def upside_down(part: Part, *, strictly: bool = False) -> Iterator[Found]:
+    """What is to be said of a range that ends below its start, or there where not even that may."""
+    start, end = part.number("start_of_range"), part.number("end_of_range")
+    if start is None or end is None or start < end or (start == end and not strictly):
+        return
+    how = "below" if end < start else "not above"
+    yield Found(part.path, f"it ends at {number(end)}, {how} its start {number(start)}")

@@ -1,0 +1,214 @@
+"""Fill Rate Based Control: the storage, its fill levels, and what is forecast of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from s2_mitm.s2.message import Part, Said
+from s2_mitm.s2.rules.bands import BANDS, crossed
+from s2_mitm.s2.rules.descriptions import upside_down
+from s2_mitm.s2.rules.modes import article, described, flags_denied
+from s2_mitm.s2.rules.references import number
+from s2_mitm.s2.rules.registry import Found, rule
+from s2_mitm.s2.verdict import Severity
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.conversation import Conversation
+
+PROVIDED = {
+    "FRBC.LeakageBehaviour": "provides_leakage_behaviour",
+    "FRBC.FillLevelTargetProfile": "provides_fill_level_target_profile",
+    "FRBC.UsageForecast": "provides_usage_forecast",
+}
+"""Where the storage says whether it provides a message type."""
+
+SAME = 1e-9
+"""How far two ends may be apart, in proportion, and still be one: what reckoning leaves over."""
+
+
+def _elements(said: Said) -> Iterator[Iterable[Part]]:
+    """The lists of elements that each hold for a range of fill levels."""
+    if said.message_type != "FRBC.SystemDescription":
+        yield said.content.parts("elements")
+        return
+    for actuator in said.content.parts("actuators"):
+        for mode in actuator.parts("operation_modes"):
+            yield mode.parts("elements")
+
+
+@rule(
+    "frbc.fill-level-order",
+    Severity.ERROR,
+    ["FRBC.SystemDescription", "FRBC.LeakageBehaviour", "FRBC.FillLevelTargetProfile"],
+    statements=["N45", "N47", "N51"],
+)
+def fill_level_order(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A range of fill levels that ends where it starts, or below.
+
+    No fill level lies within it, so that the element never counts. A target may be a single fill
+    level.
+
+    Where: fill_level_range of the elements of operation modes (N51) and of leakage (N47), start
+    smaller than end; of target profiles (N45), smaller or equal.
+    Wrong:
+        begin("FRBC")
+        rm("FRBC.FillLevelTargetProfile", answer="INVALID_CONTENT",
+           elements=[{"duration": 60000, "fill_level_range": between(80, 20)}])
+    Right:
+        begin("FRBC")
+        rm("FRBC.FillLevelTargetProfile",
+           elements=[{"duration": 60000, "fill_level_range": between(80, 80)}])
+    Do: Send the lower fill level first, and leave empty ranges out.
+    """
+    strictly = said.message_type != "FRBC.FillLevelTargetProfile"
+    for elements in _elements(said):
+        for element in elements:
+            if levels := element.part("fill_level_range"):
+                yield from upside_down(levels, strictly=strictly)
+
+
+@rule(
+    "frbc.fill-levels-apart",
+    Severity.ERROR,
+    ["FRBC.SystemDescription", "FRBC.LeakageBehaviour"],
+    statements=["N15", "N49"],
+)
+def fill_levels_apart(said: Said, talk: Conversation) -> Iterator[Found]:
+    """Ranges of fill levels that leave a gap or overlap.
+
+    In a gap the CEM does not know what the device does; where they overlap, which of the two
+    counts. Their order in the list does not matter.
+
+    Where: fill_level_range of the elements of operation modes (N49) and of leakage (N15) are
+    contiguous: each begins where one ends.
+    Wrong:
+        begin("FRBC")
+        rm("FRBC.LeakageBehaviour", elements=[
+            {"fill_level_range": between(0, 50), "leakage_rate": 0.0001},
+            {"fill_level_range": between(51, 100), "leakage_rate": 0.0002}])
+    Right:
+        begin("FRBC")
+        rm("FRBC.LeakageBehaviour", elements=[
+            {"fill_level_range": between(50, 100), "leakage_rate": 0.0002},
+            {"fill_level_range": between(0, 50), "leakage_rate": 0.0001}])
+    Do: Begin each range with the very number with which the one below ends.
+    """
+    for elements in _elements(said):
+        ranges = [(element, element.range("fill_level_range")) for element in elements]
+        known = [(levels, element) for element, levels in ranges if levels]
+        if len(known) < len(ranges) or any(start >= end for (start, end), _ in known):
+            continue  # there is something else to mend first
+        known.sort(key=lambda item: item[0])
+        for ((_, end), lower), ((start, _), upper) in pairwise(known):
+            if abs(start / 2 - end / 2) > SAME * max(abs(start), abs(end)):
+                kind = "there is a gap" if start > end else "it overlaps with the one"
+                yield Found(
+                    upper.at("fill_level_range"),
+                    f"{kind} below: it starts at {number(start)}, and {lower.path} ends at"
+                    f" {number(end)}",
+                )
+
+
+@rule("frbc.fill-level-outside", Severity.WARNING, ["FRBC.StorageStatus"], statements=["N52"])
+def fill_level_outside(said: Said, talk: Conversation) -> Iterator[Found]:
+    """The fill level is outside the range in which it should remain.
+
+    The RM need not follow instructions until it is back. It can happen, and it can be a mistake
+    in the units. It is said once until the fill level is back.
+
+    Where: fill_level_range of the storage in the SystemDescription in force (N52).
+    Wrong:
+        begin("FRBC")
+        rm("FRBC.StorageStatus", present_fill_level=100.5)
+    Right:
+        begin("FRBC")
+        rm("FRBC.StorageStatus", present_fill_level=100)
+    Do: The CEM instructs a mode that brings it back; the RM looks at its units (0 to 1, percent).
+    """
+    level = said.content.number("present_fill_level")
+    if level is None:
+        return
+    outside = None
+    for given in described(said, talk):
+        levels = given.fill_levels
+        if levels is None or levels[0] > levels[1]:
+            return
+        if levels[0] <= level <= levels[1]:
+            outside = None
+            break
+        outside = outside or (given, levels)
+    if outside is None:
+        talk.again("fill-level-outside")
+    elif talk.once("fill-level-outside"):
+        given, (start, end) = outside
+        yield Found(
+            "/present_fill_level",
+            f"{number(level)} is outside {number(start)} to {number(end)}, the range in"
+            f" {given.said.name(talk.now)}",
+        )
+
+
+@rule("frbc.not-provided", Severity.ERROR, PROVIDED)
+def not_provided(said: Said, talk: Conversation) -> Iterator[Found]:
+    """The RM sends what it has said that it does not provide.
+
+    A CEM that goes by the description has no use for it and may refuse it.
+
+    Where: provides_leakage_behaviour, provides_fill_level_target_profile and
+    provides_usage_forecast of the storage in the SystemDescription in force.
+    Wrong:
+        begin()
+        select("FRBC")
+        storage = TEMPLATES["FRBC.SystemDescription"]["storage"]
+        rm("FRBC.SystemDescription", storage={**storage, "provides_usage_forecast": False})
+        rm("FRBC.UsageForecast")
+    Right:
+        begin("FRBC")
+        rm("FRBC.UsageForecast")
+    Do: Say true in the SystemDescription; a new one may be sent at any time.
+    """
+    flag = PROVIDED[said.message_type]
+    if given := flags_denied(described(said, talk), "storage", flag):
+        yield Found(
+            "/message_type",
+            f"{article(said.message_type)}, and {flag} is false in {given.said.name(talk.now)}",
+        )
+
+
+USAGE_RATES = tuple(f"usage_rate_{band}" for band in BANDS)
+
+
+@rule("frbc.bands-crossed", Severity.WARNING, ["FRBC.UsageForecast"])
+def bands_crossed(said: Said, talk: Conversation) -> Iterator[Found]:
+    """The probability bands of a usage forecast are not within each other.
+
+    The range of 68 % lies within that of 95 %, and that within the limits. A CEM that plans with
+    the bands gets nonsense.
+
+    Where: lower_limit, lower_95PPR, lower_68PPR, expected, upper_68PPR, upper_95PPR, upper_limit,
+    from the lowest up.
+    Wrong:
+        begin("FRBC")
+        rm("FRBC.UsageForecast", elements=[{"duration": 60000, "usage_rate_expected": 2,
+                                            "usage_rate_upper_limit": 1}])
+    Right:
+        begin("FRBC")
+        rm("FRBC.UsageForecast", elements=[{"duration": 60000, "usage_rate_expected": 1,
+                                            "usage_rate_upper_limit": 1}])
+    Do: Look at the signs: a positive usage rate empties the storage, and lower means less.
+    """
+    yield from crossed_elements(said, USAGE_RATES)
+
+
+def crossed_elements(said: Said, names: tuple[str, ...]) -> Iterator[Found]:
+    """What is to be said of the elements of a forecast whose bands are not in order."""
+    for element in said.content.parts("elements"):
+        if pair := crossed(element, names):
+            lower, upper = pair
+            yield Found(
+                element.at(upper),
+                f"{number(element.value[upper])} is below the {number(element.value[lower])} of"
+                f" {lower}",
+            )

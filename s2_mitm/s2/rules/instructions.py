@@ -1,0 +1,329 @@
+"""Instructions and their life: what the CEM asks, and what the RM says became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from s2_mitm.s2.catalog import INSTRUCTIONS
+from s2_mitm.s2.message import Said, clock
+from s2_mitm.s2.rules.registry import AT_THE_END, Found, rule
+from s2_mitm.s2.verdict import Role, Severity
+from s2_mitm.s2.wording import quoted
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.conversation import Conversation, Instruction
+
+STATUS = "InstructionStatusUpdate"
+
+FOLLOWING: dict[str, tuple[str, ...]] = {
+    "NEW": ("ACCEPTED", "REJECTED", "STARTED", "SUCCEEDED", "ABORTED", "REVOKED"),
+    "ACCEPTED": ("STARTED", "SUCCEEDED", "ABORTED", "REVOKED"),
+    "STARTED": ("SUCCEEDED", "ABORTED", "REVOKED"),
+    "REJECTED": (),
+    "SUCCEEDED": (),
+    "ABORTED": (),
+    "REVOKED": (),
+}
+"""The statuses that may follow each; an RM may leave steps out. What nothing follows is final."""
+
+PROMPT = frozenset({"NEW", "ACCEPTED", "REJECTED", "STARTED"})
+"""What can be said of an instruction at once; the others take as long as its execution."""
+
+PAST = 60.0
+"""Seconds that an instruction may lie in the past: it took its way, and clocks differ."""
+
+PATIENCE = 10
+"""How many times the announced processing delay a first status may take."""
+
+
+@rule("instruction.unknown", Severity.ERROR, [STATUS])
+def unknown(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A status for an instruction that was never given.
+
+    The CEM cannot tell what the status is about, and goes on waiting for the one that it needs.
+
+    Where: InstructionStatusUpdate.instruction_id is the id of an instruction from the CEM. The
+    latest 2,000 ids are remembered.
+    Wrong:
+        begin("FRBC")
+        cem("FRBC.Instruction", id="#one")
+        rm("InstructionStatusUpdate", instruction_id="#another")
+    Right:
+        begin("FRBC")
+        cem("FRBC.Instruction", id="#one")
+        rm("InstructionStatusUpdate", instruction_id="#one")
+    Do: Copy the id from the instruction; do not make a new one.
+    """
+    instruction_id = said.content.text("instruction_id")
+    if instruction_id is None or said.sender is not Role.RM:
+        return
+    if not talk.saw_beginning or Role.CEM in talk.unreadable:
+        return  # it may have been given where nobody could read it
+    if talk.remembers("id", instruction_id) or talk.remembers("message CEM", instruction_id):
+        return  # it was given; it may have been forgotten, or ended with its control type
+    yield Found("/instruction_id", f"no instruction has the id {quoted(instruction_id)}")
+
+
+@rule("instruction.message-id", Severity.ERROR, [STATUS])
+def message_id(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A status names the message_id of an instruction instead of its id.
+
+    The CEM looks for an instruction with that id and finds none: the status is lost.
+
+    Where: InstructionStatusUpdate.instruction_id is the id of the instruction, which stands in it
+    beside its message_id.
+    Wrong:
+        begin("FRBC")
+        given = cem("FRBC.Instruction", id="#one")
+        rm("InstructionStatusUpdate", instruction_id=given)
+    Right:
+        begin("FRBC")
+        cem("FRBC.Instruction", id="#one")
+        rm("InstructionStatusUpdate", instruction_id="#one")
+    Do: Take the id of the instruction; the message_id is for the ReceptionStatus.
+    """
+    named = said.content.text("instruction_id") or ""
+    instruction = talk.instructions_by_message.get(named)
+    if instruction is not None and named not in talk.instructions:
+        yield Found(
+            "/instruction_id",
+            f"{quoted(named)} is the message_id of {instruction.said.name(said.time)}, not its id",
+            f"Its id is {quoted(instruction.said.content.text('id') or '')}.",
+        )
+
+
+@rule("instruction.wrong-step", Severity.ERROR, [STATUS])
+def wrong_step(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A status that cannot follow the one before.
+
+    An instruction moves from NEW to ACCEPTED or REJECTED, from ACCEPTED to STARTED, from STARTED
+    to SUCCEEDED; once accepted it can be ABORTED or REVOKED. Steps may be left out, but none leads
+    back. A CEM that plans with the status now believes something wrong.
+
+    Where: InstructionStatusUpdate.status_type, InstructionStatus.
+    Wrong:
+        begin("FRBC")
+        cem("FRBC.Instruction")
+        rm("InstructionStatusUpdate", status_type="STARTED")
+        rm("InstructionStatusUpdate", status_type="ACCEPTED")
+    Right:
+        begin("FRBC")
+        cem("FRBC.Instruction")
+        rm("InstructionStatusUpdate", status_type="ACCEPTED")
+        rm("InstructionStatusUpdate", status_type="SUCCEEDED")
+    Do: Look for two places that send statuses, or for messages that overtake each other.
+    """
+    instruction, before, status = _step(said, talk)
+    if instruction and FOLLOWING[before] and status != before and status not in FOLLOWING[before]:
+        yield Found(
+            "/status_type",
+            f"{status} after {before}, of {instruction.said.name(said.time)}",
+            f"{before} can be followed by {', '.join(FOLLOWING[before])}.",
+        )
+
+
+@rule("instruction.after-final", Severity.ERROR, [STATUS])
+def after_final(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A status after the final one.
+
+    REJECTED, REVOKED, SUCCEEDED and ABORTED end an instruction. The CEM has closed its books on
+    it.
+
+    Where: InstructionStatusUpdate.status_type, InstructionStatus.
+    Wrong:
+        begin("FRBC")
+        cem("FRBC.Instruction")
+        rm("InstructionStatusUpdate", status_type="SUCCEEDED")
+        rm("InstructionStatusUpdate", status_type="ABORTED")
+    Right:
+        begin("FRBC")
+        cem("FRBC.Instruction")
+        rm("InstructionStatusUpdate", status_type="STARTED")
+        rm("InstructionStatusUpdate", status_type="ABORTED")
+    Do: Send a final status when it is really over: an instruction that still runs is STARTED.
+    """
+    instruction, before, status = _step(said, talk)
+    if instruction and not FOLLOWING[before] and status != before:
+        ago = f"{max(0.0, said.time - instruction.since):.1f} s before"
+        name = instruction.said.name(said.time)
+        yield Found("/status_type", f"{status} after {before}, {ago}, of {name}")
+
+
+@rule("instruction.same-status", Severity.INFO, [STATUS])
+def same_status(said: Said, talk: Conversation) -> Iterator[Found]:
+    """The same status of an instruction again.
+
+    It tells the CEM nothing new.
+
+    Where: nothing forbids it; InstructionStatusUpdate is for changes.
+    Wrong:
+        begin("FRBC")
+        cem("FRBC.Instruction")
+        rm("InstructionStatusUpdate", status_type="STARTED")
+        rm("InstructionStatusUpdate", status_type="STARTED")
+    Right:
+        begin("FRBC")
+        cem("FRBC.Instruction")
+        rm("InstructionStatusUpdate", status_type="ACCEPTED")
+        rm("InstructionStatusUpdate", status_type="STARTED")
+    Do: Send a status when it changes.
+    """
+    instruction, before, status = _step(said, talk)
+    if instruction and status == before:
+        name = instruction.said.name(said.time)
+        yield Found("/status_type", f"{status} is what {name} was already")
+
+
+@rule("instruction.refused", Severity.WARNING, [STATUS])
+def refused(said: Said, talk: Conversation) -> Iterator[Found]:
+    """An instruction goes on that was refused on reception.
+
+    A ReceptionStatus other than OK says that the message is ignored. The CEM may have given the
+    instruction to another device by then.
+
+    Where: ReceptionStatus.status: what it says of anything but OK is that the message is ignored.
+    Wrong:
+        begin("FRBC")
+        cem("FRBC.Instruction", answer="TEMPORARY_ERROR")
+        rm("InstructionStatusUpdate", status_type="STARTED")
+    Right:
+        begin("FRBC")
+        cem("FRBC.Instruction", answer="TEMPORARY_ERROR")
+        rm("InstructionStatusUpdate", status_type="REJECTED")
+    Do: Answer OK to an instruction that you understand; say REJECTED if you will not follow it.
+    """
+    instruction = _instruction(said, talk)
+    status = said.content.text("status_type")
+    if instruction is None or not instruction.refused or instruction.status is not None:
+        return
+    if status in FOLLOWING and status != "REJECTED":
+        name = instruction.said.name(said.time)
+        answer = quoted(instruction.answer or "")
+        yield Found("/status_type", f"{status} of {name}, which was answered with {answer}")
+
+
+@rule("instruction.slow", Severity.INFO, [STATUS])
+def slow(said: Said, talk: Conversation) -> Iterator[Found]:
+    """The first status of an instruction took long.
+
+    The CEM plans with the instruction_processing_delay that the RM announces. This one took more
+    than ten times as long, and more than a second.
+
+    Where: ResourceManagerDetails.instruction_processing_delay, in milliseconds.
+    Wrong:
+        begin("FRBC")
+        cem("FRBC.Instruction")
+        wait(20)
+        rm("InstructionStatusUpdate")
+    Right:
+        begin("FRBC")
+        cem("FRBC.Instruction")
+        wait(5)
+        rm("InstructionStatusUpdate")
+    Do: Announce the delay that your device has, or look for what holds it up.
+    """
+    instruction = _instruction(said, talk)
+    status = said.content.text("status_type")
+    delay = talk.details.content.number("instruction_processing_delay") if talk.details else None
+    if not instruction or instruction.status or status not in PROMPT or delay is None or delay < 0:
+        return
+    since = instruction.said.time
+    if status == "STARTED":
+        since = max(since, instruction.said.content.moment("execution_time") or since)
+    if said.time - since > _patience(talk):
+        yield Found(
+            "",
+            f"{status}, the first status of {instruction.said.name(said.time)}, where"
+            f" {delay:g} ms is what the RM announces",
+        )
+
+
+@rule("instruction.no-status", Severity.INFO, [AT_THE_END])
+def no_status(said: Said, talk: Conversation) -> Iterator[Found]:
+    """The RM did not say what it made of an instruction.
+
+    It was received, and its time came, but the CEM never learnt whether it was accepted. Said at
+    the end of the conversation, of the last instruction for each actuator alone; one that runs may
+    well be STARTED to the end.
+
+    Where: InstructionStatusUpdate.
+    Wrong:
+        begin("FRBC")
+        cem("FRBC.Instruction")
+        wait(60)
+        close()
+    Right:
+        begin("FRBC")
+        cem("FRBC.Instruction")
+        rm("InstructionStatusUpdate", status_type="STARTED")
+        wait(60)
+        close()
+    Do: Send an InstructionStatusUpdate when you accept, start and finish an instruction.
+    """
+    instruction = talk.instructions.get(said.content.text("id") or "")
+    if instruction is None or instruction.answer != "OK" or instruction.status not in (None, "NEW"):
+        return
+    if instruction.revoked or instruction.doubled:
+        return
+    if not said.valid or instruction.family != talk.family:
+        return  # that is said already
+    if talk.latest_instructions.get(instruction.target) is not instruction:
+        return
+    due = max(said.time, said.content.moment("execution_time") or said.time)
+    if talk.now - due > _patience(talk):
+        status = "no status but NEW" if instruction.status else "no InstructionStatusUpdate"
+        yield Found("", f"{status} in the {talk.now - said.time:.1f} s before the end")
+
+
+@rule(
+    "instruction.in-the-past",
+    Severity.WARNING,
+    INSTRUCTIONS,
+    statements=["N05", "N25", "N29", "N30"],
+)
+def in_the_past(said: Said, talk: Conversation) -> Iterator[Found]:
+    """An instruction that should have been executed before it was given.
+
+    The RM is to execute it as soon as it can, which is later than the CEM has planned; or the
+    CEM's clock is wrong. A minute is let pass.
+
+    Where: execution_time is the moment when the execution shall start (N05), a power sequence
+    start (N29), be interrupted (N30) or go on (N25). One in the past means as soon as possible.
+    Wrong:
+        begin("FRBC")
+        cem("FRBC.Instruction", execution_time=at(-120))
+    Right:
+        begin("FRBC")
+        cem("FRBC.Instruction", execution_time=at(-30))
+    Do: Set the clock of the CEM; send the present time for what is to be done at once.
+    """
+    moment = said.content.moment("execution_time")
+    if moment is not None and said.time - moment > PAST:
+        yield Found(
+            "/execution_time",
+            f"{clock(moment)} is {said.time - moment:.0f} s before the instruction was given",
+        )
+
+
+def _instruction(said: Said, talk: Conversation) -> Instruction | None:
+    """What a status from the RM is about, where that is certain."""
+    instruction = talk.instructions.get(said.content.text("instruction_id") or "")
+    if instruction is None or instruction.doubled or said.sender is not Role.RM:
+        return None
+    return instruction
+
+
+def _step(said: Said, talk: Conversation) -> tuple[Instruction | None, str, str]:
+    """The instruction, its status before, and that which is said now; None unless all are known."""
+    instruction = _instruction(said, talk)
+    before = (instruction.status if instruction else None) or ""
+    status = said.content.text("status_type") or ""
+    known = before in FOLLOWING and status in FOLLOWING
+    return (instruction if known else None), before, status
+
+
+def _patience(talk: Conversation) -> float:
+    """How long a first status may take, in seconds."""
+    delay = talk.details.content.number("instruction_processing_delay") if talk.details else None
+    return max(1.0, PATIENCE * (delay or 0) / 1000)

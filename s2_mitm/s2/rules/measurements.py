@@ -1,0 +1,314 @@
+"""Measurements, forecasts and costs, against what the RM says of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from s2_mitm.s2.message import Part, Said, clock
+from s2_mitm.s2.rules.bands import BANDS, crossed
+from s2_mitm.s2.rules.registry import Found, rule
+from s2_mitm.s2.verdict import Severity
+from s2_mitm.s2.wording import quoted
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.conversation import Conversation
+
+PHASES = ("ELECTRIC.POWER.L1", "ELECTRIC.POWER.L2", "ELECTRIC.POWER.L3")
+
+QUANTITIES = frozenset(
+    {
+        *PHASES,
+        "ELECTRIC.POWER.3_PHASE_SYMMETRIC",
+        "NATURAL_GAS.FLOW_RATE",
+        "HYDROGEN.FLOW_RATE",
+        "HEAT.TEMPERATURE",
+        "HEAT.FLOW_RATE",
+        "HEAT.THERMAL_POWER",
+        "OIL.FLOW_RATE",
+    }
+)
+"""The commodity quantities of S2; any other is a fault that the schema names."""
+
+OLD = 86400.0
+"""Seconds after which a measurement is history."""
+
+
+@rule("measurement.not-promised", Severity.ERROR, ["PowerMeasurement"])
+def not_promised(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A measurement of a quantity that the RM did not promise.
+
+    The CEM has made room for what ResourceManagerDetails promises, and drops the rest or refuses
+    the message.
+
+    Where: ResourceManagerDetails.provides_power_measurement_types has all the quantities that the
+    RM measures.
+    Wrong:
+        begin()
+        rm("PowerMeasurement", values=[{"commodity_quantity": "HEAT.FLOW_RATE", "value": 1}])
+    Right:
+        begin()
+        rm("PowerMeasurement", values=[{"commodity_quantity": "ELECTRIC.POWER.L1", "value": 1}])
+    Do: Add the quantity to provides_power_measurement_types, and send ResourceManagerDetails again.
+    """
+    if talk.details is None:
+        return
+    promised = talk.details.content.texts("provides_power_measurement_types")
+    if not promised or not QUANTITIES.issuperset(promised):
+        return  # what is misspelt there is the cause
+    for value in said.content.parts("values"):
+        quantity = value.text("commodity_quantity")
+        if quantity in QUANTITIES and quantity not in promised:
+            yield Found(
+                value.at("commodity_quantity"),
+                f"{quantity} is not among the quantities that {talk.details.name(said.time)}"
+                f" promises: {', '.join(promised[:10])}",
+            )
+
+
+@rule("measurement.quantity-twice", Severity.ERROR, ["PowerMeasurement"], statements=["N32"])
+def measured_twice(said: Said, talk: Conversation) -> Iterator[Found]:
+    """Two values of the same quantity in one measurement.
+
+    Which of them counts is not defined; s2-python refuses the message.
+
+    Where: PowerMeasurement.values has at most one item for each commodity_quantity (N32).
+    Wrong:
+        begin()
+        one = {"commodity_quantity": "ELECTRIC.POWER.L1", "value": 230.5}
+        rm("PowerMeasurement", values=[one, one], answer="INVALID_MESSAGE")
+    Right:
+        begin()
+        rm("PowerMeasurement")
+        rm("PowerMeasurement")
+    Do: Send one value for each quantity; send another PowerMeasurement for another moment.
+    """
+    yield from _twice(said.content.parts("values"))
+
+
+@rule("measurement.old", Severity.INFO, ["PowerMeasurement"])
+def old(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A measurement that is more than a day old.
+
+    It says little about now: the RM's clock is wrong, or was not set yet, or the RM sends what it
+    has kept. It is said once until a measurement is younger.
+
+    Where: PowerMeasurement.measurement_timestamp is when the values were measured.
+    Wrong:
+        begin()
+        rm("PowerMeasurement", measurement_timestamp=at(-100000))
+    Right:
+        begin()
+        rm("PowerMeasurement", measurement_timestamp=at(-3600))
+    Do: Set the clock of the RM before it measures.
+    """
+    moment = said.content.moment("measurement_timestamp")
+    if moment is None or said.time - moment <= OLD:
+        talk.again("measurement.old")
+    elif talk.once("measurement.old"):
+        ago = (said.time - moment) / 3600
+        yield Found("/measurement_timestamp", f"{clock(moment)} is {ago:.1f} hours ago")
+
+
+@rule("measurement.single-phase", Severity.WARNING, ["ResourceManagerDetails"], statements=["N36"])
+def single_phase(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A single phase that is not L1.
+
+    A CEM takes what has a value on L2 or L3 for a device with three phases.
+
+    Where: a device that uses only one phase should always call it L1 (N36), whichever phase of
+    the house it is connected to. That a device has one phase is seen by what it measures.
+    Wrong:
+        begin(details=False)
+        rm("ResourceManagerDetails", provides_power_measurement_types=["ELECTRIC.POWER.L2"])
+    Right:
+        begin(details=False)
+        rm("ResourceManagerDetails", provides_power_measurement_types=["ELECTRIC.POWER.L1"])
+    Do: Call the only phase ELECTRIC.POWER.L1.
+    """
+    phases = _phases(said)
+    if len(phases) == 1 and phases[0] != PHASES[0]:
+        yield Found(
+            "/provides_power_measurement_types",
+            f"{phases[0]} is the only phase measured; a device with one phase should call it L1",
+        )
+
+
+@rule("measurement.two-phases", Severity.INFO, ["ResourceManagerDetails"], statements=["N37"])
+def two_phases(said: Said, talk: Conversation) -> Iterator[Found]:
+    """Two phases out of three.
+
+    L2, L3 and 3_PHASE_SYMMETRIC are for devices with three phases. The CEM does not know whether
+    the third has no power or is not measured.
+
+    Where: L2 and L3 are only for 3 phase devices (N37). That a device has three phases is not said
+    anywhere; two of them alone are a sign that it may not.
+    Wrong:
+        begin(details=False)
+        measured = ["ELECTRIC.POWER.L1", "ELECTRIC.POWER.L2"]
+        rm("ResourceManagerDetails", provides_power_measurement_types=measured)
+    Right:
+        begin(details=False)
+        measured = ["ELECTRIC.POWER.L1", "ELECTRIC.POWER.L2", "ELECTRIC.POWER.L3"]
+        rm("ResourceManagerDetails", provides_power_measurement_types=measured)
+    Do: Measure all three phases, and send 0 for the one without power.
+    """
+    phases = _phases(said)
+    if len(phases) == 2:
+        yield Found(
+            "/provides_power_measurement_types",
+            f"{' and '.join(phases)} are measured, the third phase is not",
+        )
+
+
+@rule("forecast.not-provided", Severity.ERROR, ["PowerForecast"])
+def not_provided(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A forecast from an RM that said it provides none.
+
+    The CEM plans without it.
+
+    Where: ResourceManagerDetails.provides_forecast.
+    Wrong:
+        begin(details=False)
+        rm("ResourceManagerDetails", provides_forecast=False)
+        rm("PowerForecast")
+    Right:
+        begin(details=False)
+        rm("ResourceManagerDetails", provides_forecast=True)
+        rm("PowerForecast")
+    Do: Say provides_forecast true, in a new ResourceManagerDetails if need be.
+    """
+    if talk.details is not None and talk.details.content.flag("provides_forecast") is False:
+        yield Found(
+            "/message_type",
+            f"{talk.details.name(said.time)} has provides_forecast false",
+        )
+
+
+@rule("forecast.quantity-twice", Severity.ERROR, ["PowerForecast"], statements=["N65"])
+def forecast_twice(said: Said, talk: Conversation) -> Iterator[Found]:
+    """Two values of the same quantity in one element of a forecast.
+
+    Which of them counts is not defined; s2-python refuses the message.
+
+    Where: PowerForecastElement.power_values has at most one for each commodity_quantity (N65).
+    Wrong:
+        begin()
+        value = {"commodity_quantity": "ELECTRIC.POWER.L1", "value_expected": 230}
+        element = {"duration": 900000, "power_values": [value, value]}
+        rm("PowerForecast", elements=[element], answer="INVALID_MESSAGE")
+    Right:
+        begin()
+        element = {"duration": 900000, "power_values": [
+            {"commodity_quantity": "ELECTRIC.POWER.L1", "value_expected": 230},
+        ]}
+        rm("PowerForecast", elements=[element, element])
+    Do: Send one value for each quantity; another moment is another element.
+    """
+    for element in said.content.parts("elements"):
+        yield from _twice(element.parts("power_values"))
+
+
+VALUE_BANDS = tuple(f"value_{band}" for band in BANDS)
+
+
+@rule("forecast.bands-crossed", Severity.WARNING, ["PowerForecast"])
+def bands(said: Said, talk: Conversation) -> Iterator[Found]:
+    """The probability bands of a forecast are not within each other.
+
+    What lies within the 68 % band lies within the 95 % band and within the limits. A planner that
+    reckons with them gets widths below zero.
+
+    Where: PowerForecastValue: value_lower_limit ≤ value_lower_95PPR ≤ value_lower_68PPR ≤
+    value_expected ≤ value_upper_68PPR ≤ value_upper_95PPR ≤ value_upper_limit.
+    Wrong:
+        begin()
+        value = {"commodity_quantity": "ELECTRIC.POWER.L1"}
+        value |= {"value_lower_limit": 240, "value_expected": 230}
+        rm("PowerForecast", elements=[{"duration": 900000, "power_values": [value]}])
+    Right:
+        begin()
+        value = {"commodity_quantity": "ELECTRIC.POWER.L1"}
+        value |= {"value_lower_limit": 230, "value_expected": 230}
+        rm("PowerForecast", elements=[{"duration": 900000, "power_values": [value]}])
+    Do: Look for upper and lower exchanged; production is negative, and its lower limit is the
+        larger production.
+    """
+    for element in said.content.parts("elements"):
+        for value in element.parts("power_values"):
+            if pair := crossed(value, VALUE_BANDS):
+                lower, upper = pair
+                yield Found(
+                    value.at(upper),
+                    f"{upper} {json.dumps(value.number(upper))} is below {lower}"
+                    f" {json.dumps(value.number(lower))}",
+                )
+
+
+DESCRIPTIONS = ("OMBC.SystemDescription", "FRBC.SystemDescription", "DDBC.SystemDescription")
+
+
+@rule("costs.no-currency", Severity.ERROR, DESCRIPTIONS, statements=["N34"])
+def no_currency(said: Said, talk: Conversation) -> Iterator[Found]:
+    """Costs without a currency.
+
+    The CEM cannot weigh costs that it cannot read: 1 may be a euro or a yen. It is said once for
+    each ResourceManagerDetails.
+
+    Where: ResourceManagerDetails.currency is mandatory if cost information is published (N34):
+    running_costs of operation modes, transition_costs of transitions.
+    Wrong:
+        begin(details=False)
+        rm("ResourceManagerDetails", currency=None)
+        select("OMBC")
+        rm("OMBC.SystemDescription", operation_modes=[
+            ombc_mode("off"), ombc_mode("on", running_costs=between(0, 0.01)), ombc_mode("boost"),
+        ])
+    Right:
+        begin(details=False)
+        rm("ResourceManagerDetails", currency="EUR")
+        select("OMBC")
+        rm("OMBC.SystemDescription", operation_modes=[
+            ombc_mode("off"), ombc_mode("on", running_costs=between(0, 0.01)), ombc_mode("boost"),
+        ])
+    Do: Add the currency to ResourceManagerDetails.
+    """
+    if talk.details is None or talk.details.content.has("currency"):
+        return
+    place = next(_costs(said.content), None)
+    if place is not None and talk.once("no-currency", talk.details):
+        yield Found(
+            place,
+            f"costs, but {talk.details.name(said.time)} has no currency",
+        )
+
+
+def _twice(values: Iterable[Part]) -> Iterator[Found]:
+    seen: dict[str, Part] = {}
+    for value in values:
+        quantity = value.text("commodity_quantity")
+        if quantity is None:
+            continue
+        if first := seen.get(quantity):
+            text = f"{quoted(quantity)} has a value at {first.path} already"
+            yield Found(value.at("commodity_quantity"), text)
+        seen.setdefault(quantity, value)
+
+
+def _phases(details: Said) -> list[str]:
+    """The phases that an RM measures one by one."""
+    measured = details.content.texts("provides_power_measurement_types")
+    return [phase for phase in PHASES if phase in measured]
+
+
+def _costs(description: Part) -> Iterator[str]:
+    """The places of costs in a system description."""
+    for actuator in (description, *description.parts("actuators")):
+        for transition in actuator.parts("transitions"):
+            if transition.has("transition_costs"):
+                yield transition.at("transition_costs")
+        for mode in actuator.parts("operation_modes"):
+            for part in (mode, *mode.parts("elements")):
+                if part.has("running_costs"):
+                    yield part.at("running_costs")

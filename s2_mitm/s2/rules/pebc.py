@@ -1,0 +1,593 @@
+"""Power envelope based control: constraints, and envelopes within them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from s2_mitm.s2.in_force import Given, Ranges
+from s2_mitm.s2.message import Part, Said
+from s2_mitm.s2.rules.references import (
+    FEW,
+    SLACK,
+    Fault,
+    Reference,
+    each,
+    named,
+    number,
+    once,
+    refer,
+)
+from s2_mitm.s2.rules.registry import Found, rule
+from s2_mitm.s2.verdict import Severity
+from s2_mitm.s2.wording import quoted
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.conversation import Conversation
+
+INSTRUCTION = ("PEBC.Instruction",)
+CONSTRAINTS = "PEBC.PowerConstraints"
+ENERGY = "PEBC.EnergyConstraint"
+FIELD = "power_constraints_id"
+
+TINY = 1e-6
+"""What is lost in reckoning with floating point numbers."""
+
+LIMITS = (("lower_limit", "LOWER_LIMIT"), ("upper_limit", "UPPER_LIMIT"))
+"""The limits of an envelope, and the type of the ranges in which they lie."""
+
+
+@rule("pebc.no-constraints", Severity.ERROR, INSTRUCTION)
+def no_constraints(said: Said, talk: Conversation) -> Iterator[Found]:
+    """An instruction before the RM has given any power constraints.
+
+    The CEM cannot know which limits the device can follow; it guesses. It is said once until
+    there are constraints.
+
+    Where: PEBC.Instruction.power_constraints_id, the constraints that the instruction is based
+    on.
+    Wrong:
+        begin()
+        select("PEBC")
+        cem("PEBC.Instruction")
+    Right:
+        begin()
+        select("PEBC")
+        rm("PEBC.PowerConstraints")
+        cem("PEBC.Instruction")
+    Do: The CEM waits for the PEBC.PowerConstraints after it has selected the control type.
+    """
+    reference = _reference(said, talk)
+    yield from once(talk, "pebc.no-constraints", reference, Fault.NONE_GIVEN, said.content, FIELD)
+
+
+@rule("pebc.unknown-constraints", Severity.ERROR, INSTRUCTION)
+def unknown_constraints(said: Said, talk: Conversation) -> Iterator[Found]:
+    """An instruction is based on constraints that nobody gave.
+
+    The RM cannot tell which limits the CEM had in mind, and refuses the instruction.
+
+    Where: PEBC.Instruction.power_constraints_id is the id of a PEBC.PowerConstraints.
+    Wrong:
+        begin("PEBC")
+        cem("PEBC.Instruction", power_constraints_id="#typo")
+    Right:
+        begin("PEBC")
+        cem("PEBC.Instruction", power_constraints_id="#constraints")
+    Do: Take the id of the PEBC.PowerConstraints, not its message_id.
+    """
+    yield from each(_reference(said, talk), Fault.UNKNOWN, said.content, FIELD)
+
+
+@rule("pebc.constraints-not-in-force", Severity.ERROR, INSTRUCTION)
+def constraints_not_in_force(said: Said, talk: Conversation) -> Iterator[Found]:
+    """An instruction is based on constraints that are not in force when it is executed.
+
+    They were replaced or revoked, their time is over or has not come, and the device may be
+    unable to do what they allow.
+
+    Where: PEBC.PowerConstraints.valid_from and valid_until; a later one replaces the earlier from
+    its own valid_from on. Clocks may differ by a minute, and constraints that were not answered
+    yet replace nothing.
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#newer")
+        cem("PEBC.Instruction", power_constraints_id="#constraints")
+    Right:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#newer")
+        cem("PEBC.Instruction", power_constraints_id="#newer")
+    Do: Plan with the latest constraints whose time includes the execution_time.
+    """
+    yield from each(_reference(said, talk), Fault.NOT_IN_FORCE, said.content, FIELD)
+
+
+@rule("pebc.constraints-refused", Severity.ERROR, INSTRUCTION)
+def constraints_refused(said: Said, talk: Conversation) -> Iterator[Found]:
+    """An instruction is based on constraints that the CEM itself has refused.
+
+    What its receiver did not accept is not in force: the RM does not expect to be held to it. It
+    is said once until an instruction refers to something in force.
+
+    Where: ReceptionStatus.status of the PEBC.PowerConstraints.
+    Wrong:
+        begin()
+        select("PEBC")
+        rm("PEBC.PowerConstraints", answer="TEMPORARY_ERROR")
+        cem("PEBC.Instruction")
+    Right:
+        begin()
+        select("PEBC")
+        rm("PEBC.PowerConstraints", answer="OK")
+        cem("PEBC.Instruction")
+    Do: Answer with OK what you mean to use; the RM sends again what was refused.
+    """
+    reference = _reference(said, talk)
+    yield from once(talk, "pebc.constraints-refused", reference, Fault.REFUSED, said.content, FIELD)
+
+
+@rule("pebc.cannot-check", Severity.INFO, INSTRUCTION)
+def cannot_check(said: Said, talk: Conversation) -> Iterator[Found]:
+    """It cannot be told whether an instruction keeps to the constraints.
+
+    The constraints were given before the beginning that we know of, or the last that were given
+    were refused or can be read only in part. It is said once until it can be told again.
+
+    Where: nothing need be wrong with the instruction.
+    Wrong:
+        begin()
+        select("PEBC")
+        rm("PEBC.PowerConstraints", answer="TEMPORARY_ERROR")
+        cem("PEBC.Instruction", power_constraints_id="#other")
+    Right:
+        begin()
+        select("PEBC")
+        rm("PEBC.PowerConstraints", answer="TEMPORARY_ERROR")
+        rm("PEBC.PowerConstraints", id="#other")
+        cem("PEBC.Instruction", power_constraints_id="#other")
+    Do: See what is said of the PEBC.PowerConstraints, if we have them.
+    """
+    reference = _reference(said, talk)
+    given = reference.given
+    if given is not None and given.limits is None:
+        text = f"{given.said.name(said.time)} cannot be read in full; limits are not checked"
+        reference = Reference(None, Fault.UNSURE, text)
+    yield from once(talk, "pebc.cannot-check", reference, Fault.UNSURE, said.content, FIELD)
+
+
+@rule("pebc.quantity-not-constrained", Severity.ERROR, INSTRUCTION, statements=["N58", "N59"])
+def quantity_not_constrained(said: Said, talk: Conversation) -> Iterator[Found]:
+    """An envelope for a quantity that the constraints do not mention.
+
+    The RM has not said that it can limit that power, and cannot follow.
+
+    Where: the limits of an envelope keep to the PEBC.AllowedLimitRanges for its
+    commodity_quantity (N58, N59).
+    Wrong:
+        begin("PEBC")
+        cem("PEBC.Instruction", power_envelopes=[
+            envelope((900, 0, 4000), commodity_quantity="ELECTRIC.POWER.L2")])
+    Right:
+        begin("PEBC")
+        cem("PEBC.Instruction", power_envelopes=[
+            envelope((900, 0, 4000), commodity_quantity="ELECTRIC.POWER.L1")])
+    Do: Make envelopes only for the quantities in allowed_limit_ranges.
+    """
+    yield from islice(_not_constrained(said, talk), FEW)
+
+
+def _not_constrained(said: Said, talk: Conversation) -> Iterator[Found]:
+    given = _reference(said, talk).given
+    if given is None or given.limits is None:
+        return
+    for part in said.content.parts("power_envelopes"):
+        quantity = part.text("commodity_quantity")
+        if quantity is not None and quantity not in given.limits:
+            yield Found(
+                part.at("commodity_quantity"),
+                f"{quoted(quantity)} is not limited, only {named(iter(given.limits))}, by"
+                f" {given.said.name(said.time)}",
+            )
+
+
+@rule("pebc.limit-not-allowed", Severity.ERROR, INSTRUCTION, statements=["N58", "N59"])
+def limit_not_allowed(said: Said, talk: Conversation) -> Iterator[Found]:
+    """An envelope has a limit that the constraints do not allow.
+
+    The device cannot be limited to it: it ignores the limit, stops, or refuses the instruction.
+
+    Where: upper_limit lies in a PEBC.AllowedLimitRange of the type UPPER_LIMIT (N58), lower_limit
+    in one of the type LOWER_LIMIT (N59), for the commodity_quantity of the envelope.
+    Wrong:
+        begin("PEBC")
+        cem("PEBC.Instruction", power_envelopes=[envelope((900, -6000, 4000))])
+    Right:
+        begin("PEBC")
+        cem("PEBC.Instruction", power_envelopes=[envelope((900, -5000, 4000))])
+    Do: Choose the nearest limit that is allowed; the ranges may have gaps.
+    """
+    given = _reference(said, talk).given
+    for place, kind, limit, usual, abnormal in _held_against(said, talk).outside:
+        ranges = [*usual, *abnormal]
+        yield Found(
+            place,
+            f"{number(limit)} is in no {kind} range of {_name(given, said)}:"
+            f" {_words(ranges)} {'is' if len(ranges) == 1 else 'are'} allowed",
+        )
+
+
+@rule("pebc.abnormal-limit", Severity.ERROR, INSTRUCTION, statements=["N55"])
+def abnormal_limit(said: Said, talk: Conversation) -> Iterator[Found]:
+    """An envelope has a limit that is allowed in an abnormal condition only.
+
+    Such limits hurt: comfort, wear, lost production. The RM keeps them for an emergency in the
+    grid and refuses them otherwise.
+
+    Where: PEBC.AllowedLimitRange.abnormal_condition_only (N55) and
+    PEBC.Instruction.abnormal_condition.
+    Wrong:
+        begin("PEBC")
+        cem("PEBC.Instruction", power_envelopes=[envelope((900, 0, 7000))])
+    Right:
+        begin("PEBC")
+        cem("PEBC.Instruction", power_envelopes=[envelope((900, 0, 7000))],
+            abnormal_condition=True)
+    Do: Say that the condition is abnormal when it is; otherwise keep to the other ranges.
+    """
+    if said.content.flag("abnormal_condition") is not False:
+        return
+    given = _reference(said, talk).given
+    for place, _, limit, _, abnormal in _held_against(said, talk).abnormal:
+        yield Found(
+            place,
+            f"{number(limit)} needs abnormal_condition to be true: {_words([*abnormal])} is for"
+            f" abnormal conditions only, by {_name(given, said)}",
+        )
+
+
+@rule("pebc.limits-crossed", Severity.ERROR, INSTRUCTION, statements=["N57"])
+def limits_crossed(said: Said, talk: Conversation) -> Iterator[Found]:
+    """The lower limit of an envelope is above its upper limit.
+
+    No power lies between them. Mind the sign: what is produced is negative, so the larger
+    production is the lower limit.
+
+    Where: lower_limit must be smaller than or equal to upper_limit (N57).
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#newer",
+            allowed_limit_ranges=[limit("UPPER", -5000, 0), limit("LOWER", -5000, 0)])
+        cem("PEBC.Instruction", power_constraints_id="#newer",
+            power_envelopes=[envelope((900, -1000, -3000))])
+    Right:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#newer",
+            allowed_limit_ranges=[limit("UPPER", -5000, 0), limit("LOWER", -5000, 0)])
+        cem("PEBC.Instruction", power_constraints_id="#newer",
+            power_envelopes=[envelope((900, -3000, -1000))])
+    Do: Swap them.
+    """
+    crossed = (
+        (part, limits)
+        for envelope in said.content.parts("power_envelopes")
+        for part in envelope.parts("power_envelope_elements")
+        if (limits := _crossed(part)) is not None
+    )
+    for part, (lower, upper) in islice(crossed, FEW):
+        text = f"lower_limit {number(lower)} is above upper_limit {number(upper)}"
+        yield Found(part.at("lower_limit"), text)
+
+
+def _crossed(element: Part) -> tuple[float, float] | None:
+    """The lower and the upper limit of an element where the lower is above the upper."""
+    lower, upper = element.number("lower_limit"), element.number("upper_limit")
+    return (lower, upper) if lower is not None and upper is not None and lower > upper else None
+
+
+@rule("pebc.envelope-twice", Severity.ERROR, INSTRUCTION, statements=["N23"])
+def envelope_twice(said: Said, talk: Conversation) -> Iterator[Found]:
+    """Two envelopes in one instruction are for the same quantity.
+
+    The RM cannot tell which of them to follow.
+
+    Where: at most one PEBC.PowerEnvelope for each commodity_quantity (N23).
+    Wrong:
+        begin("PEBC")
+        cem("PEBC.Instruction", power_envelopes=[
+            envelope((900, 0, 4000), id="#one"), envelope((900, 0, 3000), id="#two")])
+    Right:
+        begin("PEBC")
+        cem("PEBC.Instruction", power_envelopes=[envelope((900, 0, 4000), (900, 0, 3000))])
+    Do: Put limits for later times into further elements of the same envelope.
+    """
+    yield from islice(_twice(said.content), FEW)
+
+
+def _twice(content: Part) -> Iterator[Found]:
+    seen: dict[str, Part] = {}
+    for envelope in content.parts("power_envelopes"):
+        quantity = envelope.text("commodity_quantity")
+        if quantity is None:
+            continue
+        if first := seen.get(quantity):
+            place = envelope.at("commodity_quantity")
+            yield Found(place, f"{first.path} is an envelope for {quoted(quantity)} already")
+        seen.setdefault(quantity, envelope)
+
+
+@rule("pebc.energy-not-allowed", Severity.ERROR, INSTRUCTION, statements=["N19", "N21"])
+def energy_not_allowed(said: Said, talk: Conversation) -> Iterator[Found]:
+    """An envelope does not allow the energy that an energy constraint asks for.
+
+    The RM has said how much the device may need to consume, or to produce, in a period; with
+    this envelope it cannot. It is said only of an envelope that covers the whole period, as what
+    holds in the rest of it is unknown, and not in abnormal conditions.
+
+    Where: the envelope must allow the consumption that upper_average_power comes to, where that
+    is positive (N19), and the production that lower_average_power comes to, where that is negative
+    (N21).
+    Wrong:
+        begin("PEBC")
+        cem("PEBC.Instruction", power_envelopes=[envelope((3600, 0, 2500))], execution_time=at(0))
+    Right:
+        begin("PEBC")
+        cem("PEBC.Instruction", power_envelopes=[envelope((3600, 0, 3500))], execution_time=at(0))
+    Do: Raise the limits in part of the period, so that their average reaches the one asked for.
+    """
+    emergency = said.content.flag("abnormal_condition") is not False
+    if not emergency and talk.holds(ENERGY).given:
+        yield from islice(_too_little_energy(said, talk), FEW)
+
+
+def _too_little_energy(said: Said, talk: Conversation) -> Iterator[Found]:
+    start = said.content.moment("execution_time")
+    if start is None or start < said.time - SLACK:
+        return
+    for envelope in said.content.parts("power_envelopes"):
+        for given, begin, period in _energy_constraints(talk, envelope.text("commodity_quantity")):
+            allowed = _average_limits(envelope, begin - start, period)
+            if allowed is None:
+                continue
+            place, name = envelope.at("power_envelope_elements"), given.said.name(said.time)
+            for average, limit, deed in (
+                (given.content.number("upper_average_power"), allowed[1], "consumption"),
+                (given.content.number("lower_average_power"), -allowed[0], "production"),
+            ):
+                needed = -average if average is not None and deed == "production" else average
+                if needed is not None and needed > 0 and limit < needed * (1 - TINY):
+                    yield Found(
+                        place,
+                        f"a {deed} of at most {limit:.6g} on average is allowed, but"
+                        f" {number(needed)} is asked for by {name}",
+                    )
+
+
+def _energy_constraints(
+    talk: Conversation, quantity: str | None
+) -> Iterator[tuple[Given, float, float]]:
+    """Those for a quantity that both sides go by, when they begin, and for how many seconds.
+
+    Of those for the same time it is the latest, if it was answered.
+    """
+    newer: list[tuple[float, float]] = []
+    for given in reversed(talk.holds(ENERGY).given):
+        begin, end = given.valid_from, given.valid_until
+        if quantity is None or given.content.text("commodity_quantity") != quantity:
+            continue
+        if end is None or given.revoked or given.answer not in (None, "OK"):
+            continue
+        if given.answer == "OK" and not any(
+            begin < until and since < end for since, until in newer
+        ):
+            yield given, begin, end - begin
+        newer.append((begin, end))
+
+
+def _average_limits(envelope: Part, start: float, period: float) -> tuple[float, float] | None:
+    """What an envelope allows on average in a period, the least and the most.
+
+    The period begins ``start`` seconds after the envelope. None where the envelope does not
+    cover it, or cannot be read in full. Only production counts for the least and only consumption
+    for the most, so that it is clear where even that is not enough.
+    """
+    if start < 0 or period <= 0:
+        return None
+    stated = envelope.value.get("power_envelope_elements")
+    if not isinstance(stated, list) or not all(isinstance(item, dict) for item in stated):
+        return None
+    lowest = highest = begin = 0.0
+    for part in envelope.parts("power_envelope_elements"):
+        duration = part.number("duration")
+        lower, upper = part.number("lower_limit"), part.number("upper_limit")
+        if duration is None or lower is None or upper is None or duration < 0:
+            return None
+        end = begin + duration / 1000
+        share = max(0.0, min(end, start + period) - max(begin, start)) / period
+        lowest += min(0, lower) * share
+        highest += max(0, upper) * share
+        begin = end
+    return (lowest, highest) if begin >= start + period - TINY else None
+
+
+@rule("pebc.range-upside-down", Severity.ERROR, [CONSTRAINTS], statements=["N54"])
+def range_upside_down(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A range of allowed limits ends before it starts.
+
+    Read strictly, it allows nothing. Mind the sign: what is produced is negative, so the larger
+    production is the start.
+
+    Where: the start of range_boundary shall be smaller than or equal to its end (N54).
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#newer",
+            allowed_limit_ranges=[limit("UPPER", 0, 5000), limit("LOWER", 0, -5000)],
+            answer="INVALID_CONTENT")
+    Right:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#newer",
+            allowed_limit_ranges=[limit("UPPER", 0, 5000), limit("LOWER", -5000, 0)])
+    Do: Swap the two.
+    """
+    upside_down = (
+        (part, ends)
+        for part in said.content.parts("allowed_limit_ranges")
+        if (ends := part.range("range_boundary")) is not None and ends[0] > ends[1]
+    )
+    for part, (start, end) in islice(upside_down, FEW):
+        text = f"start_of_range {number(start)} is above end_of_range {number(end)}"
+        yield Found(part.at("range_boundary"), text)
+
+
+@rule("pebc.limit-type-missing", Severity.ERROR, [CONSTRAINTS], statements=["N24"])
+def limit_type_missing(said: Said, talk: Conversation) -> Iterator[Found]:
+    """Constraints for a quantity lack the ranges for one of the two limits.
+
+    An envelope has both limits, so that the CEM cannot make any for that quantity which keeps to
+    the constraints. s2-python refuses such constraints.
+
+    Where: at least one PEBC.AllowedLimitRange for UPPER_LIMIT and one for LOWER_LIMIT (N24); as
+    an envelope is for one quantity, that holds for each.
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#newer",
+            allowed_limit_ranges=[limit("UPPER", 0, 3000), limit("UPPER", 4000, 5000)],
+            answer="INVALID_CONTENT")
+    Right:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#newer",
+            allowed_limit_ranges=[limit("UPPER", 0, 3000), limit("LOWER", 0, 0)])
+    Do: Add a range for the other limit; from 0 to 0 where it cannot be chosen.
+    """
+    limits = Given(said).limits or {}
+    missing = (
+        (quantity, kind)
+        for quantity, ranges in limits.items()
+        for _, kind in LIMITS
+        if not any((kind, abnormal) in ranges for abnormal in (False, True))
+    )
+    for quantity, kind in islice(missing, FEW):
+        yield Found("/allowed_limit_ranges", f"no {kind} range for {quoted(quantity)}")
+
+
+@rule("pebc.energy-quantity", Severity.WARNING, [ENERGY])
+def energy_quantity(said: Said, talk: Conversation) -> Iterator[Found]:
+    """An energy constraint for a quantity that no power constraints limit.
+
+    The CEM makes no envelope for that quantity, and so has no means to meet the constraint.
+
+    Where: PEBC.EnergyConstraint.commodity_quantity and that of the PEBC.AllowedLimitRanges.
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.EnergyConstraint", id="#other", commodity_quantity="ELECTRIC.POWER.L2")
+    Right:
+        begin("PEBC")
+        rm("PEBC.EnergyConstraint", id="#other", commodity_quantity="ELECTRIC.POWER.L1")
+    Do: Give the PEBC.PowerConstraints for the quantity first.
+    """
+    quantity = said.content.text("commodity_quantity")
+    given = [one for one in talk.given(CONSTRAINTS, said.time) if not one.revoked]
+    if quantity is None or not given:
+        return
+    if all(one.limits is not None and quantity not in one.limits for one in given):
+        limited = named(iter(given[0].limits or ()))
+        yield Found(
+            "/commodity_quantity",
+            f"{quoted(quantity)} is not limited, only {limited}, by"
+            f" {given[0].said.name(said.time)}",
+        )
+
+
+@rule("pebc.averages-crossed", Severity.ERROR, [ENERGY], statements=["N20"])
+def averages_crossed(said: Said, talk: Conversation) -> Iterator[Found]:
+    """The upper average power of an energy constraint is below the lower one.
+
+    No energy lies between them. Mind the sign: what is produced is negative, so the larger
+    production is the lower average.
+
+    Where: upper_average_power must be greater than or equal to lower_average_power (N20).
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.EnergyConstraint", id="#other", upper_average_power=-3000,
+            lower_average_power=-1000)
+    Right:
+        begin("PEBC")
+        rm("PEBC.EnergyConstraint", id="#other", upper_average_power=-1000,
+            lower_average_power=-3000)
+    Do: Swap them.
+    """
+    upper = said.content.number("upper_average_power")
+    lower = said.content.number("lower_average_power")
+    if upper is not None and lower is not None and upper < lower:
+        text = f"upper_average_power {number(upper)} is below lower_average_power {number(lower)}"
+        yield Found("/upper_average_power", text)
+
+
+def _reference(said: Said, talk: Conversation) -> Reference:
+    """The constraints that an instruction is based on."""
+    return refer(talk, said, CONSTRAINTS, said.content, FIELD, timed=True)
+
+
+class _Wrong(NamedTuple):
+    """A limit that is not allowed, or not always: its place, the type of the ranges in which it
+    must lie, its value, and the ranges that are allowed always and in abnormal conditions.
+    """
+
+    place: str
+    kind: str
+    limit: float
+    usual: Ranges
+    abnormal: Ranges
+
+
+class _Wrongs(NamedTuple):
+    """The first few limits that lie in no range, and those in a range for abnormal conditions."""
+
+    outside: list[_Wrong]
+    abnormal: list[_Wrong]
+
+
+_NONE = Ranges(())
+
+
+def _held_against(said: Said, talk: Conversation) -> _Wrongs:
+    """Hold all limits of an instruction against its constraints, once for all rules."""
+    key = ("limits", "")
+    wrongs: _Wrongs | None = talk.worked_out.get(key)
+    if wrongs is None:
+        wrongs = talk.worked_out[key] = _Wrongs([], [])
+        _collect(said, talk, wrongs)
+    return wrongs
+
+
+def _collect(said: Said, talk: Conversation, wrongs: _Wrongs) -> None:
+    given = _reference(said, talk).given
+    if given is None or given.limits is None:
+        return
+    for envelope in said.content.parts("power_envelopes"):
+        allowed = given.limits.get(envelope.text("commodity_quantity") or "", {})
+        both = [
+            (name, kind, allowed.get((kind, False), _NONE), allowed.get((kind, True), _NONE))
+            for name, kind in LIMITS
+            if (kind, False) in allowed or (kind, True) in allowed
+        ]
+        for element in envelope.parts("power_envelope_elements") if both else ():
+            if _crossed(element):
+                continue  # that is the fault
+            for name, kind, usual, abnormal in both:
+                limit = element.number(name)
+                if limit is None or limit in usual:
+                    continue
+                found = wrongs.abnormal if limit in abnormal else wrongs.outside
+                if len(found) < FEW:
+                    found.append(_Wrong(element.at(name), kind, limit, usual, abnormal))
+
+
+def _name(given: Given | None, said: Said) -> str:
+    return given.said.name(said.time) if given else ""
+
+
+def _words(ranges: list[tuple[float, float]]) -> str:
+    """Ranges, for a text."""
+    words = [f"{number(start)} to {number(end)}" for start, end in ranges[:5]]
+    return ", ".join(words) + ", …" * (len(ranges) > 5)

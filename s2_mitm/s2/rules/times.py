@@ -1,0 +1,148 @@
+"""The order of times: within a message, and against the clock.
+
+Elements of forecasts, profiles and envelopes must be in chronological order (N03), but have
+durations alone: each begins where the one before ends, and no order can be wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from s2_mitm.s2.message import Said, clock
+from s2_mitm.s2.rules.registry import Found, rule
+from s2_mitm.s2.verdict import Role, Severity
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.conversation import Conversation
+
+PERIODS = {
+    "PEBC.PowerConstraints": ("valid_from", "valid_until"),
+    "PEBC.EnergyConstraint": ("valid_from", "valid_until"),
+    "PPBC.PowerProfileDefinition": ("start_time", "end_time"),
+}
+"""The message types that have a period, and the fields of its beginning and its end."""
+
+HAPPENED = {
+    "PowerMeasurement": "measurement_timestamp",
+    "InstructionStatusUpdate": "timestamp",
+    "OMBC.Status": "transition_timestamp",
+    "FRBC.ActuatorStatus": "transition_timestamp",
+    "DDBC.ActuatorStatus": "transition_timestamp",
+}
+"""The fields that say when something happened."""
+
+TIMERS = ("OMBC.TimerStatus", "FRBC.TimerStatus", "DDBC.TimerStatus")
+
+SKEW = 60.0
+"""Seconds by which clocks may differ."""
+
+
+@rule("time.order", Severity.ERROR, PERIODS)
+def order(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A period that ends before it begins.
+
+    It is never in force, whatever else it says.
+
+    Where: valid_from and valid_until, start_time and end_time.
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.EnergyConstraint", id="#upside", valid_from=at(60), valid_until=at(0))
+    Right:
+        begin("PEBC")
+        rm("PEBC.EnergyConstraint", id="#right", valid_from=at(0), valid_until=at(60))
+    Do: Look for the two exchanged, or for a time zone that one of them lacks.
+    """
+    first, last = PERIODS[said.message_type]
+    start, end = said.content.moment(first), said.content.moment(last)
+    if start is not None and end is not None and end < start:
+        yield Found(f"/{last}", f"{last} {clock(end)} is before {first} {clock(start)}")
+
+
+@rule("time.empty-period", Severity.WARNING, PERIODS)
+def empty_period(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A period without length.
+
+    It is in force for no time at all, so that it says nothing.
+
+    Where: valid_from and valid_until, start_time and end_time.
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.EnergyConstraint", id="#empty", valid_from=at(60), valid_until=at(60))
+    Right:
+        begin("PEBC")
+        rm("PEBC.EnergyConstraint", id="#short", valid_from=at(60), valid_until=at(61))
+    Do: Use RevokeObject to end what is in force.
+    """
+    first, last = PERIODS[said.message_type]
+    start = said.content.moment(first)
+    if start is not None and start == said.content.moment(last):
+        yield Found(f"/{last}", f"{last} is {first}, {clock(start)}")
+
+
+@rule("time.in-the-future", Severity.WARNING, HAPPENED)
+def in_the_future(said: Said, talk: Conversation) -> Iterator[Found]:
+    """Something is said to have happened in the future.
+
+    The clock of the RM is more than a minute ahead of this one, and of the CEM's if that is right.
+    Instructions are then executed at the wrong time. It is said once for each message type until
+    the time is right again.
+
+    Where: measurement_timestamp, transition_timestamp and InstructionStatusUpdate.timestamp say
+    when something happened.
+    Wrong:
+        begin()
+        rm("PowerMeasurement", measurement_timestamp=at(120))
+    Right:
+        begin()
+        rm("PowerMeasurement", measurement_timestamp=at(30))
+    Do: Set the clocks of both sides, by NTP if you can; look for local time sent as UTC.
+    """
+    name = HAPPENED[said.message_type]
+    moment = said.content.moment(name)
+    if moment is None:
+        return
+    key = f"future {said.message_type}"
+    if moment - said.time <= SKEW:
+        talk.again(key)
+    elif talk.once(key):
+        yield Found(f"/{name}", f"{clock(moment)} is {moment - said.time:.0f} s from now")
+
+
+@rule("time.timer-too-long", Severity.WARNING, TIMERS)
+def timer_too_long(said: Said, talk: Conversation) -> Iterator[Found]:
+    """A timer that ends later than it can.
+
+    A timer that starts now is finished when its duration has passed. This one blocks transitions
+    for longer than the CEM can have reckoned with; or the RM's clock is ahead.
+
+    Where: TimerStatus.finished_at, and Timer.duration, in milliseconds, in the SystemDescription.
+    A minute is let pass.
+    Wrong:
+        begin("OMBC")
+        rm("OMBC.TimerStatus", finished_at=at(600))
+    Right:
+        begin("OMBC")
+        rm("OMBC.TimerStatus", finished_at=at(90))
+    Do: Look for seconds taken for milliseconds, in one of the two places.
+    """
+    finished = said.content.moment("finished_at")
+    timer_id = said.content.text("timer_id")
+    if finished is None or timer_id is None or finished - said.time <= SKEW:
+        return
+    family = said.message_type.partition(".")[0]
+    longest, source = None, None
+    for given in talk.holds(f"{family}.SystemDescription").referable(said.time):
+        actuator = given.actuators.get(said.content.text("actuator_id") or "")
+        timer = actuator.timers.get(timer_id) if actuator else None
+        duration = timer.number("duration") if timer else None
+        if duration is not None and (longest is None or duration > longest):
+            longest, source = duration, given.said
+    if source is not None and longest is not None:
+        left = finished - said.time
+        if said.sender is Role.RM and (left - SKEW) * 1000 > longest:
+            yield Found(
+                "/finished_at",
+                f"{clock(finished)} is {left:.0f} s from now, but the timer takes"
+                f" {longest / 1000:g} s, by {source.name(said.time)}",
+            )

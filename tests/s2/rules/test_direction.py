@@ -1,0 +1,45 @@
+"""Who may send what, in short conversations."""
+
+from __future__ import annotations
+
+from script import Script
+from told import play, told
+
+from s2_mitm.s2.verdict import Role
+
+
+def test_a_message_from_the_wrong_side() -> None:
+    assert play('begin()\nrm("SelectControlType")') == [
+        "error direction.wrong-sender /message_type: SelectControlType is for the CEM to send, not"
+        " for the RM"
+    ]
+    assert play('begin("FRBC")\ncem("FRBC.StorageStatus")') == [
+        "error direction.wrong-sender /message_type: FRBC.StorageStatus is for the RM to send, not"
+        " for the CEM"
+    ]
+
+
+def test_what_both_may_send() -> None:
+    begin = 'begin("FRBC")\ncem("FRBC.Instruction")\n'
+    described = 'rm("FRBC.SystemDescription", message_id="#described")\n'
+    revoked = 'rm("RevokeObject", object_type="FRBC.SystemDescription", object_id="#described")\n'
+    assert play(begin + described + revoked + 'cem("RevokeObject")') == []
+    assert play('begin()\nrm("SessionRequest")') == []
+    assert play('begin()\ncem("SessionRequest")') == []
+
+
+def test_the_first_message_tells_who_is_who() -> None:
+    talk = Script(from_start=False)
+    talk.conversation.client_role = Role.CEM
+    talk.rm("PowerMeasurement")
+    assert talk.codes == ["handshake.not-seen"]
+
+
+def test_what_crosses_a_selection_or_a_farewell() -> None:
+    talk = Script()
+    talk.begin("FRBC")
+    talk.cem("SelectControlType", answer=None, control_type="NO_SELECTION")
+    talk.rm("FRBC.StorageStatus")
+    talk.cem("SessionRequest", answer=None)
+    talk.rm("FRBC.StorageStatus")
+    assert told(talk) == []

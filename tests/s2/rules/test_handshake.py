@@ -1,0 +1,112 @@
+"""How a conversation begins, in short conversations."""
+
+from __future__ import annotations
+
+import pytest
+from script import Script
+from told import play, told
+
+from s2_mitm.s2.conversation import Settings
+from s2_mitm.s2.verdict import Role
+
+NOT_SEEN = (
+    "info handshake.not-seen : the beginning of this conversation was not seen; what it says of"
+    " things that were said before cannot be checked"
+)
+
+
+def test_the_beginning_was_not_seen() -> None:
+    script = (
+        'joined_late()\nrm("PowerMeasurement")\ncem("FRBC.Instruction")\nrm("FRBC.StorageStatus")'
+    )
+    assert play(script)[0] == NOT_SEEN
+    assert play('joined_late()\nrm("Handshake")\ncem("SessionRequest")') == []
+
+
+def test_a_recording_that_has_the_beginning() -> None:
+    assert play('joined_late()\nbegin("FRBC")\ncem("FRBC.Instruction")') == []
+
+
+def test_no_handshake_is_said_once() -> None:
+    rest = 'select("FRBC")\nrm("FRBC.SystemDescription")\nrm("PowerMeasurement")'
+    assert play('rm("ResourceManagerDetails")\n' + rest) == [
+        "error handshake.missing /message_type: ResourceManagerDetails before the RM's Handshake"
+        " and the CEM's Handshake and the HandshakeResponse"
+    ]
+    assert play('rm("Handshake")\ncem("Handshake")\nrm("ResourceManagerDetails")\n' + rest) == [
+        "error handshake.missing /message_type: ResourceManagerDetails before the HandshakeResponse"
+    ]
+    assert play('rm("Handshake")\ncem("HandshakeResponse")\n') == [
+        "error handshake.missing /message_type: HandshakeResponse before the CEM's Handshake"
+    ]
+
+
+def test_what_needs_no_handshake() -> None:
+    assert play('cem("SessionRequest", answer=None)') == []
+    connect = Settings(version="1.0.0-beta")
+    assert play('rm("ResourceManagerDetails")\nselect("OMBC")', connect) == []
+    assert play('rm("Handshake")\nrm("ResourceManagerDetails")', connect) == [
+        "error handshake.missing /message_type: ResourceManagerDetails before the CEM's Handshake"
+        " and the HandshakeResponse"
+    ]
+
+
+@pytest.mark.parametrize("side", ["rm", "cem"])
+def test_a_handshake_without_versions(side: str) -> None:
+    told_of = play(f'{side}("Handshake", supported_protocol_versions=None)')
+    assert told_of == [
+        "error handshake.no-versions : the RM's Handshake must say which versions it supports"
+        ' → Add "supported_protocol_versions": ["0.0.2-beta"].'
+    ] * (side == "rm")
+
+
+def test_a_second_handshake() -> None:
+    assert play('rm("Handshake", message_id="#shake")\nrm("Handshake")') == [
+        'warning handshake.twice /message_type: a second Handshake; the Handshake "#shake" from'
+        " the RM, 0.0 s before was the first"
+    ]
+    assert play('rm("Handshake")\ncem("Handshake")') == []
+
+
+def test_both_in_the_same_role() -> None:
+    assert play('rm("Handshake", message_id="#shake")\ncem("Handshake", role="RM")') == [
+        'error handshake.same-role /role: role "RM" in a Handshake from the CEM: the Handshake'
+        ' "#shake" from the RM, 0.0 s before has it already'
+    ]
+    assert [line.split()[1] for line in play('cem("Handshake", role="EMS", answer=None)')] == [
+        "schema.enum"
+    ]
+
+
+def test_a_version_that_was_not_offered() -> None:
+    begin = (
+        'rm("Handshake", message_id="#shake", supported_protocol_versions={})\ncem("Handshake")\n'
+    )
+    select = 'cem("HandshakeResponse", selected_protocol_version="1.0.0-beta")'
+    assert play(begin.format('["0.0.2-beta", "0.0.1-beta"]') + select) == [
+        'error handshake.version-not-offered /selected_protocol_version: version "1.0.0-beta" is'
+        ' not among those that the Handshake "#shake" from the RM, 0.0 s before offers:'
+        ' "0.0.2-beta", "0.0.1-beta"'
+    ]
+    assert play(begin.format('["0.0.2-beta", "1.0.0-beta"]') + select) == []
+    nothing = play(begin.format("None") + select)
+    assert [line.split()[1] for line in nothing] == ["handshake.no-versions"]
+
+
+def test_a_version_that_is_not_known() -> None:
+    begin = 'rm("Handshake", supported_protocol_versions=["0.0.3"])\ncem("Handshake")\n'
+    select = 'cem("HandshakeResponse", selected_protocol_version="0.0.3")'
+    assert play(begin + select) == [
+        'warning handshake.unknown-version /selected_protocol_version: version "0.0.3" is not one'
+        " that s2-mitm knows (0.0.2-beta, 1.0.0-beta); messages are held against 0.0.2-beta, the"
+        " closest"
+    ]
+
+
+def test_measurements_cross_the_handshake_response() -> None:
+    talk = Script()
+    talk.rm("Handshake", answer=None)
+    talk.cem("Handshake", answer=None)
+    talk.cem("SessionRequest", answer=None)
+    assert told(talk) == []
+    assert Role.RM in talk.conversation.handshakes

@@ -1,0 +1,249 @@
+"""Instructions and their life, in short conversations."""
+
+from __future__ import annotations
+
+import pytest
+from script import Script
+from told import play, told
+
+from s2_mitm.s2.conversation import MAX_INSTRUCTIONS
+from s2_mitm.s2.rules.instructions import FOLLOWING
+from s2_mitm.s2.verdict import Role
+
+
+def given(fields: str = "") -> str:
+    """An instruction with these fields besides."""
+    return f"""
+    begin("FRBC")
+    cem("FRBC.Instruction", id="#one", message_id="#given"{fields})
+"""
+
+
+GIVEN = given()
+
+
+def status(*statuses: str, of: str = "#one") -> str:
+    """Statuses of an instruction, as lines of a script."""
+    lines = (
+        f'    rm("InstructionStatusUpdate", instruction_id="{of}", status_type="{status}")\n'
+        for status in statuses
+    )
+    return "".join(lines)
+
+
+def test_a_status_for_an_instruction_that_was_never_given() -> None:
+    assert play(GIVEN + status("ACCEPTED", of="#never")) == [
+        'error instruction.unknown /instruction_id: no instruction has the id "#never"'
+    ]
+
+
+def test_nothing_is_known_of_what_was_given_before_the_beginning() -> None:
+    assert play('joined_late()\nrm("InstructionStatusUpdate")') == [
+        "info handshake.not-seen : the beginning of this conversation was not seen; what it says"
+        " of things that were said before cannot be checked"
+    ]
+    settled = 'joined_late()\ncem("SelectControlType")\nrm("InstructionStatusUpdate")'
+    assert "instruction.unknown" not in " ".join(play(settled))
+
+
+def test_a_missing_handshake_hides_no_instruction() -> None:
+    told_of = play('rm("ResourceManagerDetails")\nselect("FRBC")\nrm("InstructionStatusUpdate")')
+    assert [line.split()[1] for line in told_of] == ["handshake.missing", "instruction.unknown"]
+
+
+def test_what_could_not_be_read_may_have_been_the_instruction() -> None:
+    talk = Script()
+    talk.begin("FRBC")
+    talk.raw(Role.CEM, b'{"message_type": "FRBC.Instruction", ')
+    talk.rm("InstructionStatusUpdate")
+    assert talk.codes == ["json.syntax"]
+
+
+def test_a_status_that_was_under_way_when_the_control_type_changed() -> None:
+    for select in ("OMBC", "NO_SELECTION"):
+        crossing = (
+            f'    cem("SelectControlType", answer=None, control_type=CONTROL_TYPES["{select}"])\n'
+        )
+        assert play(GIVEN + crossing + status("STARTED")) == []
+        assert play(GIVEN + crossing + status("STARTED", of="#given")) == []
+    assert play(GIVEN + '    select("OMBC")\n' + status("ABORTED")) == []
+
+
+def test_an_instruction_that_was_forgotten() -> None:
+    talk = Script()
+    talk.begin("FRBC")
+    first = talk.cem("FRBC.Instruction", id="#one")
+    for number in range(MAX_INSTRUCTIONS):
+        talk.cem("FRBC.Instruction", id=f"#another-{number}")
+    talk.rm("InstructionStatusUpdate", instruction_id="#one")
+    talk.rm("InstructionStatusUpdate", instruction_id=first)
+    assert talk.codes == []
+    for instructions in (
+        talk.conversation.instructions,
+        talk.conversation.instructions_by_message,
+    ):
+        assert len(instructions) == MAX_INSTRUCTIONS
+
+
+def test_the_message_id_of_an_instruction() -> None:
+    assert play(GIVEN + status("ACCEPTED", of="#given")) == [
+        'error instruction.message-id /instruction_id: "#given" is the message_id of the'
+        ' FRBC.Instruction "#given" from the CEM, 0.0 s before, not its id → Its id is "#one".'
+    ]
+    once = 'begin("FRBC")\ncem("FRBC.Instruction", id="#one", message_id="#one")\n'
+    assert play(once + status("ACCEPTED").strip()) == []
+
+
+def test_what_was_told_under_the_message_id_was_told() -> None:
+    end = "    wait(60)\n    close()\n"
+    assert len(play(GIVEN + status("STARTED", of="#given") + end)) == 1
+
+
+def test_a_status_cannot_follow() -> None:
+    assert play(GIVEN + status("STARTED", "ACCEPTED")) == [
+        "error instruction.wrong-step /status_type: ACCEPTED after STARTED, of the FRBC.Instruction"
+        ' "#given" from the CEM, 0.0 s before → STARTED can be followed by SUCCEEDED, ABORTED,'
+        " REVOKED."
+    ]
+
+
+@pytest.mark.parametrize("before", FOLLOWING)
+@pytest.mark.parametrize("after", FOLLOWING)
+def test_every_step(before: str, after: str) -> None:
+    codes = [line.split()[1] for line in play(GIVEN + status(before, after))]
+    if after == before:
+        assert codes == ["instruction.same-status"]
+    elif after in FOLLOWING[before]:
+        assert codes == []
+    else:
+        final = not FOLLOWING[before]
+        assert codes == ["instruction.after-final" if final else "instruction.wrong-step"]
+
+
+def test_a_status_after_the_final_one() -> None:
+    assert play(GIVEN + status("SUCCEEDED") + "    wait(5)\n" + status("ABORTED")) == [
+        "error instruction.after-final /status_type: ABORTED after SUCCEEDED, 5.0 s before, of the"
+        ' FRBC.Instruction "#given" from the CEM, 5.0 s before'
+    ]
+
+
+def test_the_same_status_again() -> None:
+    assert play(GIVEN + status("STARTED", "STARTED")) == [
+        "info instruction.same-status /status_type: STARTED is what the FRBC.Instruction"
+        ' "#given" from the CEM, 0.0 s before was already'
+    ]
+    assert play(GIVEN + status("ACCEPTED", "STARTED")) == []
+
+
+def test_when_two_instructions_have_one_id_nobody_knows_whose_a_status_is() -> None:
+    again = '    cem("FRBC.Instruction", id="#one")\n'
+    assert play(GIVEN + status("STARTED") + again + status("ACCEPTED", "ACCEPTED")) == [
+        'error ids.id-again /id: "#one" was used before, by the FRBC.Instruction "#given" from'
+        " the CEM, 0.0 s before"
+    ]
+
+
+def test_an_instruction_that_was_refused_goes_on() -> None:
+    refused = given(', answer="TEMPORARY_ERROR"')
+    told_of = play(refused + status("NEW", "ACCEPTED", "STARTED"))
+    assert told_of == [
+        'info ack.refused : answered by the RM with "TEMPORARY_ERROR"',
+        "warning instruction.refused /status_type: NEW of the FRBC.Instruction"
+        ' "#given" from the CEM, 0.0 s before, which was answered with "TEMPORARY_ERROR"',
+    ]
+    assert len(play(refused + status("REJECTED"))) == 1
+
+
+def test_an_instruction_that_was_refused_is_given_again() -> None:
+    refused = given(', answer="TEMPORARY_ERROR"')
+    again = '    cem("FRBC.Instruction", id="#one")\n'
+    assert play(refused + again + status("ACCEPTED", "STARTED")) == [
+        'info ack.refused : answered by the RM with "TEMPORARY_ERROR"'
+    ]
+
+
+def test_a_first_status_that_took_long() -> None:
+    assert play(GIVEN + "    wait(20)\n" + status("ACCEPTED")) == [
+        'info instruction.slow : ACCEPTED, the first status of the FRBC.Instruction "#given" from'
+        " the CEM, 20.0 s before, where 1000 ms is what the RM announces"
+    ]
+    assert play(GIVEN + "    wait(9.9)\n" + status("ACCEPTED")) == []
+    assert play(GIVEN + status("ACCEPTED") + "    wait(20)\n" + status("STARTED")) == []
+    assert play(GIVEN + "    wait(20)\n" + status("SUCCEEDED")) == []
+
+
+def test_a_start_waits_for_its_time() -> None:
+    later = given(", execution_time=at(3600)")
+    assert play(later + "    wait(3605)\n" + status("STARTED")) == []
+    assert len(play(later + "    wait(3605)\n" + status("ACCEPTED"))) == 1
+
+
+def test_a_delay_of_nothing_is_a_second() -> None:
+    details = '    rm("ResourceManagerDetails", instruction_processing_delay=0)\n'
+    assert play(GIVEN + details + "    wait(0.9)\n" + status("ACCEPTED")) == []
+    assert len(play(GIVEN + details + "    wait(1.1)\n" + status("ACCEPTED"))) == 1
+
+
+END = "    wait(60)\n    close()\n"
+
+
+def test_no_status_to_the_end() -> None:
+    assert play(GIVEN + END) == [
+        "info instruction.no-status : no InstructionStatusUpdate in the 60.0 s before the end"
+    ]
+    assert play(GIVEN + status("NEW") + END) == [
+        "info instruction.no-status : no status but NEW in the 60.0 s before the end"
+    ]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        GIVEN + status("ACCEPTED") + END,
+        GIVEN + status("STARTED") + END,
+        given(", execution_time=at(3600)") + END,
+        GIVEN + '    cem("RevokeObject", object_id="#one")\n' + END,
+        GIVEN + '    cem("FRBC.Instruction", id="#two")\n' + status("STARTED", of="#two") + END,
+        GIVEN + "    wait(2)\n    close()\n",
+        GIVEN + '    select("OMBC")\n' + END,
+    ],
+    ids=["accepted", "runs", "its time is to come", "revoked", "replaced", "just now", "ended"],
+)
+def test_no_status_is_owed(script: str) -> None:
+    assert play(script) == []
+
+
+def test_what_was_not_answered_is_said_once() -> None:
+    codes = [line.split()[1] for line in play(given(", answer=None") + END)]
+    assert codes == ["ack.missing"]
+
+
+def test_a_thousand_instructions_without_a_status_are_one_finding() -> None:
+    talk = Script()
+    talk.begin("FRBC")
+    for number in range(1000):
+        talk.cem("FRBC.Instruction", id=f"#another-{number}")
+    talk.wait(60)
+    talk.close()
+    assert talk.codes == ["instruction.no-status"]
+
+
+def test_an_instruction_in_the_past() -> None:
+    assert play(given(", execution_time=at(-120)")) == [
+        "warning instruction.in-the-past /execution_time: 2026-03-01T11:58:00Z is 120 s before the"
+        " instruction was given"
+    ]
+    assert play(given(", execution_time=at(-59)")) == []
+
+
+def test_an_injected_instruction_is_one() -> None:
+    talk = Script()
+    talk.begin("FRBC")
+    talk.inject(Role.CEM, "FRBC.Instruction", id="#one", message_id="#given")
+    talk.rm("InstructionStatusUpdate", instruction_id="#one", status_type="STARTED")
+    talk.rm("InstructionStatusUpdate", instruction_id="#one", status_type="NEW")
+    assert told(talk) == [
+        "error instruction.wrong-step /status_type: NEW after STARTED, of the FRBC.Instruction"
+        ' "#given" from the CEM (injected), 0.0 s before → STARTED can be followed by SUCCEEDED,'
+        " ABORTED, REVOKED."
+    ]

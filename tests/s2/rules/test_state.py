@@ -1,0 +1,104 @@
+"""What may be said when, in short conversations."""
+
+from __future__ import annotations
+
+import pytest
+from told import play
+
+SELECT = 'cem("SelectControlType", message_id="#select", control_type="{}", answer={})\n'
+OMBC, FRBC = "OPERATION_MODE_BASED_CONTROL", "FILL_RATE_BASED_CONTROL"
+STATUS = 'rm("FRBC.StorageStatus")\n'
+
+
+def test_a_message_of_a_control_type_while_none_is_active() -> None:
+    assert play("begin()\n" + STATUS + STATUS) == [
+        "error state.no-control-type /message_type: FRBC.StorageStatus while no control type is"
+        " active"
+    ]
+    ended = 'begin("FRBC")\n' + SELECT.format("NO_SELECTION", '"OK"')
+    assert play(ended + STATUS) == [
+        "error state.no-control-type /message_type: FRBC.StorageStatus while no control type is"
+        ' active since the SelectControlType "#select" from the CEM, 0.0 s before'
+    ]
+
+
+def test_it_is_said_once_until_a_control_type_is_selected() -> None:
+    codes = [
+        line.split()[1]
+        for line in play(
+            "begin()\n" + STATUS + STATUS + 'select("FRBC")\nselect("NO_SELECTION")\n' + STATUS * 2
+        )
+    ]
+    assert codes == ["state.no-control-type"] * 2
+
+
+def test_a_control_type_that_was_selected_before_the_beginning() -> None:
+    assert len(play("joined_late()\n" + STATUS)) == 1
+
+
+@pytest.mark.parametrize("selected", [OMBC, "NO_SELECTION"])
+@pytest.mark.parametrize("late", ["FRBC.StorageStatus", "FRBC.SystemDescription"])
+def test_what_crosses_a_selection(selected: str, late: str) -> None:
+    crossing = 'begin("FRBC")\n' + SELECT.format(selected, "None")
+    assert play(crossing + f'rm("{late}")') == []
+    answered = crossing + "cem_selected = last()\n" + f'rm("{late}")\n'
+    answered += 'rm("ReceptionStatus", subject_message_id=cem_selected, status="OK")\n'
+    assert len(play(answered + f'rm("{late}")')) == 1
+
+
+def test_a_message_of_another_control_type() -> None:
+    begin = "begin()\n" + SELECT.format(OMBC, '"OK"')
+    assert play(begin + STATUS + STATUS) == [
+        "error state.other-control-type /message_type: FRBC.StorageStatus while OMBC is active, by"
+        ' the SelectControlType "#select" from the CEM, 0.0 s before'
+    ]
+    assert play('begin("FRBC")\n' + STATUS) == []
+    assert play(begin + 'rm("PowerMeasurement")') == []
+
+
+def test_the_cem_knows_what_it_has_selected() -> None:
+    crossing = 'begin("FRBC")\n' + SELECT.format(OMBC, "None")
+    codes = [line.split()[1] for line in play(crossing + 'cem("FRBC.Instruction")')]
+    assert "state.other-control-type" in codes
+
+
+def test_a_selection_before_the_details() -> None:
+    assert play('begin(details=False)\nselect("FRBC")') == [
+        "error state.no-details /message_type: SelectControlType before any ResourceManagerDetails"
+    ]
+    assert play('joined_late()\nselect("FRBC")')[0].startswith("info handshake.not-seen")
+
+
+def test_a_control_type_that_is_not_offered() -> None:
+    begin = (
+        "begin(details=False)\n"
+        f'rm("ResourceManagerDetails", message_id="#details", available_control_types=["{FRBC}"])\n'
+    )
+    assert play(begin + SELECT.format(OMBC, '"OK"')) == [
+        f'error state.control-type-not-offered /control_type: "{OMBC}" is not among those that the'
+        f' ResourceManagerDetails "#details" from the RM, 0.0 s before offers: "{FRBC}"'
+    ]
+    assert play(begin + SELECT.format("NO_SELECTION", '"OK"')) == []
+    assert play(begin + SELECT.format(FRBC, '"OK"')) == []
+    later = 'rm("ResourceManagerDetails")\n'
+    assert play(begin + later + SELECT.format(OMBC, '"OK"')) == []
+
+
+END = '{}("SessionRequest", message_id="#end", answer={})\n'
+
+
+def test_after_the_end() -> None:
+    assert play("begin()\n" + END.format("cem", '"OK"') + 'rm("PowerMeasurement")\n' * 2) == [
+        'error state.after-the-end /message_type: PowerMeasurement after the SessionRequest "#end"'
+        " from the CEM, 0.0 s before"
+    ]
+    own = "begin()\n" + END.format("rm", "None") + 'rm("PowerMeasurement", answer=None)\n'
+    assert len(play(own)) == 1
+
+
+def test_what_crosses_the_end() -> None:
+    crossing = 'begin("FRBC")\n' + END.format("cem", "None") + 'rm("PowerMeasurement")\n' + STATUS
+    assert play(crossing) == []
+    answer = 'rm("ReceptionStatus", subject_message_id="#end", status="OK")\n'
+    assert play(crossing + answer) == []
+    assert len(play(crossing + answer + STATUS)) == 1
