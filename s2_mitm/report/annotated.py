@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from s2_mitm.report.verdicts import NAME_LENGTH, PATH_LENGTH
 from s2_mitm.s2.verdict import Finding, Severity, Verdict, pointer
-from s2_mitm.s2.wording import printable
+from s2_mitm.s2.wording import excerpt, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,12 @@ def annotated(verdict: Verdict, raw: bytes, remarks: Iterable[str] = ()) -> Iter
     """
     sender = f"{verdict.sender} " if verdict.sender else ""
     judgement = "valid" if verdict.valid else "INVALID"
-    head = f"{sender}{verdict.message_type or '(no message type)'}: {judgement}"
+    head = (
+        f"{sender}{excerpt(verdict.message_type or '(no message type)', NAME_LENGTH)}: {judgement}"
+    )
     yield _remark(" · ".join([head, *remarks]), verdict.worst, is_good=not verdict.findings)
     for finding in verdict.findings:
-        place = f" at {finding.path}" if finding.path else ""
+        place = f" at {excerpt(finding.path, PATH_LENGTH)}" if finding.path else ""
         yield _remark(f"{finding.severity} {finding.code}{place}: {finding.text}", finding.severity)
         if finding.hint:
             yield _remark(f"    {finding.hint}", None)

@@ -175,6 +175,7 @@ _NOT_JSON = {
     "False": "JSON has false, in lower case. Is this a Python dict, not turned into JSON?",
     "None": "JSON has null, and S2 has none: leave the field out.",
     "undefined": "Leave the field out while it has no value.",
+    ",": "There may be a comma after the last item.",
     "}": "There may be a comma after the last item.",
     "]": "There may be a comma after the last item.",
     "/": "JSON has no comments.",
