@@ -123,7 +123,7 @@ class Conversation:
                 self.control_type = _label(message, "control_type")
             case "ReceptionStatus":
                 verdict.answer = self._answer(verdict, message, from_client)
-        if verdict.message_id is not None:
+        if verdict.message_id is not None and len(verdict.message_id) <= LABEL_LENGTH:
             self._unanswered[from_client, verdict.message_id] = verdict.time
             if len(self._unanswered) > MAX_UNANSWERED:
                 self._unanswered.popitem(last=False)
