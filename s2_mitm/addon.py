@@ -115,6 +115,8 @@ class S2Mitm:
             )
             if self._settings.schemas:
                 self._settings.schemas.compile_all()
+        if options.s2_keep_messages < 0:
+            raise ValueError(f"s2_keep_messages is 0 or more, not {options.s2_keep_messages}.")
         if "s2_filter" in updated:
             self._filter = _filter(options.s2_filter)
         if "s2_log" in updated:

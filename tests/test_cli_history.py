@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from s2_mitm.cli import NEWEST, cli
+from s2_mitm.cli import cli
+from s2_mitm.cli.recording import NEWEST
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
 
@@ -66,7 +67,7 @@ def test_tables_for_people() -> None:
 @pytest.mark.usefixtures("recorder")
 def test_what_came_over_the_wire_is_shown_as_text() -> None:
     shown = run("findings").stdout
-    assert r"[red]\x1b[2J\x0d\x0a" in shown
+    assert r"[red]\u001b[2J\u000d\u000a" in shown
     assert "\x1b" not in shown
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
-from hypothesis import strategies as st
 
-from s2_mitm.cli import Document, cli, documents
+from s2_mitm.cli import cli
+from s2_mitm.cli.validate import FEW
+from s2_mitm.s2 import validation
+from s2_mitm.s2.verdict import Verdict
+
+ROOT = Path(__file__).parent.parent
 
 GOOD = (
     '{"message_type": "Handshake", "message_id": "b6b4fa9b-1d3a-4a5f-9d1a-0a5a8f0b7a11",'
@@ -49,11 +54,16 @@ def test_one_bad_message(file: Path) -> None:
     file.write_text(BAD)
     result = validate(file)
     assert result.exit_code == 1
-    heading, finding, *_, sums = result.stdout.splitlines()
-    assert heading == f"{file} Handshake INVALID"
-    assert "error" in finding
-    assert "/role" in finding
-    assert sums == "1 message, 1 invalid, 1 error, 0 warnings"
+    assert result.stdout.splitlines() == [
+        "error[schema.type]: A value of the wrong JSON type",
+        f" --> {file}:1:93 Handshake /role",
+        "   |",
+        f" 1 | {BAD}",
+        "   | " + " " * 92 + "^^",
+        "   |" + " " * 72 + "number 17, expected text",
+        "",
+        "1 message, 1 invalid, 1 error, 0 warnings",
+    ]
 
 
 def test_for_programs(file: Path) -> None:
@@ -69,6 +79,7 @@ def test_for_programs(file: Path) -> None:
     [finding] = verdict["findings"]
     assert finding["path"] == "/role"
     assert finding["severity"] == "error"
+    assert (finding["line"], finding["column"]) == (1, 93)
 
 
 def test_an_array(file: Path) -> None:
@@ -78,7 +89,11 @@ def test_an_array(file: Path) -> None:
     assert [verdict["index"] for verdict in verdicts] == [0, 1, 2]
     assert [verdict["valid"] for verdict in verdicts] == [True, False, False]
     assert "duplicate" in verdicts[2]["findings"][0]["code"], "only its own text shows that"
-    assert f"{file}[1] Handshake INVALID" in validate(file).stdout
+    lines = [[finding["line"] for finding in verdict["findings"]] for verdict in verdicts]
+    assert lines == [[], [2], [2]]
+    people = validate(file).stdout
+    assert f"{file}[0] Handshake valid\n" in people
+    assert f"--> {file}:2:93 [1] Handshake /role\n" in people
 
 
 def test_json_lines(file: Path) -> None:
@@ -89,7 +104,9 @@ def test_json_lines(file: Path) -> None:
     assert [verdict["valid"] for verdict in verdicts] == [True, False, False]
     assert verdicts[2]["message_type"] is None
     people = validate(file).stdout
-    assert f"{file}:3 Handshake INVALID" in people
+    assert f"{file}:1 Handshake valid\n" in people
+    assert f"--> {file}:3:93 Handshake /role\n" in people
+    assert f"--> {file}:4:1\n" in people
     assert people.splitlines()[-1].startswith("3 messages, 2 invalid, ")
 
 
@@ -97,7 +114,7 @@ def test_json_lines(file: Path) -> None:
 def test_standard_input(args: list[str]) -> None:
     result = validate(*args, stdin=f"{GOOD}\n{BAD}\n")
     assert result.exit_code == 1
-    assert "stdin:2 Handshake INVALID" in result.stdout
+    assert "--> stdin:2:93 Handshake /role\n" in result.stdout
     assert [v["file"] for v in judged(validate("--json", *args, stdin=GOOD))] == ["-"]
 
 
@@ -122,12 +139,114 @@ def test_what_is_not_json_is_one_bad_message(file: Path, content: bytes) -> None
     assert verdict["findings"][0]["source"] == "json"
 
 
-def test_unreadable_files(tmp_path: Path) -> None:
-    for name in (tmp_path / "missing", tmp_path):
-        result = validate(name)
+def test_an_unreadable_file_does_not_keep_the_others_from_being_judged(tmp_path: Path) -> None:
+    (tmp_path / "good").write_text(GOOD)
+    (tmp_path / "bad").write_text(BAD)
+    for fail_on in ("error", "never"):
+        arguments = ["--fail-on", fail_on, tmp_path / "good", tmp_path / "none", tmp_path / "bad"]
+        result = validate(*arguments)
         assert result.exit_code == 2
-        assert result.stderr.startswith(f"s2-mitm: cannot read {name}: ")
-        assert result.stderr.count("\n") == 1
+        assert result.stderr == (
+            f"s2-mitm: cannot read {tmp_path / 'none'}: No such file or directory\n"
+        )
+        assert result.stdout.splitlines()[-1].startswith("2 messages, 1 invalid")
+
+
+def test_many_unreadable_files_are_one_complaint(tmp_path: Path) -> None:
+    result = validate(*(tmp_path / str(number) for number in range(9)))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.endswith("; and 6 more\n")
+
+
+# Directories
+
+
+def test_a_directory_with_all_that_is_in_it(tmp_path: Path) -> None:
+    for name in ("b.json", "a/2.ndjson", "a/1.JSONL", "a/notes.txt", "c/d/e.json", "json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(GOOD)
+    result = validate("--json", tmp_path, tmp_path / "a" / "notes.txt")
+    assert result.exit_code == 0
+    names = ["a/1.JSONL", "a/2.ndjson", "b.json", "c/d/e.json", "a/notes.txt"]
+    assert [verdict["file"] for verdict in judged(result)] == [str(tmp_path / n) for n in names]
+
+
+def test_a_directory_without_messages(tmp_path: Path) -> None:
+    result = validate(tmp_path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"s2-mitm: no file in {tmp_path} ends in .json, .jsonl, .ndjson\n"
+
+
+# Versions and schemas
+
+
+def test_a_message_is_held_against_the_version_that_it_came_with() -> None:
+    new = '{"message_type": "DDBC.PresentDemandStatus"}'
+    [verdict] = judged(validate("--json", stdin=new))
+    assert {finding["code"] for finding in verdict["findings"]} == {"schema.missing"}
+    [verdict] = judged(validate("--json", "--version", "0.0.2-beta", stdin=new))
+    assert [finding["code"] for finding in verdict["findings"]] == ["schema.unknown-message-type"]
+
+
+@pytest.fixture
+def schemas(tmp_path: Path) -> Path:
+    directory = tmp_path / "schemas-of-ones-own"
+    (directory / "messages").mkdir(parents=True)
+    (directory / "messages" / "Ping.schema.json").write_text('{"required": ["count"]}')
+    (directory / "messages" / "Broken.schema.json").write_text("{")
+    (directory / "messages" / "Odd.schema.json").write_text('{"type": "nonsense"}')
+    (directory / "messages" / "Lost.schema.json").write_text('{"$ref": "../schemas/ID"}')
+    return directory
+
+
+def test_schemas_of_ones_own(schemas: Path) -> None:
+    [verdict] = judged(validate("--json", "--schemas", schemas, stdin='{"message_type": "Ping"}'))
+    assert [finding["code"] for finding in verdict["findings"]] == ["schema.missing"]
+
+
+@pytest.mark.parametrize("message_type", ["Broken", "Odd", "Lost"])
+def test_a_schema_that_is_none_is_one_line(schemas: Path, message_type: str) -> None:
+    messages = f'{GOOD}\n{{"message_type": "{message_type}"}}\n'
+    result = validate("--schemas", schemas, stdin=messages)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("s2-mitm: ")
+    assert message_type in result.stderr or "ID.schema.json" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["missing", ".", "file"])
+def test_a_directory_without_schemas_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text(GOOD)
+    result = validate("--schemas", tmp_path / name, stdin=GOOD)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"s2-mitm: {tmp_path / name} holds no S2 schemas")
+    assert result.stderr.count("\n") == 1
+
+
+# Few and many
+
+
+def test_the_valid_are_named_while_they_are_few() -> None:
+    few, many = validate(stdin=f"{GOOD}\n" * FEW), validate(stdin=f"{GOOD}\n" * (FEW + 1))
+    assert few.stdout.count("Handshake valid\n") == FEW
+    assert many.stdout == f"{FEW + 1} messages, 0 invalid, 0 errors, 0 warnings\n"
+    verbose = validate("--verbose", stdin=f"{GOOD}\n" * (FEW + 1))
+    assert verbose.stdout.count("Handshake valid\n") == FEW + 1
+
+
+def test_the_first_verdicts_are_there_before_the_last_message_is_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    judge, seen = validation.judge, []
+
+    def judge_and_look(data: bytes, **options: Any) -> Verdict:
+        seen.append(sys.stdout.tell())
+        return judge(data, **options)
+
+    monkeypatch.setattr(validation, "judge", judge_and_look)
+    validate("--json", stdin=f"{GOOD}\n" * 3)
+    assert seen == sorted(set(seen))
 
 
 @pytest.mark.parametrize(
@@ -157,70 +276,44 @@ def test_the_real_program_in_a_pipe() -> None:
     assert done.stderr == ""
 
 
-# How a file is cut into messages
+# In a terminal
 
 
-def test_a_message_over_several_lines_is_one() -> None:
-    text = json.dumps(json.loads(GOOD), indent=2).encode()
-    assert list(documents(text)) == [Document(text)]
+def in_terminal(*args: object, columns: int = 80) -> tuple[int, str]:
+    """What a terminal gets when stdout and stderr are both that, and the exit status."""
+    main, program_side = os.openpty()
+    program = subprocess.Popen(
+        [sys.executable, "-m", "s2_mitm.cli", "validate", *map(str, args)],
+        stdin=subprocess.DEVNULL,
+        stdout=program_side,
+        stderr=program_side,
+        env={"TERM": "xterm", "COLUMNS": str(columns), "PYTHONPATH": str(ROOT)},
+    )
+    os.close(program_side)
+    shown = b""
+    while True:
+        try:
+            shown += (more := os.read(main, 65536))
+        except OSError:  # the end, on Linux
+            break
+        if not more:
+            break
+    os.close(main)
+    return program.wait(30), shown.decode()
 
 
-def test_a_broken_message_over_several_lines_is_one() -> None:
-    text = b'{\n  "values": [\n    {"value": 1}\n    {"value": 2}\n  ]\n}\n'
-    assert list(documents(text)) == [Document(text)]
+def test_colours(file: Path) -> None:
+    file.write_text(BAD)
+    status, shown = in_terminal(file)
+    assert status == 1
+    assert "\x1b[31m\x1b[1merror[schema.type]\x1b[0m" in shown
+    lines = click.unstyle(shown).splitlines()
+    assert all(len(line) <= 80 for line in lines[2:])
 
 
-def test_a_cut_off_last_or_first_line_does_not_hide_the_others() -> None:
-    assert [document.line for document in documents(b'{"a": 1}\n{"b": ')] == [1, 2]
-    assert [document.line for document in documents(b'": 1}\n{"b": 2}\n')] == [1, 2]
-
-
-def test_a_line_ends_at_a_line_feed_only() -> None:
-    line = '{"a": "\u2028\x0b\x85"}'.encode()
-    assert [document.data for document in documents(line + b"\n" + line)] == [line, line]
-
-
-def test_a_byte_order_mark_is_of_the_file() -> None:
-    assert list(documents(b"\xef\xbb\xbf" + GOOD.encode())) == [Document(GOOD.encode())]
-
-
-def test_an_empty_array_has_no_messages() -> None:
-    assert list(documents(b" [ ] ")) == []
-
-
-@pytest.mark.parametrize("text", [b"[1,]", b"[,]", b"[1 2]", b"[1]]", b"[1] x", b"[", b"[1,"])
-def test_a_broken_array_is_one_message(text: bytes) -> None:
-    assert list(documents(text)) == [Document(text)]
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=20,
-)
-
-
-@given(st.lists(json_values), st.sampled_from([None, 2]), st.booleans())
-def test_any_array_is_cut_into_its_items(
-    items: list[Any], indent: int | None, escaped: bool
-) -> None:
-    text = json.dumps(items, indent=indent, ensure_ascii=escaped).encode(errors="replace")
-    found = list(documents(text))
-    assert [document.index for document in found] == list(range(len(items)))
-    again = b"[" + b",".join(document.data for document in found) + b"]"
-    assert repr(json.loads(again)) == repr(json.loads(text))
-
-
-@given(st.lists(st.dictionaries(st.text(), json_values), min_size=2), st.booleans())
-def test_any_lines_are_cut_into_lines(items: list[Any], escaped: bool) -> None:
-    lines = [json.dumps(item, ensure_ascii=escaped).encode(errors="replace") for item in items]
-    found = list(documents(b"\n".join(lines)))
-    assert [document.data for document in found] == lines
-    assert [document.line for document in found] == list(range(1, len(lines) + 1))
-
-
-@given(st.binary())
-def test_no_bytes_are_lost_on_the_way(data: bytes) -> None:
-    found = list(documents(data))
-    if found and found[0].line is None and found[0].index is None:
-        assert found == [Document(data.removeprefix(b"\xef\xbb\xbf"))]
+def test_a_bar_while_it_takes_long(file: Path) -> None:
+    file.write_text(f"{GOOD}\n" * 60_000)
+    status, shown = in_terminal(file)
+    assert status == 0
+    assert "%" in shown
+    assert "60000 messages, 0 invalid, 0 errors, 0 warnings" in click.unstyle(shown)

@@ -15,7 +15,10 @@ from s2_mitm.proxy.session import Session
 from s2_mitm.s2.reading import read
 from s2_mitm.s2.validation import judge
 from s2_mitm.s2.verdict import Finding, Role, Severity
-from s2_mitm.s2.wording import printable
+from s2_mitm.s2.wording import excerpt
+
+MAX_FINDINGS = 5
+"""Findings that a refusal names; it is to be read in a command bar."""
 
 _WITHOUT_ID = "ReceptionStatus"
 """The one message type that has no message_id."""
@@ -52,20 +55,25 @@ def inject(flow: Flow, session: Session | None, to: str, message: str, *, valida
     to_client = conversation.client_role is role
     ctx.master.commands.call("inject.websocket", flow, to_client, content, True)
     sent = read(content).message or {}
-    name = printable(str(sent.get("message_type", "message")))
-    return f"Injected {name} {printable(str(sent.get('message_id', '')))} to the {role}.".replace(
-        "  ", " "
-    )
+    names = [str(sent[name]) for name in ("message_type", "message_id") if name in sent]
+    return f"Injected {excerpt(' '.join(names) or 'a message', 200)} to the {role}."
 
 
 def _content(message: str) -> bytes:
-    if not message.startswith("@"):
-        return message.encode(errors="surrogateescape")
-    path = Path(message[1:]).expanduser()
     try:
-        return path.read_bytes().strip()
+        if not message.startswith("@"):
+            return message.encode(errors="surrogateescape")
+        return Path(message[1:]).expanduser().read_bytes().strip()
+    except UnicodeEncodeError as fault:
+        raise CommandError("Cannot inject: the message holds what is no character.") from fault
     except OSError as fault:
-        raise CommandError(f"Cannot inject {path}: {fault.strerror}.") from fault
+        raise CommandError(f"Cannot inject {_named(message)}: {fault.strerror}.") from fault
+    except (ValueError, RuntimeError) as fault:  # a NUL in the path, a home that is not known
+        raise CommandError(f"Cannot inject {_named(message)}: {fault}.") from fault
+
+
+def _named(message: str) -> str:
+    return excerpt(message[1:], 200)
 
 
 def with_message_id(content: bytes) -> bytes:
@@ -77,8 +85,10 @@ def with_message_id(content: bytes) -> bytes:
 
 
 def _sentence(findings: list[Finding]) -> str:
-    return "; ".join(
-        printable(f"{finding.path or 'message'}: {finding.text} [{finding.code}]")
-        for finding in findings
-        if finding.severity is Severity.ERROR
-    )
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    said = [
+        f"{excerpt(finding.path, 100) or 'message'}: {excerpt(finding.text, 200)} [{finding.code}]"
+        for finding in errors[:MAX_FINDINGS]
+    ]
+    more = [f"{len(errors) - MAX_FINDINGS} more"] if len(errors) > MAX_FINDINGS else []
+    return "; ".join(said + more)

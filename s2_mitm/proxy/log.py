@@ -29,7 +29,7 @@ class Log:
 
     def __init__(self, level: str) -> None:
         self._level = level
-        self._coloured = vt_codes.ensure_supported(sys.stdout) and "NO_COLOR" not in os.environ
+        self._coloured = vt_codes.ensure_supported(sys.stdout) and not os.environ.get("NO_COLOR")
 
     def opened(self, session: Session) -> None:
         """An S2 WebSocket was recognised."""

@@ -72,14 +72,16 @@ class Session:
         """
         assert flow.websocket is not None
         messages = flow.websocket.messages
+        # The newest message was never looked at, even if the user took earlier ones away.
+        newest = max(0, len(messages) - 1)
         if not self.recognised:
-            self.recognised = any(is_s2(message) for message in messages[self._looked_at :])
+            new = messages[min(self._looked_at, newest) :]
+            self.recognised = any(is_s2(message) for message in new)
             self._looked_at = len(messages)
             if not self.recognised:
                 self.left_alone = len(messages) >= HOLD
                 return
-        # The newest message was never judged, even if the user took earlier ones away.
-        self._judged = min(self._judged, len(messages) - 1)
+        self._judged = min(self._judged, newest)
         while self._judged < len(messages):
             message = messages[self._judged]
             self._judged += 1

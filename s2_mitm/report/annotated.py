@@ -7,8 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from s2_mitm.s2.verdict import Finding, Severity, Verdict, pointer
-from s2_mitm.s2.wording import printable
+from s2_mitm.report.verdicts import NAME_LENGTH, PATH_LENGTH
+from s2_mitm.s2.verdict import Finding, Severity, Verdict
+from s2_mitm.s2.wording import excerpt, printable
+
+Place = tuple[str, ...]
+"""Where a value is in a message: the keys and indices that lead to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,12 @@ def annotated(verdict: Verdict, raw: bytes, remarks: Iterable[str] = ()) -> Iter
     """
     sender = f"{verdict.sender} " if verdict.sender else ""
     judgement = "valid" if verdict.valid else "INVALID"
-    head = f"{sender}{verdict.message_type or '(no message type)'}: {judgement}"
+    head = (
+        f"{sender}{excerpt(verdict.message_type or '(no message type)', NAME_LENGTH)}: {judgement}"
+    )
     yield _remark(" · ".join([head, *remarks]), verdict.worst, is_good=not verdict.findings)
     for finding in verdict.findings:
-        place = f" at {finding.path}" if finding.path else ""
+        place = f" at {excerpt(finding.path, PATH_LENGTH)}" if finding.path else ""
         yield _remark(f"{finding.severity} {finding.code}{place}: {finding.text}", finding.severity)
         if finding.hint:
             yield _remark(f"    {finding.hint}", None)
@@ -45,54 +51,60 @@ def annotated(verdict: Verdict, raw: bytes, remarks: Iterable[str] = ()) -> Iter
         for line in raw.decode(errors="backslashreplace").splitlines() or [""]:
             yield Line(printable(line))
         return
-    at_fault: dict[str, list[Finding]] = {}
+    at_fault: dict[Place, list[Finding]] = {}
     for finding in verdict.findings:
-        at_fault.setdefault(finding.path, []).append(finding)
-    for text, path in _json_lines(verdict.message, "", 0):
-        here = at_fault.get(path, []) if path else []
+        if finding.path:
+            at_fault.setdefault(_place(finding.path), []).append(finding)
+    for text, place in _json_lines(verdict.message, (), 0):
+        here: list[Finding] = at_fault.get(place, []) if place else []
         note = "  # <-- " + "; ".join(finding.text for finding in here) if here else ""
         severity = max((f.severity for f in here), key=lambda s: s.rank, default=None)
         yield Line(printable(text + note), severity)
+
+
+def _place(path: str) -> Place:
+    """The parts of a JSON Pointer."""
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:])
 
 
 def _remark(text: str, severity: Severity | None, *, is_good: bool = False) -> Line:
     return Line(f"# {printable(text)}", severity, is_good)
 
 
-def _json_lines(value: Any, path: str, depth: int) -> Iterator[tuple[str, str | None]]:
-    """Indented JSON, a line at a time, each with the JSON Pointer of the value that begins there.
+def _json_lines(value: Any, place: Place, depth: int) -> Iterator[tuple[str, Place | None]]:
+    """Indented JSON, a line at a time, each with the place of the value that begins there.
 
-    A line that only closes a bracket has no pointer. Nesting is bounded by the reader.
+    A line that only closes a bracket has none. Nesting is bounded by the reader.
     """
     indent = "  " * depth
     if isinstance(value, dict) and value:
-        yield from _container("{}", value.items(), path, indent, depth, keyed=True)
+        named = ((f"{json.dumps(name, ensure_ascii=False)}: ", name) for name in value)
+        yield from _container("{}", named, value.values(), place, indent)
     elif isinstance(value, list) and value:
-        yield from _container("[]", enumerate(value), path, indent, depth, keyed=False)
+        numbered = (("", str(index)) for index in range(len(value)))
+        yield from _container("[]", numbered, value, place, indent)
     else:
-        yield json.dumps(value, ensure_ascii=False), path
+        yield json.dumps(value, ensure_ascii=False), place
 
 
 def _container(
     brackets: str,
-    items: Iterable[tuple[Any, Any]],
-    path: str,
+    names: Iterable[tuple[str, str]],
+    items: Iterable[Any],
+    place: Place,
     indent: str,
-    depth: int,
-    *,
-    keyed: bool,
-) -> Iterator[tuple[str, str | None]]:
-    yield brackets[0], path
-    pending: tuple[str, str | None] | None = None
-    for key, item in items:
+) -> Iterator[tuple[str, Place | None]]:
+    yield brackets[0], place
+    pending: tuple[str, Place | None] | None = None
+    for (prefix, name), item in zip(names, items, strict=True):
         if pending:
             yield pending[0] + ",", pending[1]
-        prefix = f"{indent}  " + (f"{json.dumps(key, ensure_ascii=False)}: " if keyed else "")
         pending = None
-        for text, place in _json_lines(item, path + pointer(key), depth + 1):
+        prefix = f"{indent}  {prefix}"
+        for text, here in _json_lines(item, (*place, name), len(indent) // 2 + 1):
             if pending:
                 yield pending
-            pending = (prefix + text, place)
+            pending = (prefix + text, here)
             prefix = ""
     if pending:
         yield pending

@@ -12,6 +12,10 @@ from s2_mitm.s2.wording import excerpt, printable
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 """The colour of each severity."""
 
+NAME_LENGTH = 80
+PATH_LENGTH = 200
+"""Characters that are shown of what a peer may make as long as a message."""
+
 
 def verdict_lines(verdict: Verdict, *, label: str = "") -> Iterator[str]:
     """One verdict for a terminal: a line for the message, its findings beneath.
@@ -22,7 +26,7 @@ def verdict_lines(verdict: Verdict, *, label: str = "") -> Iterator[str]:
     parts = [click.style(label, dim=True)] if label else []
     if verdict.sender:
         parts.append(click.style(f"{verdict.sender:<3}", bold=True))
-    parts.append(printable(verdict.message_type or "(no message type)"))
+    parts.append(excerpt(verdict.message_type or "(no message type)", NAME_LENGTH))
     if verdict.message_type == "ReceptionStatus" and verdict.message:
         parts.append(excerpt(str(verdict.message.get("status"))))
     parts.append(judgement(verdict))
@@ -40,7 +44,7 @@ def judgement(verdict: Verdict) -> str:
 def finding_lines(finding: Finding) -> Iterator[str]:
     """A finding for a terminal: severity, code, place and text; the hint beneath."""
     severity = click.style(f"{finding.severity:>9}", fg=COLOURS[finding.severity])
-    place = f" {printable(finding.path)}" if finding.path else ""
+    place = f" {excerpt(finding.path, PATH_LENGTH)}" if finding.path else ""
     yield f"{severity} {finding.code}{place}: {printable(finding.text)}"
     if finding.hint:
         yield f"{'':>9} " + click.style(finding.hint, dim=True)

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 
 from s2_mitm.s2.verdict import Finding, Severity, Source
 
+MAX_PATH = 1000
+"""Characters of a JSON Pointer."""
+
 KINDS: dict[str, Kind] = {}
 """All kinds by their codes."""
 
@@ -44,7 +47,12 @@ class Kind:
         return self.code.partition(".")[0]
 
     def at(self, path: str, text: str, hint: str = "") -> Finding:
-        """A finding of this kind at a place (JSON Pointer), in words."""
+        """A finding of this kind at a place (JSON Pointer), in words.
+
+        A pointer that is very long, as only a hostile peer needs it, ends at an outer place.
+        """
+        if len(path) > MAX_PATH:
+            path = path[:MAX_PATH].rpartition("/")[0]
         return Finding(self.code, self.severity, self.source, path, text, hint)
 
 

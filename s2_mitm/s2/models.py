@@ -22,7 +22,7 @@ _LEGAL = ("Multiple power ranges defined for commodity",)
 """What s2-python refuses beyond the specification, which asks for one range a quantity."""
 
 _PYTHON = (
-    (r"\b(Commodity|CommodityQuantity)\.", ""),
+    (r"\b(Commodity|CommodityQuantity)\.(?=[A-Z])", ""),
     (r"start_of_range=(\S+) end_of_range=([^\s.]+(\.\d+)?)", r"\1 to \2"),
 )
 """Python's own notation in the sentences of s2-python, and what people read instead."""

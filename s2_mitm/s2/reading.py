@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -17,6 +18,9 @@ from typing import Any
 from s2_mitm.s2 import kinds
 from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, pointer
 from s2_mitm.s2.wording import describe, excerpt, quoted
+
+Place = tuple[str | int, ...]
+"""Where a value is: the keys and indices that lead to it. Written as a pointer when it is said."""
 
 MAX_SIZE = 1024 * 1024
 """Bytes. The largest messages that devices send, a full system description, take some 100 kB."""
@@ -31,8 +35,9 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STEP = [1 if byte in b"[{" else -1 for byte in range(256)]
 
-# What a 64-bit floating point number may not hold: found quickly, then looked at closely.
-_LONG_NUMBER = re.compile(r"\d[\d.]{15}|[eE][+-]?\d{3}")
+# What a 64-bit floating point number may not hold: found quickly, then looked at closely. A number
+# comes after one of these three; without them, half of all UUIDs would look like one.
+_LONG_NUMBER = re.compile(r"[:,\[]\s*-?(?:[\d.]{16}|[\d.]+[eE][+-]?\d{3})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +180,7 @@ _NOT_JSON = {
     "False": "JSON has false, in lower case. Is this a Python dict, not turned into JSON?",
     "None": "JSON has null, and S2 has none: leave the field out.",
     "undefined": "Leave the field out while it has no value.",
+    ",": "There may be a comma after the last item.",
     "}": "There may be a comma after the last item.",
     "]": "There may be a comma after the last item.",
     "/": "JSON has no comments.",
@@ -189,24 +195,24 @@ def _syntax_hint(rest: str) -> str:
 def _duplicate_keys(text: str) -> Iterator[Finding]:
     """Read once more, keeping every pair, to say which key is there twice and where."""
 
-    def walk(value: Any, path: str) -> Iterator[Finding]:
+    def walk(value: Any, place: Place) -> Iterator[Finding]:
         if isinstance(value, _Pairs):
-            names = set()
+            times: Counter[str] = Counter()
             for name, item in value:
-                here = path + pointer(name)
-                if name in names:
+                here = (*place, name)
+                times[name] += 1
+                if times[name] == 2:
                     yield kinds.JSON_DUPLICATE_KEY.at(
-                        here,
+                        pointer(*here),
                         f"the key {quoted(name)} stands in its object more than once;"
                         " which of the values counts is not defined",
                     )
-                names.add(name)
                 yield from walk(item, here)
         elif isinstance(value, list):
             for index, item in enumerate(value):
-                yield from walk(item, path + pointer(index))
+                yield from walk(item, (*place, index))
 
-    yield from _once_per_path(walk(json.loads(text, object_pairs_hook=_Pairs), ""))
+    yield from _once_per_path(walk(json.loads(text, object_pairs_hook=_Pairs), ()))
 
 
 class _Pairs(tuple[tuple[str, Any], ...]):
@@ -274,15 +280,17 @@ def _lone_surrogates(value: Any) -> Iterator[Finding]:
             yield kinds.JSON_LONE_SURROGATE.at(path, words)
 
 
-def _leaves(value: Any, wanted: Callable[[Any], bool], path: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(
+    value: Any, wanted: Callable[[Any], bool], place: Place = ()
+) -> Iterator[tuple[str, Any]]:
     """All wanted values, and wanted keys, with their places. MAX_DEPTH bounds the recursion."""
     if isinstance(value, dict):
         for name, item in value.items():
             if wanted(name):
-                yield path, name
-            yield from _leaves(item, wanted, path + pointer(name))
+                yield pointer(*place), name
+            yield from _leaves(item, wanted, (*place, name))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _leaves(item, wanted, path + pointer(index))
+            yield from _leaves(item, wanted, (*place, index))
     elif wanted(value):
-        yield path, value
+        yield pointer(*place), value

@@ -25,6 +25,7 @@ from s2_mitm.s2.verdict import Finding, pointer
 from s2_mitm.s2.wording import describe, excerpt
 
 Schema = dict[str, Any]
+Place = tuple[str | int, ...]
 
 MAX_COUNTED = 1000
 """Faults of one message, beyond those explained, that are counted."""
@@ -53,7 +54,7 @@ class Schemas:
     def __init__(self, directory: Path) -> None:
         nested = directory / "s2-json-schema"
         self._directory = directory = nested if nested.is_dir() else directory
-        self._validators: dict[str, _MessageSchema] = {}
+        self._validators: dict[str, _Node] = {}
         suffix = ".schema.json"
         self.message_types = frozenset(
             path.name.removesuffix(suffix) for path in directory.glob(f"messages/*{suffix}")
@@ -78,18 +79,20 @@ class Schemas:
         for message_type in self.message_types:
             self._validators[message_type] = self._compile(message_type)
 
-    def _compile(self, message_type: str) -> _MessageSchema:
+    def _compile(self, message_type: str) -> _Node:
         try:
-            return _MessageSchema(self._bundle(message_type))
+            node = self._bundle(message_type)
+            node.accepts({})  # compiles it
         except (ValueError, RecursionError) as fault:
             reason = excerpt(str(fault), 200)
             raise SchemaError(
                 f"The schema of {message_type} in {self._directory} is no JSON Schema: {reason}."
             ) from fault
+        return node
 
-    def _bundle(self, message_type: str) -> Schema:
-        """A message's schema with all that it refers to inside it, references made local."""
-        definitions: dict[str, Schema] = {}
+    def _bundle(self, message_type: str) -> _Node:
+        """A message's schema with all that it refers to, references made local."""
+        definitions: dict[str, _Node] = {}
 
         def localised(value: Any) -> Any:
             if isinstance(value, list):
@@ -105,14 +108,15 @@ class Schemas:
         def define(reference: str) -> str:
             name = reference.rsplit("/", 1)[-1].removesuffix(".schema.json")
             if name not in definitions:
-                definitions[name] = {}  # so that a circle of references ends
-                definitions[name] = localised(self._load(f"schemas/{name}.schema.json"))
+                definitions[name] = _Node({}, definitions, name)  # so that a circle ends
+                schema = localised(self._load(f"schemas/{name}.schema.json"))
+                definitions[name] = _Node(schema, definitions, name)
             return f"#/$defs/{name}"
 
         schema = localised(self._load(f"messages/{message_type}.schema.json"))
         if not isinstance(schema, dict):
             raise ValueError(f"it is {describe(schema)}, expected an object")
-        return {"$schema": _DRAFT, **schema, "$defs": definitions}
+        return _Node(schema, definitions)
 
     def _load(self, name: str) -> Any:
         path = self._directory / name
@@ -122,68 +126,116 @@ class Schemas:
             raise SchemaError(f"Cannot read the schema {path}: {fault}.") from fault
 
 
-class _MessageSchema:
-    """The compiled schema of one message type."""
+class _Node:
+    """A schema within that of a message: of the message itself, of a field, of a list's items.
 
-    def __init__(self, schema: Schema) -> None:
+    ``definition`` is its name, such as ``Duration``, if it has one. It is compiled when it is
+    needed: most are not before a message is wrong.
+    """
+
+    def __init__(self, schema: Schema, definitions: dict[str, _Node], definition: str = "") -> None:
         self._schema = schema
-        self._screen = jsonschema_rs.validator_for(
-            schema, validate_formats=True, formats={"date-time": is_date_time}
+        self._definitions = definitions
+        self._definition = definition
+
+    def accepts(self, value: Any) -> bool:
+        """Whether a value is valid, by jsonschema-rs."""
+        return self._screen.is_valid(value)
+
+    def check(self, message: Mapping[str, Any]) -> list[Finding]:
+        """What is wrong with a message, the first faults explained, the rest counted."""
+        if self.accepts(message):
+            return []
+        faulty = self._faulty(message, ())
+        findings = [
+            finding
+            for place, value, node in islice(faulty, MAX_EXPLAINED)
+            for finding in node.explain(value, pointer(*place))
+        ]
+        if more := sum(1 for _ in islice(faulty, MAX_COUNTED)):
+            number = f"{more}" if more < MAX_COUNTED else f"{MAX_COUNTED} or more"
+            findings.append(kinds.MORE.at("", f"{number} more faults, not explained one by one"))
+        # A schema of the user's may refuse what cannot be traced to one place.
+        return findings or [kinds.OTHER.at("", "the message does not fit its schema")]
+
+    def _faulty(self, value: Any, place: Place) -> Iterator[tuple[Place, Any, _Node]]:
+        """The values that are wrong by themselves, outermost first, found as they are asked for.
+
+        However much a peer gets wrong, only what is looked at costs anything.
+        """
+        if not self._shallow_screen.is_valid(value):
+            yield place, value, self
+        for name, item, node in self._inside(value):
+            if not node.accepts(item):
+                yield from node._faulty(item, (*place, name))
+
+    def explain(self, value: Any, path: str) -> Iterator[Finding]:
+        """What jsonschema says of a value that is wrong by itself."""
+        errors = self._explainer.iter_errors(value)
+        return explain(Fault.of(error, path, self._definition) for error in errors)
+
+    def _inside(self, value: Any) -> Iterator[tuple[str | int, Any, _Node]]:
+        if isinstance(value, dict):
+            for name, node in self._fields.items():
+                if name in value:
+                    yield name, value[name], node
+        elif isinstance(value, list) and self._items is not None:
+            for index, item in enumerate(value):
+                yield index, item, self._items
+
+    @cached_property
+    def _fields(self) -> dict[str, _Node]:
+        return {name: self._at(field) for name, field in self._schema.get("properties", {}).items()}
+
+    @cached_property
+    def _items(self) -> _Node | None:
+        items = self._schema.get("items")
+        return self._at(items) if isinstance(items, dict) else None
+
+    def _at(self, schema: Any) -> _Node:
+        if not isinstance(schema, dict):  # true and false are schemas too
+            schema = {} if schema else {"not": {}}
+        if "$ref" in schema:
+            return self._definitions[schema["$ref"].removeprefix("#/$defs/")]
+        return _Node(schema, self._definitions)
+
+    @cached_property
+    def _screen(self) -> jsonschema_rs.Validator:
+        return self._compiled(self._schema)
+
+    @cached_property
+    def _shallow_screen(self) -> jsonschema_rs.Validator:
+        return self._compiled(self._shallow)
+
+    def _compiled(self, schema: Schema) -> jsonschema_rs.Validator:
+        return jsonschema_rs.validator_for(
+            self._with_definitions(schema), validate_formats=True, formats=_FORMATS
         )
+
+    def _with_definitions(self, schema: Schema) -> Schema:
+        definitions = {name: node._schema for name, node in self._definitions.items()}
+        return {"$schema": _DRAFT, **schema, "$defs": definitions}
 
     @cached_property
     def _explainer(self) -> Any:
-        return _Explainer(self._schema, format_checker=_FORMATS)
+        return _Explainer(self._with_definitions(self._shallow), format_checker=_FORMAT_CHECKER)
 
-    def check(self, message: Mapping[str, Any]) -> list[Finding]:
-        if self._screen.is_valid(message):
-            return []
-        errors = iter(self._screen.iter_errors(message))
-        places: dict[tuple[str | int, ...], Any] = {}
-        for error in islice(errors, MAX_EXPLAINED):
-            places.setdefault(tuple(error.instance_path), error)
-        findings = [
-            finding
-            for place, error in places.items()
-            for finding in self._explain(message, place, error)
-        ]
-        if more := sum(1 for _ in islice(errors, MAX_COUNTED)):
-            number = f"{more}" if more < MAX_COUNTED else f"{MAX_COUNTED} or more"
-            findings.append(kinds.MORE.at("", f"{number} more faults, not explained one by one"))
-        return findings
-
-    def _explain(
-        self, message: Mapping[str, Any], place: tuple[str | int, ...], error: Any
-    ) -> Iterator[Finding]:
-        """What is wrong with one value; ``error`` is what jsonschema-rs says first of it."""
-        value: Any = message
-        for part in place:
-            value = value[part]
-        schema: Any = self._schema
-        for part in error.schema_path[:-1]:
-            schema = schema[part]
-        definition = error.schema_path[1] if error.schema_path[0] == "$defs" else ""
-        path = pointer(*place)
-        errors = self._explainer.evolve(schema=_shallow(schema)).iter_errors(value)
-        findings = list(explain(Fault.of(found, path, definition) for found in errors))
-        # A schema of the user's may have what the two engines see differently.
-        yield from findings or [kinds.OTHER.at(path, excerpt(error.message, 200))]
-
-
-def _shallow(schema: Schema) -> Schema:
-    """A schema that looks at a value itself and not at what is in it."""
-    shallow = {keyword: value for keyword, value in schema.items() if keyword != "items"}
-    if "properties" in shallow:
-        shallow["properties"] = dict.fromkeys(shallow["properties"], True)
-    return shallow
+    @cached_property
+    def _shallow(self) -> Schema:
+        """This schema as it looks at a value itself, not at what is in it."""
+        shallow = {keyword: value for keyword, value in self._schema.items() if keyword != "items"}
+        if "properties" in shallow:
+            shallow["properties"] = dict.fromkeys(shallow["properties"], True)
+        return shallow
 
 
 def _is_date_time(value: object) -> bool:
     return not isinstance(value, str) or is_date_time(value)
 
 
-_FORMATS = jsonschema.FormatChecker(formats=())
-_FORMATS.checks("date-time")(_is_date_time)
+_FORMATS = {"date-time": is_date_time}
+_FORMAT_CHECKER = jsonschema.FormatChecker(formats=())
+_FORMAT_CHECKER.checks("date-time")(_is_date_time)
 
 
 def _pattern(

@@ -12,7 +12,7 @@ from typing import Any
 
 from s2_mitm.s2 import kinds, models
 from s2_mitm.s2.catalog import DEFAULT_VERSION, SINCE
-from s2_mitm.s2.explaining import nearest
+from s2_mitm.s2.explaining import MAX_EXPLAINED, nearest
 from s2_mitm.s2.reading import read
 from s2_mitm.s2.schemas import BUILT_IN, Schemas
 from s2_mitm.s2.verdict import Finding, Role, Verdict
@@ -47,8 +47,11 @@ def judge(
         if message_type is None or message_type not in known.message_types:
             findings.append(_type_fault(message, version, known.message_types))
         else:
-            refused = models.check(message_type, message) if version == models.VERSION else ()
-            findings.extend(_merged(known.check(message_type, message), refused))
+            faults = known.check(message_type, message)
+            # Where much is wrong, s2-python takes long to say the same.
+            ask = version == models.VERSION and len(faults) < MAX_EXPLAINED
+            refused = models.check(message_type, message) if ask else ()
+            findings.extend(_merged(faults, refused))
     return Verdict(
         time,
         sender,

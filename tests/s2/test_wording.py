@@ -7,7 +7,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2_mitm.s2.verdict import pointer
@@ -19,7 +19,7 @@ ANY_TEXT = st.text(st.characters(codec=None, categories=None))
 
 def is_harmless(text: str) -> bool:
     text.encode()
-    return not any(unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") for each in text)
+    return not any(unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") for each in text)
 
 
 @pytest.mark.parametrize(
@@ -27,27 +27,26 @@ def is_harmless(text: str) -> bool:
     [
         ("", ""),
         ("Wärmepumpe 1, 21 °C – 電池 🔋", "Wärmepumpe 1, 21 °C – 電池 🔋"),
-        ("\x1b[2J", r"\x1b[2J"),
-        ("\x9b2J", r"\x9b2J"),
-        ("a\nb\r\tc", r"a\x0ab\x0d\x09c"),
-        ("\x00\x07\x08\x7f", r"\x00\x07\x08\x7f"),
+        ("\x1b[2J", r"\u001b[2J"),
+        ("\x9b2J", r"\u009b2J"),
+        ("a\nb\r\tc", r"a\u000ab\u000d\u0009c"),
+        ("\x00\x07\x08\x7f", r"\u0000\u0007\u0008\u007f"),
         ("\u202egpj.exe", r"\u202egpj.exe"),
         ("\u2066x\u2069", r"\u2066x\u2069"),
         ("zero\u200bwidth", r"zero\u200bwidth"),
-        ("\u2028\u2029\x85", r"\u2028\u2029\x85"),
+        ("\u2028\u2029\x85", r"\u2028\u2029\u0085"),
         ("\ud800", r"\ud800"),
         ("\ufeff", r"\ufeff"),
-        ("soft\u00adhyphen", r"soft\xadhyphen"),
+        ("soft\u00adhyphen", r"soft\u00adhyphen"),
+        ("tags\U000e0041", r"tags\udb40\udc41"),
+        ("not assigned \u0378", r"not assigned \u0378"),
     ],
 )
 def test_what_steers_or_hides_is_shown_as_its_escape(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-def test_tag_characters_hide_text_too() -> None:
-    assert "\U000e0041" not in printable("visible\U000e0041")
-
-
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_printable_text_is_harmless_and_stays_so(text: str) -> None:
     shown = printable(text)
@@ -69,11 +68,13 @@ def test_what_no_encoding_holds_is_escaped_and_nothing_else(text: str, kept: str
     assert encodable(text) == kept
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_encodable_text_can_be_encoded(text: str) -> None:
     assert encodable(text).encode().decode() == encodable(text)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_text_without_surrogates_is_kept_as_it_is(text: str) -> None:
     assert encodable(text) == text
@@ -107,7 +108,7 @@ def test_a_value_is_described_by_type_and_value(value: Any, words: str) -> None:
     ids=["letters", "escapes", "surrogates", "digits", "list", "key"],
 )
 def test_the_description_of_a_large_value_is_short_and_harmless(value: Any) -> None:
-    assert len(describe(value)) < 1000
+    assert len(describe(value)) < 1500
     assert is_harmless(describe(value))
 
 
@@ -116,12 +117,14 @@ def test_quoted_text_is_cut_after_100_characters_and_says_so() -> None:
     assert quoted("x" * 101) == f'"{"x" * 100}"…'
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_quoted_text_is_harmless(text: str) -> None:
     assert is_harmless(quoted(text))
 
 
-@given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=100))
+@settings(deadline=None)
+@given(st.text(max_size=100))
 def test_short_quoted_text_is_json(text: str) -> None:
     assert json.loads(quoted(text)) == text
 
@@ -134,7 +137,7 @@ def test_short_quoted_text_is_json(text: str) -> None:
         ("x" * 41, "x" * 40 + "…"),
         ("two\nlines", "two lines"),
         ("two\r\nlines", "two lines"),
-        ("\x1b[31mred", r"\x1b[31mred"),
+        ("\x1b[31mred", r"\u001b[31mred"),
         ("", ""),
     ],
 )
@@ -142,10 +145,11 @@ def test_an_excerpt_is_the_beginning_on_one_line(text: str, line: str) -> None:
     assert excerpt(text) == line
 
 
+@settings(deadline=None)
 @given(ANY_TEXT, st.integers(1, 300))
 def test_an_excerpt_is_harmless_and_short(text: str, length: int) -> None:
     assert is_harmless(excerpt(text, length))
-    assert len(excerpt(text, length)) <= 6 * length + 1  # an escape takes up to six characters
+    assert len(excerpt(text, length)) <= 12 * length + 1  # an escape takes up to twelve characters
 
 
 @pytest.mark.parametrize(
@@ -162,6 +166,7 @@ def test_a_pointer_is_as_rfc_6901_says(parts: tuple[str | int, ...], path: str) 
     assert pointer(*parts) == path
 
 
+@settings(deadline=None)
 @given(st.lists(st.text()))
 def test_a_pointer_leads_back_to_its_parts(parts: list[str]) -> None:
     read = [part.replace("~1", "/").replace("~0", "~") for part in pointer(*parts).split("/")[1:]]

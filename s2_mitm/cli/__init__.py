@@ -1,0 +1,85 @@
+"""The ``s2-mitm`` command.
+
+Exit status: 0 fine, 1 findings as bad as ``--fail-on``, 2 used wrongly or unreadable input. Every
+complaint is one line on stderr.
+"""
+
+# Nothing slow is imported here but in the commands: `s2-mitm --help` is asked for all the time.
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from s2_mitm import __version__
+from s2_mitm.cli import proxy, recording, rules, validate
+from s2_mitm.s2.wording import printable
+
+CLOSED_PIPE = 141
+CTRL_C = 130
+"""What a shell reports for a program that SIGPIPE or SIGINT ended."""
+
+
+class _Commands(click.Group):
+    """Complains in one line, and ends quietly on Ctrl-C and where the reader of a pipe is gone."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        standalone = extra.get("standalone_mode", True)
+        extra["standalone_mode"] = False
+        status: Any
+        try:
+            status = super().main(*args, **extra)
+        except click.ClickException as error:
+            if not standalone:
+                raise
+            complaint = printable(" ".join(error.format_message().split()))
+            click.echo(f"s2-mitm: {complaint}", err=True)
+            status = 2
+        if standalone:
+            sys.exit(status if isinstance(status, int) else 0)
+        return status
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Python would write what is left at its end, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return CLOSED_PIPE
+        except KeyboardInterrupt:
+            return CTRL_C
+
+
+@click.group(cls=_Commands, invoke_without_command=True)
+@click.version_option(__version__, message="s2-mitm %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """See what an S2 Resource Manager and its energy manager say to each other, and who is wrong.
+
+    Between the two: web, dump, demo. On files: validate. On a recording: sessions, messages,
+    findings. What the codes of findings mean: rules.
+    """
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+for _command in (
+    proxy.web,
+    proxy.dump,
+    proxy.demo,
+    validate.validate,
+    rules.rules,
+    recording.sessions,
+    recording.messages,
+    recording.findings,
+):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    cli(prog_name="s2-mitm")

@@ -1,0 +1,150 @@
+"""What was recorded: ``s2-mitm sessions``, ``messages`` and ``findings``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from s2_mitm.s2.verdict import Role, Severity
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from s2_mitm.history.queries import History
+
+NEWEST = 100
+"""How many rows a table has when nobody asked for more."""
+
+
+def _moment(ctx: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
+    from s2_mitm.history.moments import moment
+
+    if text is None:
+        return None
+    try:
+        return moment(text, now=datetime.now(UTC))
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, parameter) from None
+
+
+def _reading(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that reads a recording."""
+    roles = click.Choice([str(role) for role in Role], case_sensitive=False)
+    severities = click.Choice(["error", "warning", "info"])
+    most = click.IntRange(min=0)
+    ago = "ISO 8601 in UTC, or 10m, 2h, 3d ago"
+    upto = f"The newest N, 0 for all.  [default: {NEWEST}, with --json all]"
+    options = [
+        click.option("--db", metavar="FILE", default="s2.sqlite3", help="s2.sqlite3 by default."),
+        click.option("--session", metavar="ID", help="Of this session; enough of its id will do."),
+        click.option("--type", "types", metavar="T", multiple=True, help="Of this type, or these."),
+        click.option("--sender", type=roles, help="By this side."),
+        click.option("--severity", type=severities, help="With findings as bad as this, or worse."),
+        click.option("--code", metavar="C", help="With findings of this code."),
+        click.option("--since", metavar="T", callback=_moment, help=f"From then on: {ago}."),
+        click.option("--until", metavar="T", callback=_moment, help="Until then."),
+        click.option("--limit", type=most, metavar="N", help=upto),
+        click.option("--json", "as_json", is_flag=True, help="JSON lines."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_reading
+def sessions(db: str, limit: int | None, as_json: bool, **wanted: Any) -> None:
+    """The sessions of a recording: those that have the messages asked for."""
+    from s2_mitm.report.tables import sessions_table
+
+    with _history(db) as history:
+        _show(history.sessions, wanted, limit, sessions_table, as_json)
+
+
+@click.command()
+@_reading
+def messages(db: str, limit: int | None, as_json: bool, **wanted: Any) -> None:
+    """The messages of a recording; with --json also what was in them and found in them."""
+    from s2_mitm.report.tables import messages_table
+
+    with _history(db) as history:
+        _show(history.messages, wanted, limit, messages_table, as_json)
+
+
+@click.command()
+@_reading
+def findings(db: str, limit: int | None, as_json: bool, **wanted: Any) -> None:
+    """The findings of a recording."""
+    from s2_mitm.report.tables import findings_table
+
+    with _history(db) as history:
+        _show(history.findings, wanted, limit, findings_table, as_json)
+
+
+@contextmanager
+def _history(db: str) -> Iterator[History]:
+    from s2_mitm.history.database import RecordingError
+    from s2_mitm.history.queries import History
+
+    try:
+        history = History(db)
+        try:
+            yield history
+        finally:
+            history.close()
+    except RecordingError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _show(
+    query: Callable[..., Iterator[dict[str, Any]]],
+    wanted: dict[str, Any],
+    limit: int | None,
+    table: Callable[[list[dict[str, Any]]], Table],
+    as_json: bool,
+) -> None:
+    """Print what ``query`` yields, as lines of JSON or as a table."""
+    if wanted["sender"]:
+        wanted["sender"] = Role(wanted["sender"])
+    if wanted["severity"]:
+        wanted["severity"] = Severity(wanted["severity"])
+    if as_json:
+        for row in query(**wanted, limit=limit or None):
+            click.echo(json.dumps(_as_json(row)))
+        return
+    most = NEWEST if limit is None else limit
+    # One more than is shown, to know whether there are more.
+    rows = list(query(**wanted, limit=most + 1 if most else None))
+    if not rows:
+        click.echo("Nothing that was recorded fits.", err=True)
+        return
+    more = most and len(rows) > most
+    _print(table(rows[1:] if more else rows))
+    if more:
+        click.echo(f"The newest {most}; --limit 0 shows all.", err=True)
+
+
+def _as_json(row: dict[str, Any]) -> dict[str, Any]:
+    """``row`` with what JSON cannot hold, bytes that are no text, in base64."""
+    content = row.get("content")
+    if not isinstance(content, bytes):
+        return row
+    from base64 import b64encode
+
+    return {**row, "content": None, "content_base64": b64encode(content).decode()}
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+
+    # In a pipe a row is a line, however long.
+    console = Console() if sys.stdout.isatty() else Console(width=1_000_000)
+    with console.capture() as captured:
+        console.print(table)
+    click.echo(captured.get(), nl=False)

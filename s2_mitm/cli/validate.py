@@ -1,0 +1,242 @@
+"""Messages in files: ``s2-mitm validate``."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from s2_mitm.s2.catalog import VERSIONS
+from s2_mitm.s2.verdict import Severity, Verdict
+
+if TYPE_CHECKING:
+    from s2_mitm.report.documents import Document
+
+FEW = 20
+"""Messages of which each has a line, even if there is nothing to say of it."""
+
+PIPE_WIDTH = 100
+"""Columns where the output is no terminal."""
+
+SUFFIXES = (".json", ".jsonl", ".ndjson")
+"""The files of a directory that are looked at."""
+
+MAX_COMPLAINTS = 3
+"""Unreadable files that the one line about them names."""
+
+
+def _known_version(
+    _ctx: click.Context, _parameter: click.Parameter, version: str | None
+) -> str | None:
+    if version is not None and version not in VERSIONS:
+        known = ", ".join(VERSIONS)
+        raise click.ClickException(f"there is no S2 version '{version}'; there is {known}")
+    return version
+
+
+@click.command()
+@click.argument("files", nargs=-1, metavar="[FILE | DIR | -] …")
+@click.option(
+    "--version",
+    metavar="V",
+    callback=_known_version,
+    help=f"Hold them against S2 {' or '.join(VERSIONS)}.  [default: the first that has the"
+    " message's type]",
+)
+@click.option(
+    "--schemas",
+    "directory",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Use these JSON Schemas, laid out like s2-ws-json, in place of the built-in ones.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a message.")
+@click.option("--verbose", "-v", is_flag=True, help=f"A line for each of more than {FEW} messages.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "info", "never"]),
+    default="error",
+    show_default=True,
+    help="The least severity that makes the exit status 1.",
+)
+def validate(
+    files: Sequence[str],
+    version: str | None,
+    directory: Path | None,
+    as_json: bool,
+    verbose: bool,
+    fail_on: str,
+) -> int:
+    """Judge the messages in files, in directories, or on standard input.
+
+    A FILE holds one message, a JSON array of messages, or one message a line. In a DIR and all
+    below it the files that end in .json, .jsonl or .ndjson are read.
+    """
+    from s2_mitm.cli.progress import Progress
+    from s2_mitm.s2.schemas import SchemaError, Schemas
+    from s2_mitm.s2.validation import judge
+
+    sums = _Sums()
+    sources = _Sources(files or ["-"])
+    messages = sources.messages()
+    beginning = list(islice(messages, FEW + 1))
+    writer = _for_programs if as_json else _ForPeople(verbose or len(beginning) <= FEW)
+    try:
+        schemas = Schemas(directory) if directory else None
+        with Progress(sources.size, enabled=not as_json and sys.stderr.isatty()) as progress:
+            for name, document in chain(beginning, messages):
+                verdict = judge(document.data, version=version, schemas=schemas)
+                sums.add(verdict)
+                for line in writer(verdict, name, document):
+                    progress.make_way()
+                    click.echo(line)
+                progress.advance(len(document.data))
+    except SchemaError as error:
+        raise click.ClickException(str(error)) from None
+    if not as_json and (sums.messages or not sources.complaints):
+        click.echo(sums.styled())
+    if sources.complaints:
+        raise click.ClickException(_one_line(sources.complaints))
+    return int(fail_on != "never" and sums.has(Severity(fail_on)))
+
+
+def _one_line(complaints: Sequence[str]) -> str:
+    named = "; ".join(complaints[:MAX_COMPLAINTS])
+    more = len(complaints) - MAX_COMPLAINTS
+    return f"{named}; and {more} more" if more > 0 else named
+
+
+class _Sums:
+    """``12 messages, 2 invalid, 3 errors, 1 warning``."""
+
+    def __init__(self) -> None:
+        self.messages = self._invalid = 0
+        self._found: Counter[Severity] = Counter()
+
+    def add(self, verdict: Verdict) -> None:
+        self.messages += 1
+        self._invalid += not verdict.valid
+        self._found.update(finding.severity for finding in verdict.findings)
+
+    def has(self, least: Severity) -> bool:
+        return any(severity.rank >= least.rank for severity in self._found)
+
+    def styled(self) -> str:
+        """In the colour of the worst, for `click.echo`."""
+        from s2_mitm.report.verdicts import COLOURS
+
+        worst = max(self._found, key=lambda severity: severity.rank, default=None)
+        return click.style(str(self), fg=COLOURS[worst] if worst else "green", bold=True)
+
+    def __str__(self) -> str:
+        from s2_mitm.report.tables import plural
+
+        parts = [plural(self.messages, "message"), f"{self._invalid} invalid"]
+        for severity in (Severity.ERROR, Severity.WARNING):
+            parts.append(plural(self._found[severity], severity))
+        if infos := self._found[Severity.INFO]:
+            parts.append(f"{infos} info")
+        return ", ".join(parts)
+
+
+class _Sources:
+    """The files to read; what could not be read is in ``complaints``.
+
+    ``size`` is that of all of them, as far as it is known before.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.complaints: list[str] = []
+        self._files: list[str] = []
+        for name in names:
+            self._files += self._in_directory(name) if os.path.isdir(name) else [name]
+        self.size = sum(os.path.getsize(file) for file in self._files if os.path.isfile(file))
+
+    def messages(self) -> Iterator[tuple[str, Document]]:
+        """The messages of all files, each with the name of its file."""
+        from s2_mitm.report.documents import documents
+
+        for name in self._files:
+            try:
+                content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+            except OSError as error:
+                self._complain(name, error)
+            else:
+                for document in documents(content):
+                    yield name, document
+
+    def _in_directory(self, name: str) -> list[str]:
+        complaints = len(self.complaints)
+        found = [
+            os.path.join(directory, file)
+            for directory, _, files in os.walk(
+                name, onerror=lambda error: self._complain(error.filename, error)
+            )
+            for file in files
+            if file.lower().endswith(SUFFIXES)
+        ]
+        if not found and len(self.complaints) == complaints:
+            self.complaints.append(f"no file in {name} ends in {', '.join(SUFFIXES)}")
+        return sorted(found)
+
+    def _complain(self, name: str, error: OSError) -> None:
+        self.complaints.append(f"cannot read {name}: {error.strerror}")
+
+
+def _for_programs(verdict: Verdict, name: str, document: Document) -> Iterator[str]:
+    """A line of JSON."""
+    from s2_mitm.report.diagnostics import located
+
+    judged: dict[str, Any] = {"file": name}
+    if document.line is not None:
+        judged["line"] = document.line
+    if document.index is not None:
+        judged["index"] = document.index
+    judged["message_type"] = verdict.message_type
+    judged["valid"] = verdict.valid
+    judged["findings"] = [found.as_dict() for found in located(verdict, document)]
+    yield json.dumps(judged)
+
+
+class _ForPeople:
+    """The findings of a message with the text that they are about, or that there are none."""
+
+    def __init__(self, name_the_valid: bool) -> None:
+        self._name_the_valid = name_the_valid
+        self._width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
+        self._after_short_line = False
+
+    def __call__(self, verdict: Verdict, name: str, document: Document) -> Iterator[str]:
+        from s2_mitm.report.diagnostics import diagnostic, located
+        from s2_mitm.report.verdicts import verdict_lines
+        from s2_mitm.s2.wording import printable
+
+        file = "stdin" if name == "-" else name
+        if not verdict.findings:
+            if self._name_the_valid:
+                self._after_short_line = True
+                yield from verdict_lines(verdict, label=printable(_label(file, document)))
+            return
+        if self._after_short_line:
+            self._after_short_line = False
+            yield ""
+        message_type = verdict.message_type or ""
+        for found in located(verdict, document):
+            yield from diagnostic(
+                found, document, self._width, file=file, message_type=message_type
+            )
+            yield ""
+
+
+def _label(file: str, document: Document) -> str:
+    if document.line is not None:
+        return f"{file}:{document.line}"
+    return file if document.index is None else f"{file}[{document.index}]"

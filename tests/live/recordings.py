@@ -1,0 +1,53 @@
+"""A recording as its users read it: through sqlite3, while it is being written."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+class Recording:
+    """The recording in ``file``."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def rows(self, query: str, *values: object) -> list[Row]:
+        """What a query says now; nothing while there are no tables yet."""
+        if not self.file.exists():
+            return []
+        with closing(sqlite3.connect(f"{self.file.as_uri()}?mode=rw", uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(query, values)]
+
+    def session(self, path: str) -> Row | None:
+        """The session of the WebSocket with this path."""
+        sessions = self.rows("select * from sessions where path = ?", path)
+        assert len(sessions) <= 1, sessions
+        return sessions[0] if sessions else None
+
+    def messages(self, path: str) -> list[Row]:
+        """The messages of a session in the order of their numbers, each with its findings."""
+        messages = self.rows(
+            "select messages.* from messages join sessions on sessions.id = session_id"
+            " where path = ? order by messages.id",
+            path,
+        )
+        assert [message["seq"] for message in messages] == list(range(1, len(messages) + 1))
+        for message in messages:
+            findings = self.rows(
+                "select * from findings where message = ? order by id", message["id"]
+            )
+            message["findings"] = findings
+            message["codes"] = [finding["code"] for finding in findings]
+        return messages
+
+
+def wire(row: Row) -> bytes:
+    """The bytes of a recorded message."""
+    content: str | bytes = row["content"]
+    return content.encode() if isinstance(content, str) else content

@@ -1,0 +1,337 @@
+"""With the addon loaded, mitmproxy's own WebSocket layer passes text on byte for byte."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mitmproxy.http import HTTPFlow
+from mitmproxy.options import Options
+from mitmproxy.proxy import commands, events
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import websocket
+from mitmproxy.test import tflow
+from mitmproxy.websocket import WebSocketMessage
+from wsproto.frame_protocol import Opcode
+
+from s2_mitm.proxy import frames
+
+TEXT, BINARY, CONTINUED, CLOSE, PING = 1, 2, 0, 8, 9
+MITMPROXYS_OWN = (websocket.WebsocketConnection, websocket.Fragmentizer)
+MASK = b"\x11\x22\x33\x44"
+
+
+@dataclass
+class Frame:
+    """A frame as RFC 6455 has it, before and after the wire."""
+
+    opcode: int
+    payload: bytes
+    is_last: bool = True
+    is_compressed: bool = False
+
+    def on_the_wire(self, *, masked: bool) -> bytes:
+        first = self.is_last << 7 | self.is_compressed << 6 | self.opcode
+        size = len(self.payload)
+        if size < 126:
+            head = bytes([first, masked << 7 | size])
+        elif size < 65536:
+            head = bytes([first, masked << 7 | 126]) + size.to_bytes(2)
+        else:
+            head = bytes([first, masked << 7 | 127]) + size.to_bytes(8)
+        return head + (MASK + unmask(self.payload, MASK) if masked else self.payload)
+
+
+def unmask(payload: bytes, mask: bytes) -> bytes:
+    whole = (mask * (len(payload) // 4 + 1))[: len(payload)]
+    return (int.from_bytes(payload) ^ int.from_bytes(whole)).to_bytes(len(payload))
+
+
+def read_frames(data: bytes) -> Iterator[Frame]:
+    while data:
+        size, place = data[1] & 127, 2
+        if size >= 126:
+            place += 2 if size == 126 else 8
+            size = int.from_bytes(data[2:place])
+        mask = b""
+        if data[1] & 128:
+            mask, place = data[place : place + 4], place + 4
+        payload = data[place : place + size]
+        yield Frame(
+            data[0] & 15,
+            unmask(payload, mask) if mask else payload,
+            data[0] > 127,
+            data[0] & 64 > 0,
+        )
+        data = data[place + size :]
+
+
+@dataclass
+class Proxy:
+    """mitmproxy's WebSocket layer between a client and a server, without a network."""
+
+    deflates: bool = False
+    to_client: bytearray = field(default_factory=bytearray)
+    to_server: bytearray = field(default_factory=bytearray)
+
+    def __post_init__(self) -> None:
+        self.flow: HTTPFlow = tflow.twebsocketflow(messages=False)
+        assert self.flow.websocket is not None
+        assert self.flow.response is not None
+        self.flow.websocket.messages = []
+        if self.deflates:
+            self.flow.response.headers["Sec-WebSocket-Extensions"] = "permessage-deflate"
+        self.context = Context(self.flow.client_conn, Options())
+        self.context.server = self.flow.server_conn
+        self.layer = websocket.WebsocketLayer(self.context, self.flow)
+        self.handle(events.Start())
+
+    def handle(self, event: events.Event) -> None:
+        waiting = [event]
+        while waiting:
+            for command in self.layer.handle_event(waiting.pop(0)):
+                if isinstance(command, commands.SendData):
+                    is_client = command.connection is self.context.client
+                    (self.to_client if is_client else self.to_server).extend(command.data)
+                elif isinstance(command, commands.StartHook):
+                    self.hook(command)
+                    waiting.append(events.HookCompleted(command, None))
+
+    def hook(self, command: commands.StartHook) -> None:
+        """What an addon does."""
+
+    def send(self, *sent: Frame, from_client: bool = True, piece: int = 0) -> list[Frame]:
+        """What arrives at the other side of frames; ``piece`` cuts them as TCP may."""
+        connection = self.context.client if from_client else self.context.server
+        data = b"".join(frame.on_the_wire(masked=from_client) for frame in sent)
+        piece = piece or len(data)
+        for start in range(0, len(data), piece):
+            self.handle(events.DataReceived(connection, data[start : start + piece]))
+        return self.arrived(at_server=from_client)
+
+    def inject(self, content: bytes, *, to_client: bool) -> list[Frame]:
+        message = WebSocketMessage(Opcode.TEXT, not to_client, content)
+        self.handle(websocket.WebSocketMessageInjected(self.flow, message))
+        return self.arrived(at_server=not to_client)
+
+    def arrived(self, *, at_server: bool) -> list[Frame]:
+        wire = self.to_server if at_server else self.to_client
+        arrived = list(read_frames(bytes(wire)))
+        wire.clear()
+        return arrived
+
+    @property
+    def messages(self) -> list[WebSocketMessage]:
+        assert self.flow.websocket is not None
+        return self.flow.websocket.messages
+
+
+@pytest.fixture(autouse=True)
+def loaded() -> Iterator[None]:
+    frames.install()
+    yield
+    frames.uninstall()
+
+
+NOT_ALL_UTF8 = [
+    b"",
+    b"{}",
+    "Wärmepumpe 電池 🔋".encode(),
+    b'{"name":"W\xe4rme"}',
+    b"\xff\xfe\x00\x80",
+    b"\xed\xa0\x80",  # half a surrogate pair
+    b"\xf0\x9f\x94",  # the beginning of a character
+    b"\x80\x94\x8b",  # its end
+    b"\xef\xbb\xbf{}",
+    bytes(range(256)),
+    b"x" * 125,
+    b"x" * 126,
+    b"\xff" * 65535,
+    b"\xff" * 65536,
+    b"\xe4" * (1024 * 1024),
+]
+
+
+@pytest.mark.parametrize("payload", NOT_ALL_UTF8, ids=lambda payload: repr(payload[:12])[2:-1])
+@pytest.mark.parametrize("from_client", [True, False])
+def test_a_text_frame_arrives_as_it_was_sent(payload: bytes, from_client: bool) -> None:
+    proxy = Proxy()
+
+    assert proxy.send(Frame(TEXT, payload), from_client=from_client) == [Frame(TEXT, payload)]
+    (message,) = proxy.messages
+    assert (message.content, message.is_text) == (payload, True)
+
+
+@pytest.mark.parametrize("payload", NOT_ALL_UTF8, ids=lambda payload: repr(payload[:12])[2:-1])
+def test_so_does_a_binary_frame(payload: bytes) -> None:
+    proxy = Proxy()
+
+    assert proxy.send(Frame(BINARY, payload)) == [Frame(BINARY, payload)]
+    assert not proxy.messages[0].is_text
+
+
+def fragments(*payloads: bytes, opcode: int = TEXT) -> list[Frame]:
+    last = len(payloads) - 1
+    return [
+        Frame(CONTINUED if index else opcode, payload, index == last)
+        for index, payload in enumerate(payloads)
+    ]
+
+
+@pytest.mark.parametrize("piece", [0, 1, 3])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_fragments_stay_what_they_are(piece: int, opcode: int) -> None:
+    battery = "🔋".encode()
+    sent = fragments(
+        b'{"a":"' + battery[:1], battery[1:3], b"", battery[3:] + b"\xff", opcode=opcode
+    )
+    proxy = Proxy()
+
+    assert proxy.send(*sent, piece=piece) == sent
+    assert proxy.messages[0].content == b'{"a":"' + battery + b"\xff"
+
+
+def test_a_ping_between_fragments_disturbs_nothing() -> None:
+    first, second = fragments(b"\xf0\x9f", b"\x94\x8b")
+    ping = Frame(PING, b"\xff")
+
+    arrived = Proxy().send(first, ping, second)
+
+    assert [frame for frame in arrived if frame.opcode != PING] == [first, second]
+    assert ping in arrived
+
+
+def test_a_message_after_a_broken_one_is_its_own() -> None:
+    proxy = Proxy()
+    proxy.send(Frame(TEXT, b"\xf0\x9f"))
+    proxy.send(Frame(TEXT, b"\x94\x8b"), from_client=False)
+    proxy.send(Frame(TEXT, b"\x94\x8b"))
+
+    contents = [message.content for message in proxy.messages]
+    assert contents == [b"\xf0\x9f", b"\x94\x8b", b"\x94\x8b"]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.lists(st.binary(max_size=20), min_size=1, max_size=4), st.booleans()),
+        max_size=4,
+    ),
+    st.integers(0, 7),
+)
+def test_any_frames_arrive_as_they_were_sent(
+    sent: list[tuple[list[bytes], bool]], piece: int
+) -> None:
+    frames.install()
+    proxy = Proxy()
+    for payloads, from_client in sent:
+        message = fragments(*payloads)
+        assert proxy.send(*message, from_client=from_client, piece=piece) == message
+    assert [each.content for each in proxy.messages] == [b"".join(each) for each, _ in sent]
+
+
+@pytest.mark.parametrize("payload", NOT_ALL_UTF8, ids=lambda payload: repr(payload[:12])[2:-1])
+def test_compressed_text_arrives_as_it_was_sent(payload: bytes) -> None:
+    deflate = zlib.compressobj(wbits=-15)
+    packed = (deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)).removesuffix(
+        b"\x00\x00\xff\xff"
+    )
+    proxy = Proxy(deflates=True)
+
+    arrived = proxy.send(Frame(TEXT, packed, is_compressed=True))
+
+    assert proxy.messages[0].content == payload
+    assert all(frame.is_compressed for frame in arrived[:1])
+    inflate = zlib.decompressobj(wbits=-15)
+    whole = b"".join(frame.payload for frame in arrived) + b"\x00\x00\xff\xff"
+    assert inflate.decompress(whole) == payload
+
+
+@pytest.mark.parametrize("to_client", [True, False])
+@pytest.mark.parametrize(
+    "content",
+    [b"{}", b"x" * 4001, "ä".encode() * 5000, b"\xff" * 9000, "x🔋".encode() * 50_000],
+    ids=["short", "long", "two-bytes", "not-utf8", "four-bytes"],
+)
+def test_what_is_injected_arrives_in_one_frame(content: bytes, to_client: bool) -> None:
+    proxy = Proxy()
+
+    assert proxy.inject(content, to_client=to_client) == [Frame(TEXT, content)]
+    assert proxy.messages[0].injected
+
+
+def test_what_was_edited_arrives_in_one_frame() -> None:
+    class Editing(Proxy):
+        def hook(self, command: commands.StartHook) -> None:
+            if isinstance(command, websocket.WebsocketMessageHook):
+                self.messages[-1].content = "ä".encode() * 5000
+
+    assert Editing().send(*fragments(b"a", b"b")) == [Frame(TEXT, "ä".encode() * 5000)]
+
+
+def test_what_was_edited_to_the_same_length_keeps_its_frames() -> None:
+    class Editing(Proxy):
+        def hook(self, command: commands.StartHook) -> None:
+            if isinstance(command, websocket.WebsocketMessageHook):
+                self.messages[-1].content = b"\xff\xfe"
+
+    assert Editing().send(*fragments(b"a", b"b")) == fragments(b"\xff", b"\xfe")
+
+
+def test_what_was_dropped_does_not_arrive() -> None:
+    class Dropping(Proxy):
+        def hook(self, command: commands.StartHook) -> None:
+            if isinstance(command, websocket.WebsocketMessageHook):
+                self.messages[-1].dropped = True
+
+    assert Dropping().send(Frame(TEXT, b"\xff")) == []
+
+
+def test_a_close_is_passed_on() -> None:
+    proxy = Proxy()
+    close = Frame(CLOSE, (1001).to_bytes(2) + "schließt".encode())
+
+    assert close in proxy.send(close)
+    assert proxy.flow.websocket is not None
+    assert proxy.flow.websocket.close_code == 1001
+
+
+def test_an_unexpected_continuation_still_ends_the_connection() -> None:
+    proxy = Proxy()
+
+    arrived = proxy.send(Frame(CONTINUED, b"x"))
+
+    assert [frame.opcode for frame in arrived] == [CLOSE]
+
+
+def test_afterwards_mitmproxy_has_its_own_again() -> None:
+    assert (websocket.WebsocketConnection, websocket.Fragmentizer) != MITMPROXYS_OWN
+
+    frames.uninstall()
+
+    assert (websocket.WebsocketConnection, websocket.Fragmentizer) == MITMPROXYS_OWN
+    arrived = Proxy().send(Frame(TEXT, b"\xff"))
+    assert [frame.opcode for frame in arrived] == [CLOSE]
+
+
+def test_a_websocket_that_is_open_goes_on_as_it_began() -> None:
+    proxy = Proxy()
+    frames.uninstall()
+
+    assert proxy.send(Frame(TEXT, b"{}")) == [Frame(TEXT, b"{}")]
+
+    own = Proxy()
+    frames.install()
+    assert own.send(Frame(TEXT, "ä".encode())) == [Frame(TEXT, "ä".encode())]
+
+
+def test_loading_twice_and_unloading_once_is_enough() -> None:
+    frames.install()
+    frames.install()
+    frames.uninstall()
+
+    assert (websocket.WebsocketConnection, websocket.Fragmentizer) == MITMPROXYS_OWN

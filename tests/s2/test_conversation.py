@@ -1,0 +1,398 @@
+"""Who is who, what is agreed, what was answered: whichever side says so, and in any order."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s2_mitm.s2.catalog import VERSIONS
+from s2_mitm.s2.conversation import LABEL_LENGTH, MAX_UNANSWERED, Conversation, Settings
+from s2_mitm.s2.schemas import Schemas
+from s2_mitm.s2.verdict import Role, Severity, Verdict
+
+CLIENT, SERVER = True, False
+ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"
+
+
+def message(message_type: str, **fields: Any) -> dict[str, Any]:
+    return {"message_type": message_type, "message_id": ID} | fields
+
+
+def handshake(role: object) -> dict[str, Any]:
+    return message("Handshake", role=role)
+
+
+STATUS = message("FRBC.StorageStatus", present_fill_level=5)
+SELECT = message("SelectControlType", control_type="FILL_RATE_BASED_CONTROL")
+
+
+def say(
+    conversation: Conversation, content: Any, from_client: bool, time: float = 0, **more: Any
+) -> Verdict:
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return conversation.receive(data, from_client=from_client, time=time, **more)
+
+
+# Roles
+
+
+@pytest.mark.parametrize(
+    ("spoken", "client_role"),
+    [
+        ([], Role.RM),
+        ([(handshake("RM"), CLIENT)], Role.RM),
+        ([(handshake("CEM"), CLIENT)], Role.CEM),
+        ([(handshake("RM"), SERVER)], Role.CEM),
+        ([(handshake("CEM"), SERVER)], Role.RM),
+        ([(STATUS, CLIENT)], Role.RM),
+        ([(STATUS, SERVER)], Role.CEM),
+        ([(SELECT, CLIENT)], Role.CEM),
+        ([(SELECT, SERVER)], Role.RM),
+        # A Handshake says more than a type, before or after it.
+        ([(STATUS, SERVER), (handshake("RM"), CLIENT)], Role.RM),
+        ([(handshake("RM"), CLIENT), (STATUS, SERVER)], Role.RM),
+        # Among equals the first counts.
+        ([(STATUS, SERVER), (STATUS, CLIENT)], Role.CEM),
+        ([(handshake("CEM"), CLIENT), (handshake("CEM"), SERVER)], Role.CEM),
+        # What tells nothing.
+        ([(handshake("rm"), SERVER)], Role.RM),
+        ([(handshake(5), SERVER)], Role.RM),
+        ([(handshake(["RM"]), SERVER)], Role.RM),
+        ([(handshake({"RM": 1}), SERVER)], Role.RM),
+        ([(message("Handshake"), SERVER)], Role.RM),
+        ([(message("ReceptionStatus"), SERVER)], Role.RM),
+        ([(message("NoSuchType"), SERVER)], Role.RM),
+        ([({"message_type": ["FRBC.StorageStatus"]}, SERVER)], Role.RM),
+        ([(b"\xff\x00", SERVER)], Role.RM),
+        ([([handshake("RM")], SERVER)], Role.RM),
+        # What is broken tells all the same, if it can be read.
+        ([(message("FRBC.StorageStatus", x=1), SERVER)], Role.CEM),
+        ([(b'{"message_type":"FRBC.StorageStatus","x":NaN}', SERVER)], Role.CEM),
+        ([(b'{"message_type":"FRBC.StorageStatus","x":"\xff"}', SERVER)], Role.CEM),
+    ],
+)
+def test_the_client_has_the_role_that_the_messages_tell(
+    spoken: list[tuple[Any, bool]], client_role: Role
+) -> None:
+    conversation = Conversation()
+    for content, from_client in spoken:
+        say(conversation, content, from_client)
+
+    assert conversation.client_role is client_role
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_option_holds_until_the_messages_tell_otherwise(role: Role) -> None:
+    conversation = Conversation(Settings(client_role=role))
+    assert conversation.client_role is role
+    say(conversation, message("ReceptionStatus"), CLIENT)
+    assert conversation.client_role is role
+
+    say(conversation, STATUS if role is Role.CEM else SELECT, CLIENT)
+
+    assert conversation.client_role is role.other
+
+
+def test_a_message_that_tells_the_roles_already_has_the_right_sender() -> None:
+    conversation = Conversation()
+
+    assert say(conversation, b"broken", SERVER).sender is Role.CEM
+    assert say(conversation, STATUS, SERVER).sender is Role.RM
+    assert say(conversation, b"broken", SERVER).sender is Role.RM
+    assert say(conversation, b"broken", CLIENT).sender is Role.CEM
+
+
+@pytest.mark.parametrize("content", [STATUS, handshake("RM")])
+def test_what_was_injected_teaches_no_roles(content: dict[str, Any]) -> None:
+    conversation = Conversation()
+
+    verdict = say(conversation, content, SERVER, injected=True)
+
+    assert verdict.sender is Role.CEM
+    assert conversation.client_role is Role.RM
+
+
+def test_after_an_injected_message_the_roles_can_still_be_learnt() -> None:
+    conversation = Conversation()
+    say(conversation, handshake("RM"), CLIENT, injected=True)
+
+    say(conversation, STATUS, SERVER)
+
+    assert conversation.client_role is Role.CEM
+
+
+# Version
+
+
+def response(version: object) -> dict[str, Any]:
+    return message("HandshakeResponse", selected_protocol_version=version)
+
+
+def test_before_the_handshake_no_version_is_agreed() -> None:
+    assert Conversation().version is None
+    assert Conversation(Settings(version="1.0.0-beta")).version == "1.0.0-beta"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_version_is_the_one_that_the_cem_selects(version: str) -> None:
+    conversation = Conversation()
+
+    verdict = say(conversation, response(version), SERVER)
+
+    assert verdict.findings == []
+    assert conversation.version == conversation.selected_version == version
+
+
+def test_the_handshake_overrules_the_user() -> None:
+    conversation = Conversation(Settings(version="1.0.0-beta"))
+
+    say(conversation, response("0.0.2-beta"), SERVER)
+
+    assert conversation.version == "0.0.2-beta"
+
+
+@pytest.mark.parametrize("version", ["0.0.3", "7.0", "latest", "", "x" * 10_000, "\x1b[2J\ud800"])
+def test_an_unknown_version_is_told_and_the_closest_is_taken(version: str) -> None:
+    conversation = Conversation()
+
+    verdict = say(conversation, response(version), SERVER)
+
+    assert conversation.version in VERSIONS
+    found = [each for each in verdict.findings if each.code == "handshake.unknown-version"]
+    assert [(each.path, each.severity) for each in found] == [
+        ("/selected_protocol_version", Severity.WARNING)
+    ]
+    assert "\x1b" not in found[0].text
+    assert len(found[0].text) < 400
+
+
+@pytest.mark.parametrize("version", [None, 1.0, ["1.0.0-beta"], {"a": 1}, True])
+def test_a_version_that_is_no_text_selects_nothing(version: object) -> None:
+    conversation = Conversation()
+
+    verdict = say(conversation, response(version), SERVER)
+
+    assert conversation.version is None
+    assert [each.code for each in verdict.findings] == ["schema.type"]
+
+
+def test_messages_are_held_against_the_version_selected() -> None:
+    conversation = Conversation()
+    status = message("DDBC.PresentDemandStatus")
+    first = say(conversation, status, CLIENT)
+    say(conversation, response("0.0.2-beta"), SERVER)
+    second = say(conversation, status, CLIENT)
+
+    assert [each.code for each in first.findings] == ["schema.missing"]
+    assert [each.code for each in second.findings] == ["schema.unknown-message-type"]
+
+
+def test_schemas_of_the_user_are_used(tmp_path: Path) -> None:
+    (tmp_path / "messages").mkdir()
+    (tmp_path / "messages/FRBC.StorageStatus.schema.json").write_text('{"maxProperties": 1}')
+    conversation = Conversation(Settings(schemas=Schemas(tmp_path)))
+
+    assert not say(conversation, STATUS, CLIENT).valid
+
+
+# What is known of a conversation
+
+
+def details(**fields: Any) -> dict[str, Any]:
+    return message("ResourceManagerDetails", **fields)
+
+
+def test_name_id_and_control_type_are_kept() -> None:
+    conversation = Conversation()
+    say(conversation, details(resource_id="pump-1", name="Heat pump"), CLIENT)
+    say(conversation, SELECT, SERVER)
+
+    assert conversation.resource_id == "pump-1"
+    assert conversation.resource_name == "Heat pump"
+    assert conversation.control_type == "FILL_RATE_BASED_CONTROL"
+
+
+@pytest.mark.parametrize("value", [None, 5, ["a"], {"a": 1}, True])
+def test_what_is_no_text_is_no_name(value: object) -> None:
+    conversation = Conversation()
+    say(conversation, details(resource_id=value, name=value), CLIENT)
+    say(conversation, message("SelectControlType", control_type=value), SERVER)
+
+    assert conversation.resource_id is conversation.resource_name is None
+    assert conversation.control_type is None
+
+
+@pytest.mark.parametrize("letter", ["x", "\x1b", "ä", "\ud800"])
+def test_a_name_of_a_megabyte_is_cut(letter: str) -> None:
+    name = letter * (1024 * 1024 // len(json.dumps(letter)) - 200)
+    conversation = Conversation()
+    say(conversation, details(name=name), CLIENT)
+
+    assert conversation.resource_name is not None
+    assert 0 < len(conversation.resource_name.encode()) <= 6 * LABEL_LENGTH
+
+
+def test_messages_and_findings_are_counted() -> None:
+    conversation = Conversation()
+    say(conversation, STATUS, CLIENT)
+    say(conversation, b"broken", CLIENT)
+    say(conversation, message("FRBC.StorageStatus", message_id="a-b", present_fill_level=1), CLIENT)
+    say(conversation, message("FRBC.StorageStatus", present_fill_level="1", x=1), CLIENT)
+
+    assert conversation.messages == 4
+    assert conversation.invalid == 2
+    assert conversation.findings == {Severity.ERROR: 3, Severity.WARNING: 1}
+
+
+# Answers
+
+
+def receipt(message_id: object = ID, status: object = "OK") -> dict[str, Any]:
+    return {"message_type": "ReceptionStatus", "subject_message_id": message_id, "status": status}
+
+
+@pytest.mark.parametrize("asker", [CLIENT, SERVER])
+def test_an_answer_names_the_message_its_sender_and_the_delay(asker: bool) -> None:
+    conversation = Conversation()
+    say(conversation, message("RevokeObject"), asker, time=100)
+
+    answer = say(conversation, receipt(), not asker, time=100.25).answer
+
+    assert answer is not None
+    assert answer.sender is (Role.RM if asker is CLIENT else Role.CEM)
+    assert (answer.message_id, answer.status, answer.delay) == (ID, "OK", 250)
+
+
+@pytest.mark.parametrize(
+    ("content", "from_client"),
+    [
+        (receipt(), CLIENT),  # to oneself
+        (receipt("other"), SERVER),
+        (receipt(None), SERVER),
+        (receipt([ID]), SERVER),
+        (receipt(ID, None), SERVER),
+        (receipt(ID, 5), SERVER),
+        ({"message_type": "ReceptionStatus"}, SERVER),
+        (message("FRBC.Instruction", subject_message_id=ID, status="OK"), SERVER),
+    ],
+)
+def test_what_is_no_answer_is_none(content: dict[str, Any], from_client: bool) -> None:
+    conversation = Conversation()
+    say(conversation, STATUS, CLIENT)
+
+    assert say(conversation, content, from_client).answer is None
+
+
+def test_a_message_is_answered_once() -> None:
+    conversation = Conversation()
+    say(conversation, STATUS, CLIENT)
+
+    assert say(conversation, receipt(), SERVER).answer is not None
+    assert say(conversation, receipt(), SERVER).answer is None
+
+
+def test_an_answer_that_was_no_answer_leaves_the_message_open() -> None:
+    conversation = Conversation()
+    say(conversation, STATUS, CLIENT)
+    say(conversation, receipt(ID, None), SERVER)
+
+    assert say(conversation, receipt(), SERVER).answer is not None
+
+
+def test_the_same_id_on_both_sides_is_two_messages() -> None:
+    conversation = Conversation()
+    say(conversation, handshake("RM"), CLIENT, time=1)
+    say(conversation, handshake("CEM"), SERVER, time=2)
+
+    to_rm, to_cem = (say(conversation, receipt(), side, time=3) for side in (SERVER, CLIENT))
+
+    assert to_rm.answer is not None
+    assert to_cem.answer is not None
+    assert (to_rm.answer.sender, to_rm.answer.delay) == (Role.RM, 2000)
+    assert (to_cem.answer.sender, to_cem.answer.delay) == (Role.CEM, 1000)
+
+
+def test_an_answer_finds_its_message_after_the_roles_were_corrected() -> None:
+    conversation = Conversation()
+    say(conversation, message("RevokeObject"), SERVER)
+    say(conversation, handshake("CEM"), CLIENT)
+
+    answer = say(conversation, receipt(), CLIENT).answer
+
+    assert answer is not None
+    assert answer.sender is Role.RM
+
+
+def test_injected_messages_are_answered_like_others() -> None:
+    conversation = Conversation()
+    say(conversation, SELECT, SERVER, injected=True)
+
+    assert say(conversation, receipt(), CLIENT).answer is not None
+
+
+def test_of_those_never_answered_the_newest_are_remembered() -> None:
+    conversation = Conversation()
+    for number in range(MAX_UNANSWERED + 1):
+        say(conversation, message("RevokeObject", message_id=f"id-{number}"), CLIENT)
+
+    assert say(conversation, receipt("id-0"), SERVER).answer is None
+    assert say(conversation, receipt("id-1"), SERVER).answer is not None
+    assert say(conversation, receipt(f"id-{MAX_UNANSWERED}"), SERVER).answer is not None
+
+
+def test_ids_of_any_length_do_not_fill_the_memory() -> None:
+    conversation = Conversation()
+    tracemalloc.start()
+    try:
+        for number in range(300):
+            say(conversation, message("x", message_id=f"{number}" + "x" * 100_000), CLIENT)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < 5_000_000
+
+
+FIELDS = st.dictionaries(
+    st.sampled_from(
+        [
+            *("message_id", "subject_message_id", "status", "role", "name", "resource_id"),
+            *("control_type", "selected_protocol_version"),
+        ]
+    ),
+    st.none() | st.integers() | st.text() | st.lists(st.text()) | st.sampled_from(["RM", "CEM"]),
+)
+TYPES = st.sampled_from(
+    [
+        *("Handshake", "HandshakeResponse", "ReceptionStatus", "ResourceManagerDetails"),
+        *("SelectControlType", "FRBC.StorageStatus", "x", 5),
+    ]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(TYPES, FIELDS, st.booleans(), st.booleans()), max_size=8))
+def test_any_conversation_is_followed(spoken: list[tuple[Any, dict[str, Any], bool, bool]]) -> None:
+    conversation = Conversation()
+    for message_type, fields, from_client, injected in spoken:
+        content = {"message_type": message_type} | fields
+        verdict = say(conversation, content, from_client, injected=injected)
+        assert verdict.sender is (
+            conversation.client_role if from_client else conversation.client_role.other
+        )
+        assert conversation.version in {None, *VERSIONS}
+
+    assert conversation.messages == len(spoken)
+    for label in (
+        conversation.resource_id,
+        conversation.resource_name,
+        conversation.control_type,
+        conversation.selected_version,
+    ):
+        assert label is None or len(label.encode()) <= 6 * LABEL_LENGTH
