@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def validate(*args: object, stdin: str | bytes | None = None) -> Result:
-    return CliRunner().invoke(cli, ["validate", *map(str, args)], input=stdin)
+    return CliRunner(env={"COLUMNS": "100"}).invoke(cli, ["validate", *map(str, args)], input=stdin)
 
 
 def judged(result: Result) -> list[Any]:

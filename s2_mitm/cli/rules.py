@@ -13,14 +13,28 @@ PIPE_WIDTH = 100
 
 @click.command()
 @click.argument("code", required=False)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a kind of finding.")
-def rules(code: str | None, as_json: bool) -> None:
-    """List what s2-mitm can find, or explain the finding with this CODE."""
+@click.option(
+    "--coverage",
+    "statements",
+    metavar="FILE",
+    help="Tell what holds each sentence of a normative-statements.json.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a kind, or a sentence.")
+def rules(code: str | None, statements: str | None, as_json: bool) -> int:
+    """List what s2-mitm can find, or explain the finding with this CODE.
+
+    With --coverage it is the rules, the schema, or the reason why nobody can see it from the
+    outside, for each sentence of the specification; the exit status is 1 where one has none.
+    """
     from s2_mitm.report.rules import as_dict, explanation, overview
     from s2_mitm.s2.explaining import nearest
-    from s2_mitm.s2.kinds import KINDS
+    from s2_mitm.s2.rules import KINDS
 
     width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
+    if statements is not None:
+        if code is not None:
+            raise click.ClickException("give a CODE or --coverage, not both")
+        return _coverage(statements, width, as_json)
     if code is not None and code not in KINDS:
         meant = nearest(code, KINDS)
         hint = f"did you mean '{meant}'?" if meant else "s2-mitm rules lists them all"
@@ -29,6 +43,23 @@ def rules(code: str | None, as_json: bool) -> None:
     if as_json:
         for kind in kinds:
             click.echo(json.dumps(as_dict(kind)))
-        return
+        return 0
     for line in overview(kinds, width) if code is None else explanation(kinds[0], width):
         click.echo(line)
+    return 0
+
+
+def _coverage(file: str, width: int, as_json: bool) -> int:
+    from s2_mitm.report.coverage import coverage, coverage_lines, read_statements
+
+    try:
+        covered = coverage(read_statements(file))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        for item in covered:
+            click.echo(json.dumps(item.as_dict()))
+    else:
+        for line in coverage_lines(covered, width):
+            click.echo(line)
+    return int(not all(item.explained for item in covered))

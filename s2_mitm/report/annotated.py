@@ -55,8 +55,8 @@ def annotated(verdict: Verdict, raw: bytes, remarks: Iterable[str] = ()) -> Iter
     for finding in verdict.findings:
         if finding.path:
             at_fault.setdefault(_place(finding.path), []).append(finding)
-    for text, place in _json_lines(verdict.message, (), 0):
-        here: list[Finding] = at_fault.get(place, []) if place else []
+    for text, where in _json_lines(verdict.message, (), 0):
+        here = at_fault.get(where, []) if where else []
         note = "  # <-- " + "; ".join(finding.text for finding in here) if here else ""
         severity = max((f.severity for f in here), key=lambda s: s.rank, default=None)
         yield Line(printable(text + note), severity)

@@ -13,8 +13,8 @@ from s2_mitm.report.diagnostics import diagnostic, located
 from s2_mitm.report.documents import Document
 from s2_mitm.report.excerpts import shown
 from s2_mitm.report.verdicts import COLOURS
-from s2_mitm.s2.conversation import Conversation
 from s2_mitm.s2.kinds import Kind
+from s2_mitm.s2.validation import judge
 from s2_mitm.s2.verdict import Severity, Verdict
 
 MAX_EXAMPLE = 600
@@ -28,6 +28,21 @@ _FAMILIES = {
     "schema": "It is not what the JSON Schema of S2 says",
     "s2-python": "s2-python, which many devices are built on, refuses it",
     "handshake": "The handshake",
+    "direction": "Who may send what",
+    "state": "What may be said when",
+    "ack": "ReceptionStatus",
+    "ids": "Ids that are not unique",
+    "instruction": "Instructions and what becomes of them",
+    "revoke": "Taking something back",
+    "measurement": "Measurements",
+    "forecast": "Forecasts of power",
+    "costs": "Costs",
+    "time": "Times",
+    "modes": "Actuators, operation modes, transitions and timers (FRBC, OMBC, DDBC)",
+    "frbc": "Fill rate based control",
+    "ddbc": "Demand driven based control",
+    "pebc": "Power envelope based control",
+    "ppbc": "Power profile based control",
 }
 """What the first part of a code says."""
 
@@ -71,7 +86,7 @@ def explanation(kind: Kind, width: int) -> Iterator[str]:
         return
     yield ""
     yield click.style("An example that has it", bold=True)
-    yield from _wrong(kind, width)
+    yield from _whole(kind.wrong) if kind.is_rule else _wrong(kind, width)
     yield ""
     yield click.style("One that has not", bold=True)
     yield from _whole(kind.right)
@@ -98,7 +113,7 @@ def _whole(example: bytes, most: int = MAX_EXAMPLE) -> Iterator[str]:
 
 def as_dict(kind: Kind) -> dict[str, Any]:
     """A kind as JSON has it: examples as text, long ones cut, with what is found in the wrong."""
-    judged = _judged(kind, kind.wrong) if kind.wrong else None
+    judged = _judged(kind, kind.wrong) if kind.wrong and not kind.is_rule else None
     return {
         "code": kind.code,
         "severity": str(kind.severity),
@@ -115,9 +130,7 @@ def as_dict(kind: Kind) -> dict[str, Any]:
 
 
 def _judged(kind: Kind, example: bytes) -> Verdict:
-    return Conversation().receive(
-        example, from_client=True, time=0.0, binary=kind.in_binary_frame and example == kind.wrong
-    )
+    return judge(example, binary=kind.in_binary_frame and example == kind.wrong)
 
 
 def _severity(kind: Kind, width: int = 0) -> str:

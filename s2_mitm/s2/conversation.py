@@ -13,6 +13,7 @@ from enum import IntEnum
 from itertools import islice
 from typing import Any, TypeVar
 
+from s2_mitm.s2 import kinds
 from s2_mitm.s2.catalog import (
     CONTROL_TYPES,
     DEFAULT_VERSION,
@@ -392,8 +393,27 @@ class Conversation:
             if isinstance(role, str) and role in set(Role):
                 sender, evidence = Role(role), _Evidence.HANDSHAKE
         if sender and evidence > self._evidence:
+            before = self.client_role
             self.client_role = sender if from_client else sender.other
             self._evidence = evidence
+            if self.client_role is not before:
+                self._swap_roles()
+
+    def _swap_roles(self) -> None:
+        """Who was taken for the one was the other."""
+        for awaited in (self.unanswered, self.overdue, self.answered):
+            turned = {
+                (role.other, message_id): replace(said, sender=role.other)
+                for (role, message_id), said in awaited.items()
+            }
+            awaited.clear()
+            awaited.update(turned)
+        self.handshakes = {
+            role.other: replace(said, sender=role.other) for role, said in self.handshakes.items()
+        }
+        self.unreadable = {role.other: time for role, time in self.unreadable.items()}
+        of_rm, of_cem = (self._ids.pop(f"message {role}", OrderedDict()) for role in Role)
+        self._ids |= {f"message {Role.RM}": of_cem, f"message {Role.CEM}": of_rm}
 
     # How it is taken in
 
@@ -591,7 +611,7 @@ def _without_doubles(by_message: list[Finding], by_rules: list[Finding]) -> list
         finding
         for finding in by_message
         if not (
-            finding.code == "s2-python.refused"
+            finding.code == kinds.REFUSED.code
             and any(path.startswith(finding.path + "/") for path in said)
         )
     ] + by_rules

@@ -1,4 +1,6 @@
-"""Every kind of finding about a single message: its code, how bad it is, and what it means.
+"""Every kind of finding about a single message: its code, how bad it is, what it means.
+
+A rule of the conversation makes its kind from its docstring; all are in one registry.
 
 A finding is made from its kind (`Kind.at`), so that none can be made without an explanation.
 `s2-mitm rules` prints what stands here.
@@ -23,7 +25,8 @@ class Kind:
 
     ``title`` is one line, ``meaning`` what it means to the two sides, ``origin`` where it comes
     from, ``remedy`` what to do. ``wrong`` is a message with this finding, ``right`` one without;
-    ``in_binary_frame`` says that the wrong one is wrong by its frame.
+    for a rule of the conversation both are scripts, a line a message. ``in_binary_frame`` says
+    that the wrong one is wrong by its frame.
     """
 
     code: str
@@ -40,6 +43,11 @@ class Kind:
     def source(self) -> Source:
         """Who finds it, which is the first part of the code."""
         return Source(self.family) if self.family in set(Source) else Source.RULE
+
+    @property
+    def is_rule(self) -> bool:
+        """Whether it takes a conversation to see it."""
+        return self.source is Source.RULE
 
     @property
     def family(self) -> str:

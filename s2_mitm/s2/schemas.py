@@ -27,7 +27,7 @@ from s2_mitm.s2.wording import describe, excerpt
 Schema = dict[str, Any]
 Place = tuple[str | int, ...]
 
-MAX_COUNTED = 1000
+MAX_COUNTED = 100
 """Faults of one message, beyond those explained, that are counted."""
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -146,13 +146,13 @@ class _Node:
         """What is wrong with a message, the first faults explained, the rest counted."""
         if self.accepts(message):
             return []
-        faulty = self._faulty(message, ())
-        findings = [
+        faults = (
             finding
-            for place, value, node in islice(faulty, MAX_EXPLAINED)
+            for place, value, node in self._faulty(message, ())
             for finding in node.explain(value, pointer(*place))
-        ]
-        if more := sum(1 for _ in islice(faulty, MAX_COUNTED)):
+        )
+        findings = list(islice(faults, MAX_EXPLAINED))
+        if more := sum(1 for _ in islice(faults, MAX_COUNTED)):
             number = f"{more}" if more < MAX_COUNTED else f"{MAX_COUNTED} or more"
             findings.append(kinds.MORE.at("", f"{number} more faults, not explained one by one"))
         # A schema of the user's may refuse what cannot be traced to one place.

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from alone import ALONE
 from mitmproxy import flowfilter
 from mitmproxy import io as flow_io
 from mitmproxy.http import HTTPFlow
@@ -18,13 +19,13 @@ from s2_mitm.proxy.annotation import (
     FINDINGS,
     KEPT_FINDINGS,
     MARKERS,
-    SUMMARY,
     annotate,
+    attach,
     counted,
     summary_line,
 )
-from s2_mitm.proxy.session import Session
-from s2_mitm.s2.conversation import Conversation, Settings
+from s2_mitm.proxy.session import SUMMARY, Session
+from s2_mitm.s2.conversation import Conversation
 from s2_mitm.s2.verdict import Severity
 
 ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"
@@ -46,14 +47,15 @@ class Live:
         self.flow: HTTPFlow = tflow.twebsocketflow(messages=False)
         assert self.flow.websocket is not None
         self.flow.websocket.messages = []
-        self.session = Session(self.flow, Settings())
+        self.session = Session(self.flow, ALONE)
 
     def say(self, content: Any, *, from_client: bool = True) -> None:
         assert self.flow.websocket is not None
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.flow.websocket.messages.append(WebSocketMessage(Opcode.TEXT, from_client, data))
         for judged in self.session.take(self.flow):
-            annotate(self.flow, self.session, judged)
+            attach(self.flow, judged)
+        annotate(self.flow, self.session)
 
     @property
     def findings(self) -> list[dict[str, Any]]:
@@ -203,7 +205,9 @@ def test_the_control_type_is_called_what_people_call_it(
     control_type: str | None, shown: str
 ) -> None:
     conversation = Conversation()
-    conversation.control_type = control_type
+    if control_type is not None:
+        selection = {"message_type": "SelectControlType", "control_type": control_type}
+        conversation.receive(json.dumps(selection).encode(), from_client=False, time=0)
 
     assert summary_line(conversation).startswith(shown)
 
@@ -291,11 +295,12 @@ def test_a_flow_read_from_a_file_says_the_same_once(annotated: HTTPFlow) -> None
     again = saved_and_read(annotated)
     assert again.websocket is not None
     messages, again.websocket.messages = again.websocket.messages, []
-    session = Session(again, Settings())
+    session = Session(again, ALONE)
     for message in messages:
         again.websocket.messages.append(message)
         for judged in session.take(again):
-            annotate(again, session, judged)
+            attach(again, judged)
+        annotate(again, session)
 
     assert again.metadata == annotated.metadata
     assert (again.marked, again.comment) == (annotated.marked, annotated.comment)

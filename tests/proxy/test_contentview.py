@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from alone import ALONE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mitmproxy import contentviews
@@ -19,8 +20,8 @@ from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from s2_mitm.proxy import contentview
-from s2_mitm.proxy.annotation import FINDINGS, SUMMARY, annotate
-from s2_mitm.proxy.session import Session
+from s2_mitm.proxy.annotation import FINDINGS, annotate, attach
+from s2_mitm.proxy.session import SUMMARY, Session
 from s2_mitm.s2.conversation import Settings
 from s2_mitm.s2.verdict import Role
 
@@ -66,11 +67,14 @@ def websocket(*contents: Any, **more: Any) -> tuple[HTTPFlow, list[WebSocketMess
     return flow, flow.websocket.messages
 
 
-def annotated(*contents: Any) -> tuple[HTTPFlow, list[WebSocketMessage]]:
+def annotated(
+    *contents: Any, settings: Settings = ALONE
+) -> tuple[HTTPFlow, list[WebSocketMessage]]:
     flow, messages = websocket(*contents)
-    session = Session(flow, Settings())
+    session = Session(flow, settings)
     for judged in session.take(flow):
-        annotate(flow, session, judged)
+        attach(flow, judged)
+    annotate(flow, session)
     return flow, messages
 
 
@@ -244,7 +248,7 @@ def test_findings_that_need_the_conversation_are_shown_with_their_message_alone(
         "message_id": ID,
         "selected_protocol_version": "7.0",
     }
-    flow, (first, second) = annotated(response, status())
+    flow, (first, second) = annotated(response, status(), settings=Settings())
 
     assert "handshake.unknown-version at /selected_protocol_version" in shown(first, flow)[1]
     assert "handshake.unknown-version" not in shown(second, flow)[1]

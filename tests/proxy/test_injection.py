@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alone import ALONE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mitmproxy.exceptions import CommandError
@@ -20,7 +21,6 @@ from wsproto.frame_protocol import Opcode
 
 from s2_mitm.proxy.injection import inject, with_message_id
 from s2_mitm.proxy.session import Session
-from s2_mitm.s2.conversation import Settings
 
 ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"
 SELECT = '{"message_type": "SelectControlType", "control_type": "NO_SELECTION"}'
@@ -63,7 +63,7 @@ def flow() -> HTTPFlow:
 def speaking(flow: HTTPFlow, content: bytes = b'{"message_type":"FRBC.StorageStatus"}') -> Session:
     """The session of a flow whose client has said something."""
     assert flow.websocket is not None
-    session = Session(flow, Settings())
+    session = Session(flow, ALONE)
     flow.websocket.messages.append(WebSocketMessage(Opcode.TEXT, True, content))
     list(session.take(flow))
     return session

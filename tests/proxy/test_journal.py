@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alone import ALONE
 from mitmproxy.http import HTTPFlow
 from mitmproxy.test import tflow
 from mitmproxy.websocket import WebSocketMessage
@@ -17,7 +18,6 @@ from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import Recorder
 from s2_mitm.proxy.journal import Journal
 from s2_mitm.proxy.session import Session
-from s2_mitm.s2.conversation import Settings
 
 ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"
 STATUS = {"message_type": "FRBC.StorageStatus", "message_id": ID, "present_fill_level": 5}
@@ -65,7 +65,7 @@ class Live:
         self.flow.websocket.timestamp_end = None
         self.flow.request.path = path
         self.journal = journal
-        self.session = Session(self.flow, Settings())
+        self.session = Session(self.flow, ALONE)
 
     def say(self, content: Any, *, from_client: bool = True, **more: Any) -> None:
         assert self.flow.websocket is not None
@@ -229,7 +229,7 @@ def test_senders_are_put_right_when_the_roles_become_known(recording: Recording)
 def test_a_flow_from_a_file_is_not_recorded_again(recording: Recording) -> None:
     live = Live(recording.journal)
     live.flow.live = False
-    live.session = Session(live.flow, Settings())
+    live.session = Session(live.flow, ALONE)
     live.say(STATUS)
     live.close()
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 import pytest
+from alone import ALONE
 from mitmproxy.addons.termlog import TermLog
 from mitmproxy.http import HTTPFlow
 from mitmproxy.test import taddons, tflow
@@ -19,7 +20,6 @@ from wsproto.frame_protocol import Opcode
 
 from s2_mitm.proxy.log import LEVELS, Log
 from s2_mitm.proxy.session import Session
-from s2_mitm.s2.conversation import Settings
 
 ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"
 STATUS = {"message_type": "FRBC.StorageStatus", "message_id": ID, "present_fill_level": 5}
@@ -66,7 +66,7 @@ def speak(log: Log, *contents: Any, **more: Any) -> Session:
     assert flow.websocket is not None
     flow.websocket.messages = []
     flow.request.path = more.get("path", "/ws")
-    session = Session(flow, Settings())
+    session = Session(flow, ALONE)
     for content in contents:
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         flow.websocket.messages.append(

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from alone import ALONE
 from mitmproxy.http import HTTPFlow
 from mitmproxy.test import tflow
 from mitmproxy.websocket import WebSocketMessage
@@ -29,7 +30,7 @@ def flow() -> HTTPFlow:
 
 @pytest.fixture
 def session(flow: HTTPFlow) -> Session:
-    return Session(flow, Settings())
+    return Session(flow, ALONE)
 
 
 def add(
@@ -306,7 +307,7 @@ def test_what_was_not_judged_is_not_forgotten(flow: HTTPFlow, session: Session) 
 
 def test_a_flow_from_a_file_is_left_whole(flow: HTTPFlow) -> None:
     flow.live = False
-    session = Session(flow, Settings())
+    session = Session(flow, ALONE)
     for _ in range(5):
         say(session, flow, STATUS)
         session.forget(flow, 1)
@@ -320,7 +321,7 @@ def test_a_flow_from_a_file_is_left_whole(flow: HTTPFlow) -> None:
 def test_a_query_may_hold_a_secret_and_is_not_kept(flow: HTTPFlow) -> None:
     flow.request.path = "/rm/1?token=secret#more"
 
-    assert Session(flow, Settings()).path == "/rm/1"
+    assert Session(flow, ALONE).path == "/rm/1"
 
 
 @pytest.mark.parametrize(
@@ -339,7 +340,7 @@ def test_addresses_are_shown_as_people_write_them(
     flow.server_conn.peername = None
     flow.server_conn.address = address
 
-    session = Session(flow, Settings())
+    session = Session(flow, ALONE)
 
     assert (session.client_address, session.server_address) == (shown, shown)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alone import ALONE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2_mitm.s2.catalog import VERSIONS
-from s2_mitm.s2.conversation import LABEL_LENGTH, MAX_UNANSWERED, Conversation, Settings
+from s2_mitm.s2.conversation import LABEL_LENGTH, MAX_UNANSWERED, Conversation
 from s2_mitm.s2.schemas import Schemas
 from s2_mitm.s2.verdict import Role, Severity, Verdict
 
@@ -80,7 +82,7 @@ def say(
 def test_the_client_has_the_role_that_the_messages_tell(
     spoken: list[tuple[Any, bool]], client_role: Role
 ) -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     for content, from_client in spoken:
         say(conversation, content, from_client)
 
@@ -89,7 +91,7 @@ def test_the_client_has_the_role_that_the_messages_tell(
 
 @pytest.mark.parametrize("role", Role)
 def test_the_option_holds_until_the_messages_tell_otherwise(role: Role) -> None:
-    conversation = Conversation(Settings(client_role=role))
+    conversation = Conversation(replace(ALONE, client_role=role))
     assert conversation.client_role is role
     say(conversation, message("ReceptionStatus"), CLIENT)
     assert conversation.client_role is role
@@ -100,7 +102,7 @@ def test_the_option_holds_until_the_messages_tell_otherwise(role: Role) -> None:
 
 
 def test_a_message_that_tells_the_roles_already_has_the_right_sender() -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
 
     assert say(conversation, b"broken", SERVER).sender is Role.CEM
     assert say(conversation, STATUS, SERVER).sender is Role.RM
@@ -110,7 +112,7 @@ def test_a_message_that_tells_the_roles_already_has_the_right_sender() -> None:
 
 @pytest.mark.parametrize("content", [STATUS, handshake("RM")])
 def test_what_was_injected_teaches_no_roles(content: dict[str, Any]) -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
 
     verdict = say(conversation, content, SERVER, injected=True)
 
@@ -119,7 +121,7 @@ def test_what_was_injected_teaches_no_roles(content: dict[str, Any]) -> None:
 
 
 def test_after_an_injected_message_the_roles_can_still_be_learnt() -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     say(conversation, handshake("RM"), CLIENT, injected=True)
 
     say(conversation, STATUS, SERVER)
@@ -135,13 +137,13 @@ def response(version: object) -> dict[str, Any]:
 
 
 def test_before_the_handshake_no_version_is_agreed() -> None:
-    assert Conversation().version is None
-    assert Conversation(Settings(version="1.0.0-beta")).version == "1.0.0-beta"
+    assert Conversation(ALONE).version is None
+    assert Conversation(replace(ALONE, version="1.0.0-beta")).version == "1.0.0-beta"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_version_is_the_one_that_the_cem_selects(version: str) -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
 
     verdict = say(conversation, response(version), SERVER)
 
@@ -150,7 +152,7 @@ def test_the_version_is_the_one_that_the_cem_selects(version: str) -> None:
 
 
 def test_the_handshake_overrules_the_user() -> None:
-    conversation = Conversation(Settings(version="1.0.0-beta"))
+    conversation = Conversation(replace(ALONE, version="1.0.0-beta"))
 
     say(conversation, response("0.0.2-beta"), SERVER)
 
@@ -174,7 +176,7 @@ def test_an_unknown_version_is_told_and_the_closest_is_taken(version: str) -> No
 
 @pytest.mark.parametrize("version", [None, 1.0, ["1.0.0-beta"], {"a": 1}, True])
 def test_a_version_that_is_no_text_selects_nothing(version: object) -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
 
     verdict = say(conversation, response(version), SERVER)
 
@@ -183,7 +185,7 @@ def test_a_version_that_is_no_text_selects_nothing(version: object) -> None:
 
 
 def test_messages_are_held_against_the_version_selected() -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     status = message("DDBC.PresentDemandStatus")
     first = say(conversation, status, CLIENT)
     say(conversation, response("0.0.2-beta"), SERVER)
@@ -196,7 +198,7 @@ def test_messages_are_held_against_the_version_selected() -> None:
 def test_schemas_of_the_user_are_used(tmp_path: Path) -> None:
     (tmp_path / "messages").mkdir()
     (tmp_path / "messages/FRBC.StorageStatus.schema.json").write_text('{"maxProperties": 1}')
-    conversation = Conversation(Settings(schemas=Schemas(tmp_path)))
+    conversation = Conversation(replace(ALONE, schemas=Schemas(tmp_path)))
 
     assert not say(conversation, STATUS, CLIENT).valid
 
@@ -209,7 +211,7 @@ def details(**fields: Any) -> dict[str, Any]:
 
 
 def test_name_id_and_control_type_are_kept() -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     say(conversation, details(resource_id="pump-1", name="Heat pump"), CLIENT)
     say(conversation, SELECT, SERVER)
 
@@ -220,7 +222,7 @@ def test_name_id_and_control_type_are_kept() -> None:
 
 @pytest.mark.parametrize("value", [None, 5, ["a"], {"a": 1}, True])
 def test_what_is_no_text_is_no_name(value: object) -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     say(conversation, details(resource_id=value, name=value), CLIENT)
     say(conversation, message("SelectControlType", control_type=value), SERVER)
 
@@ -231,7 +233,7 @@ def test_what_is_no_text_is_no_name(value: object) -> None:
 @pytest.mark.parametrize("letter", ["x", "\x1b", "ä", "\ud800"])
 def test_a_name_of_a_megabyte_is_cut(letter: str) -> None:
     name = letter * (1024 * 1024 // len(json.dumps(letter)) - 200)
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     say(conversation, details(name=name), CLIENT)
 
     assert conversation.resource_name is not None
@@ -239,7 +241,7 @@ def test_a_name_of_a_megabyte_is_cut(letter: str) -> None:
 
 
 def test_messages_and_findings_are_counted() -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     say(conversation, STATUS, CLIENT)
     say(conversation, b"broken", CLIENT)
     say(conversation, message("FRBC.StorageStatus", message_id="a-b", present_fill_level=1), CLIENT)
@@ -259,7 +261,7 @@ def receipt(message_id: object = ID, status: object = "OK") -> dict[str, Any]:
 
 @pytest.mark.parametrize("asker", [CLIENT, SERVER])
 def test_an_answer_names_the_message_its_sender_and_the_delay(asker: bool) -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     say(conversation, message("RevokeObject"), asker, time=100)
 
     answer = say(conversation, receipt(), not asker, time=100.25).answer
@@ -283,14 +285,14 @@ def test_an_answer_names_the_message_its_sender_and_the_delay(asker: bool) -> No
     ],
 )
 def test_what_is_no_answer_is_none(content: dict[str, Any], from_client: bool) -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     say(conversation, STATUS, CLIENT)
 
     assert say(conversation, content, from_client).answer is None
 
 
 def test_a_message_is_answered_once() -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     say(conversation, STATUS, CLIENT)
 
     assert say(conversation, receipt(), SERVER).answer is not None
@@ -298,7 +300,7 @@ def test_a_message_is_answered_once() -> None:
 
 
 def test_an_answer_that_was_no_answer_leaves_the_message_open() -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     say(conversation, STATUS, CLIENT)
     say(conversation, receipt(ID, None), SERVER)
 
@@ -306,7 +308,7 @@ def test_an_answer_that_was_no_answer_leaves_the_message_open() -> None:
 
 
 def test_the_same_id_on_both_sides_is_two_messages() -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     say(conversation, handshake("RM"), CLIENT, time=1)
     say(conversation, handshake("CEM"), SERVER, time=2)
 
@@ -319,7 +321,7 @@ def test_the_same_id_on_both_sides_is_two_messages() -> None:
 
 
 def test_an_answer_finds_its_message_after_the_roles_were_corrected() -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     say(conversation, message("RevokeObject"), SERVER)
     say(conversation, handshake("CEM"), CLIENT)
 
@@ -330,14 +332,14 @@ def test_an_answer_finds_its_message_after_the_roles_were_corrected() -> None:
 
 
 def test_injected_messages_are_answered_like_others() -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     say(conversation, SELECT, SERVER, injected=True)
 
     assert say(conversation, receipt(), CLIENT).answer is not None
 
 
 def test_of_those_never_answered_the_newest_are_remembered() -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     for number in range(MAX_UNANSWERED + 1):
         say(conversation, message("RevokeObject", message_id=f"id-{number}"), CLIENT)
 
@@ -347,7 +349,7 @@ def test_of_those_never_answered_the_newest_are_remembered() -> None:
 
 
 def test_ids_of_any_length_do_not_fill_the_memory() -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     tracemalloc.start()
     try:
         for number in range(300):
@@ -379,7 +381,7 @@ TYPES = st.sampled_from(
 @settings(deadline=None)
 @given(st.lists(st.tuples(TYPES, FIELDS, st.booleans(), st.booleans()), max_size=8))
 def test_any_conversation_is_followed(spoken: list[tuple[Any, dict[str, Any], bool, bool]]) -> None:
-    conversation = Conversation()
+    conversation = Conversation(ALONE)
     for message_type, fields, from_client, injected in spoken:
         content = {"message_type": message_type} | fields
         verdict = say(conversation, content, from_client, injected=injected)

@@ -12,6 +12,7 @@ is what `s2-mitm rules CODE` prints:
     Do: …               what to do about it
 """
 
+from s2_mitm.s2.kinds import KINDS
 from s2_mitm.s2.rules import (
     acknowledgement,
     ddbc,
@@ -42,6 +43,7 @@ from s2_mitm.s2.rules.registry import (
 
 __all__ = [
     "AT_THE_END",
+    "KINDS",
     "RULES",
     "SAID_BY_S2_PYTHON",
     "UNANSWERED",
