@@ -22,9 +22,14 @@ from mitmproxy.io import FlowReader
 from mitmproxy.version import VERSION
 from recordings import Recording
 
+from s2_mitm.s2.rules import KINDS
+
 T = TypeVar("T")
 
 ADDON = Path(__file__).parents[2] / "s2_mitm" / "addon.py"
+
+BY_THEMSELVES = ",".join(sorted({f"{kind.family}.*" for kind in KINDS.values() if kind.is_rule}))
+"""For s2_ignore: no rule of the conversation says anything, each message is judged by itself."""
 
 PATIENCE = 15.0
 """Seconds to wait for what must come; a loaded machine takes its time."""
@@ -70,7 +75,7 @@ def command(program: str, *arguments: str | Path, **options: Any) -> list[str]:
     script = Path(sys.executable).with_name(program)
     by_module = [sys.executable, "-c", f"from mitmproxy.tools.main import {program}; {program}()"]
     line = [str(script)] if script.exists() else by_module
-    for name, value in options.items():
+    for name, value in {"s2_ignore": BY_THEMSELVES, **options}.items():
         line += ["--set", f"{name}={value}"]
     return line + [str(argument) for argument in arguments]
 

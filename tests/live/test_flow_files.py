@@ -77,8 +77,8 @@ def test_a_flow_carries_marker_comment_and_findings(file: Path) -> None:
     ]
     assert found == [
         (1, "RM", "", "json.not-utf8", ""),
-        (4, "RM", "PowerMeasurement", "schema.type", "/values/0/value"),
         (4, "RM", "PowerMeasurement", "schema.unknown-field", "/values/0/unit"),
+        (4, "RM", "PowerMeasurement", "schema.type", "/values/0/value"),
     ]
     value = flow.metadata["s2_findings"][1]
     assert (value["severity"], value["source"]) == ("error", "schema")

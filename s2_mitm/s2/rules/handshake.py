@@ -45,7 +45,7 @@ def not_seen(said: Said, talk: Conversation) -> Iterator[Found]:
         )
 
 
-@rule("handshake.missing", Severity.ERROR)
+@rule("handshake.missing", Severity.WARNING)
 def missing(said: Said, talk: Conversation) -> Iterator[Found]:
     """The conversation goes on without the handshake.
 
@@ -54,7 +54,8 @@ def missing(said: Said, talk: Conversation) -> Iterator[Found]:
     It is said once; what follows is judged as if the handshake had been made.
 
     Where: the states of S2 0.0.2-beta. From 1.0.0-beta on the version can be agreed before the
-    WebSocket opens (S2 Connect), and a missing handshake is no fault.
+    WebSocket opens (S2 Connect), and a missing handshake is no fault: which it is here, only the
+    two sides know.
     Wrong:
         rm("ResourceManagerDetails")
     Right:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from s2_mitm.s2.conversation import Conversation
 
 
-@rule("ids.message-id-again", Severity.ERROR)
+@rule("ids.message-id-again", Severity.WARNING)
 def message_id_again(said: Said, talk: Conversation) -> Iterator[Found]:
     """A message_id that its sender has used before.
 

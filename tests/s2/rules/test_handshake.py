@@ -30,14 +30,14 @@ def test_a_recording_that_has_the_beginning() -> None:
 def test_no_handshake_is_said_once() -> None:
     rest = 'select("FRBC")\nrm("FRBC.SystemDescription")\nrm("PowerMeasurement")'
     assert play('rm("ResourceManagerDetails")\n' + rest) == [
-        "error handshake.missing /message_type: ResourceManagerDetails before the RM's Handshake"
+        "warning handshake.missing /message_type: ResourceManagerDetails before the RM's Handshake"
         " and the CEM's Handshake and the HandshakeResponse"
     ]
     assert play('rm("Handshake")\ncem("Handshake")\nrm("ResourceManagerDetails")\n' + rest) == [
-        "error handshake.missing /message_type: ResourceManagerDetails before the HandshakeResponse"
+        "warning handshake.missing /message_type: ResourceManagerDetails before the HandshakeResponse"
     ]
     assert play('rm("Handshake")\ncem("HandshakeResponse")\n') == [
-        "error handshake.missing /message_type: HandshakeResponse before the CEM's Handshake"
+        "warning handshake.missing /message_type: HandshakeResponse before the CEM's Handshake"
     ]
 
 
@@ -46,7 +46,7 @@ def test_what_needs_no_handshake() -> None:
     connect = Settings(version="1.0.0-beta")
     assert play('rm("ResourceManagerDetails")\nselect("OMBC")', connect) == []
     assert play('rm("Handshake")\nrm("ResourceManagerDetails")', connect) == [
-        "error handshake.missing /message_type: ResourceManagerDetails before the CEM's Handshake"
+        "warning handshake.missing /message_type: ResourceManagerDetails before the CEM's Handshake"
         " and the HandshakeResponse"
     ]
 
