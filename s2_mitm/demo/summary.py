@@ -14,7 +14,8 @@ _COUNTS = """
 _INVALID = """
     select messages.id, sender, message_type, path, text
     from messages join findings on findings.message = messages.id
-    where not valid and severity = 'error' and messages.id > :after order by messages.id, findings.id
+    where not valid and severity = 'error' and messages.id > :after
+    order by messages.id, findings.id
 """
 _UNACKNOWLEDGED = """
     select sender, message_type from messages

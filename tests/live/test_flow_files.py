@@ -80,7 +80,7 @@ def test_a_flow_carries_marker_comment_and_findings(file: Path) -> None:
         (4, "RM", "PowerMeasurement", "schema.unknown-field", "/values/0/unit"),
         (4, "RM", "PowerMeasurement", "schema.type", "/values/0/value"),
     ]
-    value = flow.metadata["s2_findings"][1]
+    value = flow.metadata["s2_findings"][2]
     assert (value["severity"], value["source"]) == ("error", "schema")
     assert value["text"].startswith('text "57.3", expected a number')
 

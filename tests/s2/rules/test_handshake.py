@@ -34,7 +34,8 @@ def test_no_handshake_is_said_once() -> None:
         " and the CEM's Handshake and the HandshakeResponse"
     ]
     assert play('rm("Handshake")\ncem("Handshake")\nrm("ResourceManagerDetails")\n' + rest) == [
-        "warning handshake.missing /message_type: ResourceManagerDetails before the HandshakeResponse"
+        "warning handshake.missing /message_type: ResourceManagerDetails before the"
+        " HandshakeResponse"
     ]
     assert play('rm("Handshake")\ncem("HandshakeResponse")\n') == [
         "warning handshake.missing /message_type: HandshakeResponse before the CEM's Handshake"
