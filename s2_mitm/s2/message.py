@@ -117,11 +117,10 @@ class Said:
     def name(self, now: float) -> str:
         """Which message this is, for a text that is about another one."""
         message_id = f" {quoted(self.message_id)}" if self.message_id else ""
-        injected = " (injected)" if self.injected else ""
+        injected = "injected, " if self.injected else ""
         ago = f"{max(0.0, now - self.time):.1f} s before"
-        return (
-            f"the {excerpt(self.message_type)}{message_id} from the {self.sender}{injected}, {ago}"
-        )
+        what = f"the {excerpt(self.message_type)}{message_id}"
+        return f"{what} from the {self.sender} ({injected}{ago})"
 
 
 def clock(seconds: float) -> str:

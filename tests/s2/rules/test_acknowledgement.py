@@ -11,7 +11,7 @@ from s2_mitm.s2.verdict import Role
 SAID = 'begin()\nrm("PowerMeasurement", message_id="#one", answer=None)\n'
 ANSWER = 'cem("ReceptionStatus", subject_message_id="{}", status="{}")\n'
 OK = ANSWER.format("#one", "OK")
-MEASURED = 'the PowerMeasurement "#one" from the RM, 0.0 s before'
+MEASURED = 'the PowerMeasurement "#one" from the RM (0.0 s before)'
 
 
 def test_no_answer() -> None:

@@ -186,7 +186,7 @@ def test_a_fill_level_outside_the_storage(level: float) -> None:
         Severity.WARNING,
         "/present_fill_level",
         f"{level} is outside 0 to 100, the range in the FRBC.SystemDescription",
-        "from the RM, 0.",
+        "from the RM (0.",
     )
 
 

@@ -64,7 +64,7 @@ def test_a_handshake_without_versions(side: str) -> None:
 def test_a_second_handshake() -> None:
     assert play('rm("Handshake", message_id="#shake")\nrm("Handshake")') == [
         'warning handshake.twice /message_type: a second Handshake; the Handshake "#shake" from'
-        " the RM, 0.0 s before was the first"
+        " the RM (0.0 s before) was the first"
     ]
     assert play('rm("Handshake")\ncem("Handshake")') == []
 
@@ -72,7 +72,7 @@ def test_a_second_handshake() -> None:
 def test_both_in_the_same_role() -> None:
     assert play('rm("Handshake", message_id="#shake")\ncem("Handshake", role="RM")') == [
         'error handshake.same-role /role: role "RM" in a Handshake from the CEM: the Handshake'
-        ' "#shake" from the RM, 0.0 s before has it already'
+        ' "#shake" from the RM (0.0 s before) has it already'
     ]
     assert [line.split()[1] for line in play('cem("Handshake", role="EMS", answer=None)')] == [
         "schema.enum"
@@ -86,7 +86,7 @@ def test_a_version_that_was_not_offered() -> None:
     select = 'cem("HandshakeResponse", selected_protocol_version="1.0.0-beta")'
     assert play(begin.format('["0.0.2-beta", "0.0.1-beta"]') + select) == [
         'error handshake.version-not-offered /selected_protocol_version: version "1.0.0-beta" is'
-        ' not among those that the Handshake "#shake" from the RM, 0.0 s before offers:'
+        ' not among those that the Handshake "#shake" from the RM (0.0 s before) offers:'
         ' "0.0.2-beta", "0.0.1-beta"'
     ]
     assert play(begin.format('["0.0.2-beta", "1.0.0-beta"]') + select) == []

@@ -11,7 +11,7 @@ SAID = 'begin()\nrm("PowerMeasurement", message_id="#one")\n'
 def test_a_message_id_again() -> None:
     assert play(SAID + 'rm("PowerForecast", message_id="#one", answer=None)') == [
         'warning ids.message-id-again /message_id: "#one" was used before, by the PowerMeasurement'
-        ' "#one" from the RM, 0.0 s before'
+        ' "#one" from the RM (0.0 s before)'
     ]
     assert play(SAID + 'rm("PowerForecast", message_id="#two")') == []
 
@@ -41,7 +41,7 @@ def test_an_id_again(begin: str, first: str, second: str) -> None:
     script = f'begin("{begin}")\n{first}id="#one", message_id="#given")\n{second}id="%s")\n'
     assert play(script % "#one") == [
         f'error ids.id-again /id: "#one" was used before, by the {name} "#given" from the'
-        f" {sender}, 0.0 s before"
+        f" {sender} (0.0 s before)"
     ]
     assert play(script % "#another") == []
 

@@ -88,7 +88,7 @@ def test_an_instruction_that_was_forgotten() -> None:
 def test_the_message_id_of_an_instruction() -> None:
     assert play(GIVEN + status("ACCEPTED", of="#given")) == [
         'error instruction.message-id /instruction_id: "#given" is the message_id of the'
-        ' FRBC.Instruction "#given" from the CEM, 0.0 s before, not its id → Its id is "#one".'
+        ' FRBC.Instruction "#given" from the CEM (0.0 s before), not its id → Its id is "#one".'
     ]
     once = 'begin("FRBC")\ncem("FRBC.Instruction", id="#one", message_id="#one")\n'
     assert play(once + status("ACCEPTED").strip()) == []
@@ -102,7 +102,7 @@ def test_what_was_told_under_the_message_id_was_told() -> None:
 def test_a_status_cannot_follow() -> None:
     assert play(GIVEN + status("STARTED", "ACCEPTED")) == [
         "error instruction.wrong-step /status_type: ACCEPTED after STARTED, of the FRBC.Instruction"
-        ' "#given" from the CEM, 0.0 s before → STARTED can be followed by SUCCEEDED, ABORTED,'
+        ' "#given" from the CEM (0.0 s before) → STARTED can be followed by SUCCEEDED, ABORTED,'
         " REVOKED."
     ]
 
@@ -123,14 +123,14 @@ def test_every_step(before: str, after: str) -> None:
 def test_a_status_after_the_final_one() -> None:
     assert play(GIVEN + status("SUCCEEDED") + "    wait(5)\n" + status("ABORTED")) == [
         "error instruction.after-final /status_type: ABORTED after SUCCEEDED, 5.0 s before, of the"
-        ' FRBC.Instruction "#given" from the CEM, 5.0 s before'
+        ' FRBC.Instruction "#given" from the CEM (5.0 s before)'
     ]
 
 
 def test_the_same_status_again() -> None:
     assert play(GIVEN + status("STARTED", "STARTED")) == [
         "info instruction.same-status /status_type: STARTED is what the FRBC.Instruction"
-        ' "#given" from the CEM, 0.0 s before was already'
+        ' "#given" from the CEM (0.0 s before) was already'
     ]
     assert play(GIVEN + status("ACCEPTED", "STARTED")) == []
 
@@ -139,7 +139,7 @@ def test_when_two_instructions_have_one_id_nobody_knows_whose_a_status_is() -> N
     again = '    cem("FRBC.Instruction", id="#one")\n'
     assert play(GIVEN + status("STARTED") + again + status("ACCEPTED", "ACCEPTED")) == [
         'error ids.id-again /id: "#one" was used before, by the FRBC.Instruction "#given" from'
-        " the CEM, 0.0 s before"
+        " the CEM (0.0 s before)"
     ]
 
 
@@ -149,7 +149,7 @@ def test_an_instruction_that_was_refused_goes_on() -> None:
     assert told_of == [
         'info ack.refused : answered by the RM with "TEMPORARY_ERROR"',
         "warning instruction.refused /status_type: NEW of the FRBC.Instruction"
-        ' "#given" from the CEM, 0.0 s before, which was answered with "TEMPORARY_ERROR"',
+        ' "#given" from the CEM (0.0 s before), which was answered with "TEMPORARY_ERROR"',
     ]
     assert len(play(refused + status("REJECTED"))) == 1
 
@@ -165,7 +165,7 @@ def test_an_instruction_that_was_refused_is_given_again() -> None:
 def test_a_first_status_that_took_long() -> None:
     assert play(GIVEN + "    wait(20)\n" + status("ACCEPTED")) == [
         'info instruction.slow : ACCEPTED, the first status of the FRBC.Instruction "#given" from'
-        " the CEM, 20.0 s before, where 1000 ms is what the RM announces"
+        " the CEM (20.0 s before), where 1000 ms is what the RM announces"
     ]
     assert play(GIVEN + "    wait(9.9)\n" + status("ACCEPTED")) == []
     assert play(GIVEN + status("ACCEPTED") + "    wait(20)\n" + status("STARTED")) == []
@@ -244,6 +244,6 @@ def test_an_injected_instruction_is_one() -> None:
     talk.rm("InstructionStatusUpdate", instruction_id="#one", status_type="NEW")
     assert told(talk) == [
         "error instruction.wrong-step /status_type: NEW after STARTED, of the FRBC.Instruction"
-        ' "#given" from the CEM (injected), 0.0 s before → STARTED can be followed by SUCCEEDED,'
+        ' "#given" from the CEM (injected, 0.0 s before) → STARTED can be followed by SUCCEEDED,'
         " ABORTED, REVOKED."
     ]

@@ -16,7 +16,7 @@ def test_a_quantity_that_was_not_promised() -> None:
     begin = DETAILS.format("")
     assert play(begin + f'rm("PowerMeasurement", values=[{L1}, {OIL}])') == [
         "error measurement.not-promised /values/1/commodity_quantity: OIL.FLOW_RATE is not among"
-        ' the quantities that the ResourceManagerDetails "#details" from the RM, 0.0 s before'
+        ' the quantities that the ResourceManagerDetails "#details" from the RM (0.0 s before)'
         " promises: ELECTRIC.POWER.L1"
     ]
     both = ', provides_power_measurement_types=["OIL.FLOW_RATE", "ELECTRIC.POWER.L1"]'
@@ -92,7 +92,7 @@ def test_two_phases_of_three() -> None:
 def test_a_forecast_that_was_not_announced() -> None:
     assert play(DETAILS.format(", provides_forecast=False") + 'rm("PowerForecast")') == [
         'error forecast.not-provided /message_type: the ResourceManagerDetails "#details" from'
-        " the RM, 0.0 s before has provides_forecast false"
+        " the RM (0.0 s before) has provides_forecast false"
     ]
     assert play('begin(details=False)\nrm("PowerForecast")') == []
     later = 'rm("ResourceManagerDetails")\nrm("PowerForecast")'
@@ -162,7 +162,7 @@ def test_costs_without_a_currency(kind: str) -> None:
     none = DETAILS.format(", currency=None")
     assert play(none + select + described + described) == [
         f'error costs.no-currency {place}: costs, but the ResourceManagerDetails "#details" from'
-        " the RM, 0.0 s before has no currency"
+        " the RM (0.0 s before) has no currency"
     ]
     assert play(DETAILS.format("") + select + described) == []
     assert play(none + select + f'rm("{message_type}")\n') == []

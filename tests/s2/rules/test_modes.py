@@ -148,7 +148,7 @@ def test_an_unknown_actuator(family: str) -> None:
         Severity.ERROR,
         "/actuator_id",
         f'actuator "{identifier("other")}" is not in the {family}.SystemDescription',
-        "from the RM, 0.",
+        "from the RM (0.",
         f'which has "{identifier("actuator")}"',
     )
 
@@ -223,7 +223,7 @@ def test_a_mode_of_a_description_that_was_replaced(family: str) -> None:
     talk.instruct(WORK)
     assert talk.only.code == "modes.unknown-mode"
     assert f'; it was in the {family}.SystemDescription "{replaced}"' in talk.only.text
-    assert talk.only.text.endswith("before, replaced since")
+    assert talk.only.text.endswith("before), replaced since")
 
 
 @FAMILIES
@@ -281,7 +281,7 @@ def test_a_mode_of_a_description_that_was_refused_later(family: str) -> None:
     talk.describe(**with_modes(family, mode(family, "better")))
     talk.instruct("#renamed")
     assert talk.only.code == "modes.unknown-mode"
-    assert talk.only.text.endswith("before, answered with INVALID_CONTENT")
+    assert talk.only.text.endswith("before), answered with INVALID_CONTENT")
 
 
 @FAMILIES

@@ -52,7 +52,7 @@ def test_another_control_type() -> None:
     begin = 'begin()\ncem("SelectControlType", message_id="#select")\n'
     assert play(begin + revoke("cem", "OMBC.Instruction", "#never")) == [
         "error revoke.other-control-type /object_type: OMBC.Instruction while FRBC is active, by"
-        ' the SelectControlType "#select" from the CEM, 0.0 s before'
+        ' the SelectControlType "#select" from the CEM (0.0 s before)'
     ]
 
 
@@ -99,27 +99,27 @@ def test_another_type() -> None:
     begin += 'rm("PEBC.EnergyConstraint", id="#two", message_id="#described")\n'
     assert play(begin + revoke("rm", "PEBC.PowerConstraints", "#two")) == [
         "error revoke.wrong-type /object_type: PEBC.PowerConstraints, but it is the"
-        ' PEBC.EnergyConstraint "#described" from the RM, 0.0 s before'
+        ' PEBC.EnergyConstraint "#described" from the RM (0.0 s before)'
     ]
 
 
 def test_the_message_id_where_there_is_an_id() -> None:
     assert play(GIVEN + revoke("cem", "FRBC.Instruction", "#given")) == [
         'error revoke.message-id /object_id: "#given" is the message_id of the FRBC.Instruction'
-        ' "#given" from the CEM, 0.0 s before, not its id → Its id is "#one".'
+        ' "#given" from the CEM (0.0 s before), not its id → Its id is "#one".'
     ]
     begin = 'begin("PEBC")\nrm("PEBC.PowerConstraints", id="#one", message_id="#described")\n'
     assert play(begin + revoke("rm", "PEBC.PowerConstraints", "#described")) == [
         'error revoke.message-id /object_id: "#described" is the message_id of the'
-        ' PEBC.PowerConstraints "#described" from the RM, 0.0 s before, not its id'
+        ' PEBC.PowerConstraints "#described" from the RM (0.0 s before), not its id'
         ' → Its id is "#one".'
     ]
 
 
 def test_a_second_time() -> None:
     assert play(GIVEN + REVOKE + REVOKE.replace("#revoked", "#other")) == [
-        'warning revoke.twice /object_id: the FRBC.Instruction "#given" from the CEM, 0.0 s before'
-        ' was revoked by the RevokeObject "#revoked" from the CEM, 0.0 s before'
+        'warning revoke.twice /object_id: the FRBC.Instruction "#given" from the CEM (0.0 s before)'
+        ' was revoked by the RevokeObject "#revoked" from the CEM (0.0 s before)'
     ]
     refused = REVOKE.replace(")", ', answer="TEMPORARY_ERROR")')
     assert play(GIVEN + refused + REVOKE.replace("#revoked", "#other")) == [
@@ -137,7 +137,7 @@ def test_a_description_that_was_not_revoked_after_all_is_in_force() -> None:
 def test_an_instruction_that_is_over() -> None:
     over = GIVEN + 'rm("InstructionStatusUpdate", instruction_id="#one", status_type="ABORTED")\n'
     assert play(over + "wait(11)\n" + REVOKE) == [
-        'info revoke.over /object_id: the FRBC.Instruction "#given" from the CEM, 11.0 s before'
+        'info revoke.over /object_id: the FRBC.Instruction "#given" from the CEM (11.0 s before)'
         " has been ABORTED for 11.0 s"
     ]
     assert play(over + "wait(9)\n" + REVOKE) == []
@@ -148,7 +148,7 @@ def test_an_instruction_that_is_over() -> None:
 def test_what_was_refused() -> None:
     refused = GIVEN.replace("#given", '#given", answer="INVALID_CONTENT')
     assert play(refused + REVOKE)[-1] == (
-        'info revoke.over /object_id: the FRBC.Instruction "#given" from the CEM, 0.0 s before'
+        'info revoke.over /object_id: the FRBC.Instruction "#given" from the CEM (0.0 s before)'
         ' was answered with "INVALID_CONTENT"'
     )
 
@@ -172,6 +172,6 @@ def test_an_injected_revocation() -> None:
     talk.inject(Role.CEM, "RevokeObject", object_id="#one", message_id="#revoked")
     talk.run(REVOKE.replace("#revoked", "#other"))
     assert told(talk) == [
-        'warning revoke.twice /object_id: the FRBC.Instruction "#given" from the CEM, 0.0 s before'
-        ' was revoked by the RevokeObject "#revoked" from the CEM (injected), 0.0 s before'
+        'warning revoke.twice /object_id: the FRBC.Instruction "#given" from the CEM (0.0 s before)'
+        ' was revoked by the RevokeObject "#revoked" from the CEM (injected, 0.0 s before)'
     ]

@@ -18,7 +18,7 @@ def test_a_message_of_a_control_type_while_none_is_active() -> None:
     ended = 'begin("FRBC")\n' + SELECT.format("NO_SELECTION", '"OK"')
     assert play(ended + STATUS) == [
         "error state.no-control-type /message_type: FRBC.StorageStatus while no control type is"
-        ' active since the SelectControlType "#select" from the CEM, 0.0 s before'
+        ' active since the SelectControlType "#select" from the CEM (0.0 s before)'
     ]
 
 
@@ -50,7 +50,7 @@ def test_a_message_of_another_control_type() -> None:
     begin = "begin()\n" + SELECT.format(OMBC, '"OK"')
     assert play(begin + STATUS + STATUS) == [
         "error state.other-control-type /message_type: FRBC.StorageStatus while OMBC is active, by"
-        ' the SelectControlType "#select" from the CEM, 0.0 s before'
+        ' the SelectControlType "#select" from the CEM (0.0 s before)'
     ]
     assert play('begin("FRBC")\n' + STATUS) == []
     assert play(begin + 'rm("PowerMeasurement")') == []
@@ -76,7 +76,7 @@ def test_a_control_type_that_is_not_offered() -> None:
     )
     assert play(begin + SELECT.format(OMBC, '"OK"')) == [
         f'error state.control-type-not-offered /control_type: "{OMBC}" is not among those that the'
-        f' ResourceManagerDetails "#details" from the RM, 0.0 s before offers: "{FRBC}"'
+        f' ResourceManagerDetails "#details" from the RM (0.0 s before) offers: "{FRBC}"'
     ]
     assert play(begin + SELECT.format("NO_SELECTION", '"OK"')) == []
     assert play(begin + SELECT.format(FRBC, '"OK"')) == []
@@ -90,7 +90,7 @@ END = '{}("SessionRequest", message_id="#end", answer={})\n'
 def test_after_the_end() -> None:
     assert play("begin()\n" + END.format("cem", '"OK"') + 'rm("PowerMeasurement")\n' * 2) == [
         'error state.after-the-end /message_type: PowerMeasurement after the SessionRequest "#end"'
-        " from the CEM, 0.0 s before"
+        " from the CEM (0.0 s before)"
     ]
     own = "begin()\n" + END.format("rm", "None") + 'rm("PowerMeasurement", answer=None)\n'
     assert len(play(own)) == 1
