@@ -157,8 +157,8 @@ def test_a_description_that_was_replaced() -> None:
     later = DESCRIBED.replace("#described", "#later")
     revoked = revoke("rm", "FRBC.SystemDescription", "#described")
     assert play('begin("FRBC")\n' + DESCRIBED + later + revoked) == [
-        'info revoke.over /object_id: the FRBC.SystemDescription "#described" from the RM,'
-        " 0.0 s before was replaced by a later one"
+        'info revoke.over /object_id: the FRBC.SystemDescription "#described" from the RM'
+        " (0.0 s before) was replaced by a later one"
     ]
     not_yet = later.replace(")", ", valid_from=at(600))")
     assert play('begin("FRBC")\n' + DESCRIBED + not_yet + revoked) == []

@@ -69,8 +69,8 @@ def test_a_timer_that_takes_longer_than_it_can(family: str, actuator: str) -> No
     said = f'rm("{family}.TimerStatus"{actuator}, finished_at=at(%d))\n'
     assert play(begin + said % 130) == [
         "warning time.timer-too-long /finished_at: 2026-03-01T12:02:10Z is 130 s from now, but the"
-        f' timer takes 60 s, by the {family}.SystemDescription "#described" from the RM,'
-        " 0.0 s before"
+        f' timer takes 60 s, by the {family}.SystemDescription "#described" from the RM'
+        " (0.0 s before)"
     ]
     assert play(begin + said % 119) == []
     assert play(begin + said % -1000000) == []
