@@ -23,6 +23,12 @@ MAX_EXAMPLE = 600
 MAX_UNREADABLE = 150
 """Characters that are shown of one in which there is no place to point at."""
 
+_SCRIPT = (
+    "(The examples are scripts: rm and cem say a message that is right but for the fields given,"
+    " and the other side answers OK unless answer says otherwise; begin makes the handshake, selects"
+    " the control type and describes the device; wait lets seconds pass; #name stands for an id.)"
+)
+
 _FAMILIES = {
     "json": "It cannot be read",
     "schema": "It is not what the JSON Schema of S2 says",
@@ -90,6 +96,9 @@ def explanation(kind: Kind, width: int) -> Iterator[str]:
     yield ""
     yield click.style("One that has not", bold=True)
     yield from _whole(kind.right)
+    if kind.is_rule:
+        yield ""
+        yield from textwrap.wrap(_SCRIPT, min(width, 100))
 
 
 def _wrong(kind: Kind, width: int) -> Iterator[str]:
