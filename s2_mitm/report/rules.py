@@ -25,8 +25,9 @@ MAX_UNREADABLE = 150
 
 _SCRIPT = (
     "(The examples are scripts: rm and cem say a message that is right but for the fields given,"
-    " and the other side answers OK unless answer says otherwise; begin makes the handshake, selects"
-    " the control type and describes the device; wait lets seconds pass; #name stands for an id.)"
+    " and the other side answers OK unless answer says otherwise; begin makes the handshake,"
+    " selects the control type and describes the device; wait lets seconds pass; #name stands for"
+    " an id.)"
 )
 
 _FAMILIES = {

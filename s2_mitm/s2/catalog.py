@@ -95,7 +95,13 @@ def _numbers(version: str) -> list[int]:
     return [int(number[:9]) for number in re.findall(r"[0-9]+", version)[:3]]
 
 
+_ONLY_SENDER = {
+    message_type: next(iter(senders))
+    for message_type, senders in SENDERS.items()
+    if len(senders) == 1
+}
+
+
 def only_sender(message_type: str | None) -> Role | None:
     """The one role that may send this type; None where both may, or the type is unknown."""
-    senders = SENDERS.get(message_type or "", _BOTH)
-    return next(iter(senders)) if len(senders) == 1 else None
+    return _ONLY_SENDER.get(message_type or "")

@@ -45,7 +45,7 @@ MAX_IDS = 2000
 MAX_TIMERS = 1000
 """Running timers and active modes remembered."""
 
-Key = TypeVar("Key")
+Key = TypeVar("Key", bound=str | tuple[str, str])
 Value = TypeVar("Value")
 
 LABEL_LENGTH = 100
@@ -278,7 +278,7 @@ class Conversation:
         schemas = self.settings.schemas
         verdict = judge(data, version=self.version, schemas=schemas, binary=binary, time=time)
         faultless = not verdict.findings
-        verdict.findings = list(self._wanted(verdict.findings))
+        verdict.findings = self._wanted(verdict.findings)
         self.messages += 1
         if verdict.message is not None and not injected:
             self._learn_roles(verdict, from_client)
@@ -301,14 +301,17 @@ class Conversation:
             )
             own, of_others = self._asked_of_rules(said)
             late += self._counted(of_others)
-            verdict.findings = _without_doubles(verdict.findings, list(self._wanted(own)))
+            if own:
+                verdict.findings = _without_doubles(verdict.findings, self._wanted(own))
+                # What the user ignores is a fault all the same, which the receiver may refuse.
+                faults = [finding for finding in own if finding.severity is not Severity.INFO]
+                faultless = faultless and not faults
             self._take_in(said, verdict)
-            # What the user ignores is a fault all the same, which the receiver may refuse.
-            faults = any(finding.severity is not Severity.INFO for finding in own)
-            self._await_answer(replace(said, faultless=faultless and not faults))
+            self._await_answer(said, faultless)
         verdict.late = late
-        self.invalid += not verdict.valid
-        self.findings.update(finding.severity for finding in verdict.findings)
+        if verdict.findings:
+            self.invalid += not verdict.valid
+            self.findings.update(finding.severity for finding in verdict.findings)
         return verdict
 
     def not_forwarded(self, verdict: Verdict) -> None:
@@ -371,6 +374,8 @@ class Conversation:
         return self._counted(late)
 
     def _counted(self, late: list[Late]) -> list[Late]:
+        if not late:
+            return late
         wanted = [
             replace(item, finding=finding)
             for item in late
@@ -379,12 +384,16 @@ class Conversation:
         self.findings.update(item.finding.severity for item in wanted)
         return wanted
 
-    def _wanted(self, findings: list[Finding]) -> Iterator[Finding]:
+    def _wanted(self, findings: list[Finding]) -> list[Finding]:
         """Findings without those that the user ignores, in the severities that the user gave."""
-        for finding in findings:
-            if finding.code not in self.settings.ignore:
-                severity = self.settings.severity.get(finding.code)
-                yield replace(finding, severity=severity) if severity else finding
+        severities = self.settings.severity
+        return [
+            replace(finding, severity=severities[finding.code])
+            if finding.code in severities
+            else finding
+            for finding in findings
+            if finding.code not in self.settings.ignore
+        ]
 
     def _learn_roles(self, verdict: Verdict, from_client: bool) -> None:
         sender, evidence = only_sender(verdict.message_type), _Evidence.MESSAGE_TYPE
@@ -403,13 +412,13 @@ class Conversation:
         """Who was taken for the one was the other."""
         for awaited in (self.unanswered, self.overdue, self.answered):
             turned = {
-                (role.other, message_id): replace(said, sender=role.other)
+                (role.other, message_id): said._replace(sender=role.other)
                 for (role, message_id), said in awaited.items()
             }
             awaited.clear()
             awaited.update(turned)
         self.handshakes = {
-            role.other: replace(said, sender=role.other) for role, said in self.handshakes.items()
+            role.other: said._replace(sender=role.other) for role, said in self.handshakes.items()
         }
         self.unreadable = {role.other: time for role, time in self.unreadable.items()}
         of_rm, of_cem = (self._ids.pop(f"message {role}", OrderedDict()) for role in Role)
@@ -456,10 +465,10 @@ class Conversation:
         if said.message_type in SINCE:
             self._implied_version = SINCE[said.message_type]
 
-    def _await_answer(self, said: Said) -> None:
+    def _await_answer(self, said: Said, faultless: bool) -> None:
         if said.message_id is None or said.message_type == "ReceptionStatus":
             return
-        light = replace(said, content=Part({}))
+        light = said._replace(content=_NOTHING, faultless=faultless)
         _put(self.unanswered, (said.sender, said.message_id), light, MAX_UNANSWERED)
         self.remember(f"message {said.sender}", said.message_id)
 
@@ -504,7 +513,7 @@ class Conversation:
             before.doubled = True
             return
         if said.size > MAX_INSTRUCTION_SIZE:
-            said = replace(said, content=Part({}))
+            said = said._replace(content=_NOTHING)
         instruction = Instruction(said)
         _put(self.instructions, instruction_id, instruction, MAX_INSTRUCTIONS)
         _put(self.latest_instructions, instruction.target, instruction, MAX_INSTRUCTIONS)
@@ -525,7 +534,7 @@ class Conversation:
         thing = self.instructions.get(object_id) or self.holds(object_type).named(object_id)
         if thing is None or thing.revoked or thing.said.sender is not said.sender:
             return
-        thing.revoked = replace(said, content=Part({}))
+        thing.revoked = said._replace(content=_NOTHING)
         if said.message_id is not None:
             _put(self._revoking, (said.sender, said.message_id), thing, MAX_UNANSWERED)
 
@@ -533,7 +542,7 @@ class Conversation:
         mode = said.content.text("active_operation_mode_id")
         if mode is not None:
             actuator = said.content.text("actuator_id") or ""
-            active = Active(mode, replace(said, content=Part({})))
+            active = Active(mode, said._replace(content=_NOTHING))
             _put(self.active_modes, actuator, active, MAX_TIMERS)
 
     def _start_timer(self, content: Part) -> None:
@@ -595,6 +604,10 @@ STAYS_IN_FORCE = frozenset(
 """Message types that later messages refer to."""
 
 
+_NOTHING = Part({})
+"""In place of what a message said, where only that it was said is remembered."""
+
+
 def _late(subject: Said, finding: Finding) -> Late:
     return Late(subject.number, subject.time, subject.sender, subject.message_type, finding)
 
@@ -627,7 +640,7 @@ def _put(mapping: OrderedDict[Key, Value], key: Key, value: Value, most: int) ->
 
     An id that is longer than any may be is not remembered at all.
     """
-    if any(len(part) > LABEL_LENGTH for part in (key if isinstance(key, tuple) else (str(key),))):
+    if (len(key) if isinstance(key, str) else max(map(len, key))) > LABEL_LENGTH:
         return
     mapping[key] = value
     mapping.move_to_end(key)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from s2_mitm.s2.timestamps import seconds_of
 from s2_mitm.s2.verdict import Role, pointer
@@ -93,11 +92,12 @@ class Part:
         return None if start is None or end is None else (start, end)
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """A message that was said.
 
-    ``number`` counts the messages of the conversation from 1, ``time`` is in seconds since 1970.
+    ``number`` counts the messages of the conversation from 1, ``time`` is in seconds since 1970,
+    ``size`` in bytes on the wire; ``valid`` is about the message by itself, ``faultless`` says
+    that nothing at all was found wrong with it, by the rules either.
     """
 
     number: int
@@ -107,11 +107,8 @@ class Said:
     message_id: str | None
     content: Part
     size: int
-    """Bytes on the wire."""
     valid: bool
-    """Whether it is valid by itself."""
     faultless: bool
-    """Whether nothing at all was found wrong with it, by itself or by the rules."""
     injected: bool
 
     def name(self, now: float) -> str:
