@@ -52,7 +52,7 @@ def _findings(refusal: S2ValidationError, message: Mapping[str, Any]) -> Iterato
         # A validator of s2-python's own broke off.
         yield kinds.REFUSED.at("", f"s2-python: {_reason(cause, refusal)}")
         return
-    for error in islice(cause.errors(include_url=False), MAX_FINDINGS):
+    for error in islice(cause.errors(include_url=False, include_input=False), MAX_FINDINGS):
         path, value = _place(error["loc"], message)
         kind = error["type"]
         if kind == "value_error":

@@ -146,13 +146,15 @@ class _Node:
         """What is wrong with a message, the first faults explained, the rest counted."""
         if self.accepts(message):
             return []
-        faults = (
-            finding
-            for place, value, node in self._faulty(message, ())
-            for finding in node.explain(value, pointer(*place))
-        )
-        findings = list(islice(faults, MAX_EXPLAINED))
-        if more := sum(1 for _ in islice(faults, MAX_COUNTED)):
+        findings: list[Finding] = []
+        faulty = self._faulty(message, ())
+        for place, value, node in faulty:
+            findings += node.explain(value, pointer(*place))
+            if len(findings) >= MAX_EXPLAINED:
+                break
+        more = len(findings[MAX_EXPLAINED:]) + sum(1 for _ in islice(faulty, MAX_COUNTED))
+        del findings[MAX_EXPLAINED:]
+        if more:
             number = f"{more}" if more < MAX_COUNTED else f"{MAX_COUNTED} or more"
             findings.append(kinds.MORE.at("", f"{number} more faults, not explained one by one"))
         # A schema of the user's may refuse what cannot be traced to one place.
