@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from s2_mitm.cli import options
 from s2_mitm.s2.catalog import VERSIONS
 from s2_mitm.s2.verdict import Severity
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     type=click.Choice(VERSIONS),
     help="Hold them against this version of S2 where no handshake selects one.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a message.")
+@options.as_json
 @click.option("--verbose", "-v", is_flag=True, help="A line for messages without findings too.")
 @click.option("--ignore", "ignored", metavar="CODE", multiple=True, help="Say nothing of these.")
 @click.option(
@@ -36,13 +37,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Take these as error, warning or info.",
 )
-@click.option(
-    "--fail-on",
-    type=click.Choice(["error", "warning", "info", "never"]),
-    default="error",
-    show_default=True,
-    help="The least severity that makes the exit status 1.",
-)
+@options.fail_on
 def check(
     files: Sequence[str],
     version: str | None,

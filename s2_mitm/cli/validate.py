@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from s2_mitm.cli import options
 from s2_mitm.s2.catalog import VERSIONS
 from s2_mitm.s2.verdict import Severity, Verdict
 
@@ -58,15 +59,9 @@ def _known_version(
     metavar="DIR",
     help="Use these JSON Schemas, laid out like s2-ws-json, in place of the built-in ones.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a message.")
+@options.as_json
 @click.option("--verbose", "-v", is_flag=True, help=f"A line for each of more than {FEW} messages.")
-@click.option(
-    "--fail-on",
-    type=click.Choice(["error", "warning", "info", "never"]),
-    default="error",
-    show_default=True,
-    help="The least severity that makes the exit status 1.",
-)
+@options.fail_on
 def validate(
     files: Sequence[str],
     version: str | None,
