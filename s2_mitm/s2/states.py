@@ -23,13 +23,6 @@ class State(IntEnum):
     """A control type is active."""
 
 
-STATE_NAMES = {
-    State.CONNECTED: "before both handshakes",
-    State.SHAKEN: "before the HandshakeResponse",
-    State.INITIALISED: "while no control type is active",
-    State.CONTROLLED: "while a control type is active",
-}
-
 FAMILIES = ("PEBC", "PPBC", "OMBC", "FRBC", "DDBC")
 """The control types that have messages of their own, by what those messages begin with."""
 
