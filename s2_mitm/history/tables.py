@@ -29,8 +29,38 @@ sessions = Table(
     Column("close_code", Integer),
     Column("close_reason", Text),
     Column("closed_by", Text),
+    Column("proxy", Text),
+    Column("recorder", Text, ForeignKey("recorders.id")),
 )
-"""One row a WebSocket connection; ``closed_by`` is RM, CEM or proxy."""
+"""One row a WebSocket connection; ``closed_by`` is RM, CEM or proxy, ``proxy`` is the name of the
+proxy that saw it."""
+
+recorders = Table(
+    "recorders",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("seen_at", Text, nullable=False),
+    Column("ended_at", Text),
+)
+"""One row a run of a proxy that wrote here; ``seen_at`` is renewed as long as it lives."""
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("session_id", Text, ForeignKey("sessions.id"), nullable=False),
+    Column("first_seq", Integer, nullable=False),
+    Column("last_seq", Integer, nullable=False),
+    Column("messages", Integer, nullable=False),
+    Column("since", Text, nullable=False),
+    Column("until", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("gaps_by_session", "session_id"),
+)
+"""One row for messages of a session, one after the other, that could not be recorded."""
 
 messages = Table(
     "messages",
