@@ -27,6 +27,7 @@ try:
     from s2_mitm.history.recorder import Recorder
     from s2_mitm.proxy import contentview, frames, mitmweb
     from s2_mitm.proxy.annotation import annotate, attach, attach_late
+    from s2_mitm.proxy.dispatch import Dispatch
     from s2_mitm.proxy.injection import inject
     from s2_mitm.proxy.journal import Journal
     from s2_mitm.proxy.log import LEVELS, Log
@@ -63,9 +64,12 @@ class S2Mitm:
     def __init__(self) -> None:
         self._settings = Settings()
         self._filter: flowfilter.TFilter | None = None
+        self._block_invalid = False
+        self._keep_messages = 0
         self._log = Log("findings")
         self._journal: Journal | None = None
         self._clock: asyncio.Task[None] | None = None
+        self._dispatch: Dispatch | None = None
         self._running = False
         self._over = False
 
@@ -91,6 +95,8 @@ class S2Mitm:
         contentview.install(lambda: self._settings)
 
     def configure(self, updated: set[str]) -> None:
+        if self._dispatch:
+            self._dispatch.forget()
         try:
             self._configure(updated)
         except (ValueError, SchemaError, RecordingError) as problem:
@@ -117,6 +123,9 @@ class S2Mitm:
                 self._settings.schemas.compile_all()
         if options.s2_keep_messages < 0:
             raise ValueError(f"s2_keep_messages is 0 or more, not {options.s2_keep_messages}.")
+        # Kept here, for mitmproxy copies an option each time that it is asked for.
+        self._keep_messages = options.s2_keep_messages
+        self._block_invalid = options.s2_block_invalid
         if "s2_filter" in updated:
             self._filter = _filter(options.s2_filter)
         if "s2_log" in updated:
@@ -132,6 +141,7 @@ class S2Mitm:
 
     def running(self) -> None:
         self._running = True
+        self._dispatch = Dispatch(ctx.master.addons)
         self._clock = asyncio.create_task(self._watch_the_clock())
         mitmweb.prepare(ctx.master)
         for session in [*LIVE.values()]:  # that were closed while the addon could not be loaded
@@ -174,7 +184,7 @@ class S2Mitm:
                 self._log.opened(session)
                 if self._journal:
                     self._journal.opened(session)
-            if ctx.options.s2_block_invalid and judged.may_be_blocked:
+            if self._block_invalid and judged.may_be_blocked:
                 judged.message.dropped = True
                 session.conversation.not_forwarded(judged.verdict)
             attach(flow, judged)
@@ -182,7 +192,7 @@ class S2Mitm:
             if self._journal:
                 self._journal.judged(session, judged)
         if session.recognised:
-            session.forget(flow, ctx.options.s2_keep_messages)
+            session.forget(flow, self._keep_messages)
             annotate(flow, session)
 
     def _say_late(self, session: "Session", late: "list[Late]") -> None:
@@ -229,6 +239,8 @@ class S2Mitm:
             self._safely(session, partial(self._end, session, time.time()))
         if self._journal:
             self._journal.close(ending)
+        if self._dispatch:
+            self._dispatch.uninstall()
         contentview.uninstall()
         frames.uninstall()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from mitmproxy.http import HTTPFlow
@@ -32,12 +33,11 @@ def annotate(flow: HTTPFlow, session: Session) -> None:
     """Bring marker, comment and summary of a flow up to date with its session."""
     conversation = session.conversation
     before = flow.metadata.get(SUMMARY, {})
-    worst = max(conversation.findings, key=lambda severity: severity.rank, default=None)
     summary: dict[str, Any] = {
         "client_role": str(conversation.client_role),
         "version": conversation.version or "",
         "whole": session.is_whole,
-        "marker": MARKERS[worst],
+        "marker": MARKERS[conversation.worst],
         "comment": summary_line(conversation),
     }
     flow.metadata[SUMMARY] = summary
@@ -73,29 +73,27 @@ def _attach(flow: HTTPFlow, said: tuple[int, float, str, str], finding: Finding)
 
 def _comment(present: str, ours_before: str, ours: str) -> str:
     """The comment with our line in it brought up to date, and the user's words left alone."""
-    if not present:
+    if not present or present == ours_before:
         return ours
     return present.replace(ours_before, ours) if ours_before else present
 
 
 def summary_line(conversation: Conversation) -> str:
     """A session in one line: ``S2 FRBC · RM "Battery" (client) · CEM (server) · 42 messages …``."""
-    name = f' "{printable(conversation.resource_name)}"' if conversation.resource_name else ""
-    ends = {conversation.client_role: "client", conversation.client_role.other: "server"}
-    control_type = conversation.control_type
-    parts = [
-        f"S2 {CONTROL_TYPES.get(control_type, printable(control_type))}" if control_type else "S2",
-        f"RM{name} ({ends[Role.RM]})",
-        f"CEM ({ends[Role.CEM]})",
-        ", ".join(
-            [
-                counted(conversation.messages, "message"),
-                counted(conversation.findings[Severity.ERROR], "error"),
-                counted(conversation.findings[Severity.WARNING], "warning"),
-            ]
-        ),
-    ]
-    return " · ".join(parts)
+    who = _who(conversation.control_type, conversation.resource_name, conversation.client_role)
+    messages = counted(conversation.messages, "message")
+    errors = counted(conversation.findings.get(Severity.ERROR, 0), "error")
+    warnings = counted(conversation.findings.get(Severity.WARNING, 0), "warning")
+    return f"{who} · {messages}, {errors}, {warnings}"
+
+
+@lru_cache(256)
+def _who(control_type: str | None, resource_name: str | None, client_role: Role) -> str:
+    """The part of the line that seldom changes."""
+    what = f" {CONTROL_TYPES.get(control_type, printable(control_type))}" if control_type else ""
+    name = f' "{printable(resource_name)}"' if resource_name else ""
+    ends = {client_role: "client", client_role.other: "server"}
+    return f"S2{what} · RM{name} ({ends[Role.RM]}) · CEM ({ends[Role.CEM]})"
 
 
 def counted(number: int, noun: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from mitmproxy.http import HTTPFlow
 
 from s2_mitm.history.recorder import Recorder
 from s2_mitm.history.records import MessageRecord, SessionFacts, SessionStart
 from s2_mitm.proxy.session import Judged, Session
-from s2_mitm.s2.verdict import Late
+from s2_mitm.s2.verdict import Late, Role
 
 _ID_IN_PATH = re.compile(r"/(rm|cem)/([^/]+)")
 
@@ -21,7 +22,7 @@ class Journal:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._told: dict[str, SessionFacts] = {}
+        self._told: dict[str, _Known] = {}
 
     def opened(self, session: Session) -> None:
         """A session was recognised, or goes on into this recording."""
@@ -37,7 +38,8 @@ class Journal:
                 session.conversation.client_role,
             )
         )
-        self._told[session.id] = {"client_role": session.conversation.client_role}
+        self._recorder.session_changed(session.id, **_facts(session))
+        self._told[session.id] = _known(session)
 
     def judged(self, session: Session, judged: Judged) -> None:
         """A message of the session was judged."""
@@ -68,13 +70,13 @@ class Journal:
                 self._recorder.afterthought(session.id, item.number, item.finding)
 
     def _tell_news(self, session: Session) -> None:
-        told, facts = self._told[session.id], _facts(session)
-        if facts == told:
+        told, known = self._told[session.id], _known(session)
+        if known == told:
             return
-        if facts["client_role"] is not told["client_role"]:
+        if known.client_role is not told.client_role:
             self._recorder.senders_swapped(session.id)
-        self._recorder.session_changed(session.id, **facts)
-        self._told[session.id] = facts
+        self._recorder.session_changed(session.id, **_facts(session))
+        self._told[session.id] = known
 
     def closed(self, session: Session, flow: HTTPFlow | None = None) -> None:
         """A session ended; without its flow, because the proxy stops."""
@@ -98,6 +100,20 @@ class Journal:
         for session in open_sessions:
             self.closed(session)
         self._recorder.close()
+
+
+class _Known(NamedTuple):
+    """What may become known of a session, or change, with any message."""
+
+    client_role: Role
+    resource_id: str | None
+    version: str | None
+    control_type: str | None
+
+
+def _known(session: Session) -> _Known:
+    talk = session.conversation
+    return _Known(talk.client_role, talk.resource_id, talk.selected_version, talk.control_type)
 
 
 def _facts(session: Session) -> SessionFacts:

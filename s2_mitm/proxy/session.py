@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mitmproxy.http import HTTPFlow
 from mitmproxy.websocket import WebSocketMessage
@@ -21,8 +21,7 @@ HOLD = 20
 """Messages within which a WebSocket must show that it is S2; after that it is left alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """A message of a session and what is to be said of it.
 
     ``number`` counts from 1; ``in_time`` says that the message has not been forwarded yet.

@@ -131,6 +131,20 @@ class Conversation:
         self._evidence = _Evidence.OPTION if self.settings.client_role else _Evidence.ASSUMED
         self.from_start = from_start
 
+        # Asked for with every message, so worked out when they change (see `_settle`).
+        self.version: str | None = None
+        """The version that messages are held against, one that the catalog names.
+
+        None while neither a handshake nor the user says: then each message is taken for the first
+        version that has its type.
+        """
+        self.resource_id: str | None = None
+        self.resource_name: str | None = None
+        self.control_type: str | None = None
+        """The control type that the CEM selected last, as it stands on the wire."""
+        self.family: str | None = None
+        """PEBC, PPBC, OMBC, FRBC or DDBC while it is active."""
+
         self.handshakes: dict[Role, Said] = {}
         self.response: Said | None = None
         self.selected_version: str | None = None
@@ -174,19 +188,9 @@ class Conversation:
         self.messages = 0
         self.invalid = 0
         self.findings: Counter[Severity] = Counter()
+        self._settle()
 
     # What rules ask
-
-    @property
-    def version(self) -> str | None:
-        """The version that messages are held against, one that the catalog names.
-
-        None while neither a handshake nor the user says: then each message is taken for the first
-        version that has its type.
-        """
-        if self.selected_version is not None:
-            return closest_version(self.selected_version)
-        return self.settings.version or self._implied_version
 
     @property
     def needs_handshake(self) -> bool:
@@ -194,23 +198,9 @@ class Conversation:
         return (self.version or DEFAULT_VERSION) == DEFAULT_VERSION
 
     @property
-    def resource_id(self) -> str | None:
-        return _label(self.details, "resource_id")
-
-    @property
-    def resource_name(self) -> str | None:
-        return _label(self.details, "name")
-
-    @property
-    def control_type(self) -> str | None:
-        """The control type that the CEM selected last, as it stands on the wire."""
-        return _label(self.selection, "control_type")
-
-    @property
-    def family(self) -> str | None:
-        """PEBC, PPBC, OMBC, FRBC or DDBC while it is active."""
-        family = CONTROL_TYPES.get(self.control_type or "")
-        return family if family in FAMILIES else None
+    def worst(self) -> Severity | None:
+        """The highest severity among all findings so far, None when there are none."""
+        return max(self.findings, key=lambda severity: severity.rank, default=None)
 
     @property
     def state(self) -> State:
@@ -386,6 +376,8 @@ class Conversation:
 
     def _wanted(self, findings: list[Finding]) -> list[Finding]:
         """Findings without those that the user ignores, in the severities that the user gave."""
+        if not findings:
+            return findings
         severities = self.settings.severity
         return [
             replace(finding, severity=severities[finding.code])
@@ -437,8 +429,10 @@ class Conversation:
             case "HandshakeResponse":
                 self.response = said
                 self.selected_version = _label(said, "selected_protocol_version")
+                self._settle()
             case "ResourceManagerDetails":
                 self.details = said
+                self._settle()
             case "SelectControlType":
                 self._select(said)
             case "SessionRequest":
@@ -464,6 +458,19 @@ class Conversation:
                 self._instruct(said)
         if said.message_type in SINCE:
             self._implied_version = SINCE[said.message_type]
+            self._settle()
+
+    def _settle(self) -> None:
+        """Work out what follows from what is known now."""
+        if self.selected_version is not None:
+            self.version = closest_version(self.selected_version)
+        else:
+            self.version = self.settings.version or self._implied_version
+        self.resource_id = _label(self.details, "resource_id")
+        self.resource_name = _label(self.details, "name")
+        self.control_type = _label(self.selection, "control_type")
+        family = CONTROL_TYPES.get(self.control_type or "")
+        self.family = family if family in FAMILIES else None
 
     def _await_answer(self, said: Said, faultless: bool) -> None:
         if said.message_id is None or said.message_type == "ReceptionStatus":
@@ -477,6 +484,7 @@ class Conversation:
         self.before_selection = self.family
         self._replaced = {"selection": self.selection}
         self.selection = said
+        self._settle()
         # The same control type again ends nothing that was described.
         ended = OF_A_SELECTION if self.control_type == before else UNDER_CONTROL
         for name in ended:
@@ -488,6 +496,7 @@ class Conversation:
         if status != "OK":  # the RM goes on as before
             for name, held in self._replaced.items():
                 setattr(self, name, held)
+            self._settle()
         self._replaced = {}
 
     def _course(self, part: Part) -> Course | None:

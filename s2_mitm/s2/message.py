@@ -26,11 +26,19 @@ _seconds_of = lru_cache(256)(seconds_of)
 class Part:
     """A JSON object somewhere in a message; ``path`` is its JSON Pointer."""
 
-    __slots__ = ("path", "value")
+    __slots__ = ("_above", "_place", "value")
 
-    def __init__(self, value: Mapping[str, Any], path: str = "") -> None:
+    def __init__(
+        self, value: Mapping[str, Any], above: Part | None = None, place: tuple[str | int, ...] = ()
+    ) -> None:
         self.value = value
-        self.path = path
+        self._above = above
+        self._place = place
+
+    @property
+    def path(self) -> str:
+        # Written only when it is said: most messages are right.
+        return self._above.at(*self._place) if self._above else pointer(*self._place)
 
     def at(self, *names: str | int) -> str:
         """The JSON Pointer of a place in this object."""
@@ -67,16 +75,15 @@ class Part:
     def part(self, name: str) -> Part | None:
         """A field that is an object."""
         value = self.value.get(name)
-        return Part(value, self.at(name)) if isinstance(value, dict) else None
+        return Part(value, self, (name,)) if isinstance(value, dict) else None
 
     def parts(self, name: str) -> Iterator[Part]:
         """The objects in a field that is a list."""
         value = self.value.get(name)
         if isinstance(value, list):
-            path = self.at(name)
             for index, item in enumerate(value):
                 if isinstance(item, dict):
-                    yield Part(item, f"{path}/{index}")
+                    yield Part(item, self, (name, index))
 
     def texts(self, name: str) -> list[str]:
         """The texts in a field that is a list."""

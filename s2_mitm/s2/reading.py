@@ -10,10 +10,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import accumulate, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from s2_mitm.s2 import kinds
 from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, pointer
@@ -42,8 +41,7 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _LONG_NUMBER = re.compile(r"[:,\[]\s*-?(?:[\d.]{16}|[\d.]+[eE][+-]?\d{3})")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What a message says as JSON.
 
     ``message`` is the JSON object, as far as it could be read; None where there is none.
@@ -120,7 +118,7 @@ def _read_text(data: bytes, findings: list[Finding], *, binary: bool) -> Reading
         findings.extend(too_large or islice(_long_numbers(text), MAX_FINDINGS))
     if seen.duplicates:
         findings.extend(islice(_duplicate_keys(text), MAX_FINDINGS))
-    if _SURROGATE.search(text):
+    if "\\u" in text and _SURROGATE.search(text):
         surrogates = list(islice(_lone_surrogates(value), MAX_FINDINGS))
         trusted = trusted and not surrogates
         findings.extend(surrogates)

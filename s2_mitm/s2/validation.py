@@ -51,7 +51,7 @@ def judge(
             # Where much is wrong, s2-python takes long to say the same.
             ask = version == models.VERSION and len(faults) < MAX_EXPLAINED
             refused = models.check(message_type, message) if ask else ()
-            findings.extend(_merged(faults, refused))
+            findings.extend(_merged(faults, refused) if refused else faults)
     return Verdict(
         time,
         sender,

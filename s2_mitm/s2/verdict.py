@@ -135,7 +135,9 @@ class Verdict:
     @property
     def valid(self) -> bool:
         """True when no finding is an error."""
-        return all(finding.severity is not Severity.ERROR for finding in self.findings)
+        return not self.findings or all(
+            finding.severity is not Severity.ERROR for finding in self.findings
+        )
 
     @property
     def worst(self) -> Severity | None:
