@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select
 
-from s2_mitm.history.database import RecordingError, asking, file_of, open_for_reading
+from s2_mitm.history.database import RecordingError, place_of
 from s2_mitm.history.tables import findings, iso, messages, sessions
 from s2_mitm.s2.verdict import Role, Severity
 
@@ -40,16 +40,15 @@ class Wanted(TypedDict, total=False):
 class History:
     """An existing recording, opened so that it cannot be changed.
 
-    ``target`` is what the recorder was given. Raises RecordingError where there is no such file,
-    or where it is no recording.
+    ``target`` is what the recorder was given. Raises RecordingError where there is none.
     """
 
     def __init__(self, target: str) -> None:
-        self._file = file_of(target)
-        self._engine = open_for_reading(self._file)
+        self._place = place_of(target)
+        self._engine = self._place.open_for_reading()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of it."""
         self._engine.dispose()
 
     def sessions(self, **wanted: Unpack[Wanted]) -> Iterator[Row]:
@@ -129,18 +128,18 @@ class History:
         """The id of the session that ``named`` is, or begins."""
         like = sessions.c.id.startswith(named, autoescape=True)
         query = select(sessions.c.id).where(or_(sessions.c.id == named, like)).limit(1000)
-        with asking(self._file), self._engine.connect() as connection:
+        with self._place.reading(), self._engine.connect() as connection:
             ids = list(connection.execute(query).scalars())
         if named in ids:
             return named
         if not ids:
             raise RecordingError(
-                f"no session in {self._file} has an id that begins with '{named}'; "
+                f"no session in {self._place.name} has an id that begins with '{named}'; "
                 "s2-mitm sessions lists them"
             )
         if len(ids) > 1:
             raise RecordingError(
-                f"{len(ids)} sessions in {self._file} have an id that begins with '{named}'; "
+                f"{len(ids)} sessions in {self._place.name} have an id that begins with '{named}'; "
                 "give more of it"
             )
         return str(ids[0])
@@ -155,7 +154,7 @@ class History:
         else:
             newest = query.order_by(*(column.desc() for column in columns)).limit(limit).subquery()
             query = select(newest).order_by(*(newest.c[name] for name in order))
-        with asking(self._file), self._engine.connect() as connection:
+        with self._place.reading(), self._engine.connect() as connection:
             result = connection.execution_options(yield_per=_AT_ONCE).execute(query)
             for rows in result.mappings().partitions():
                 yield [dict(row) for row in rows]
@@ -165,7 +164,7 @@ class History:
         ids = [row["id"] for row in rows]
         by_message: dict[int, list[Row]] = {}
         query = select(findings).where(findings.c.message.in_(ids)).order_by(findings.c.id)
-        with asking(self._file), self._engine.connect() as connection:
+        with self._place.reading(), self._engine.connect() as connection:
             for found in connection.execute(query).mappings():
                 by_message.setdefault(found["message"], []).append(dict(found))
         return by_message

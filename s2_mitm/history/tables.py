@@ -7,8 +7,58 @@ and 1.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+
+class WireContent(TypeDecorator[str | bytes]):
+    """What went over the wire: bytes go in; text comes out, or bytes where they are no text.
+
+    SQLite keeps text as text and anything else as a BLOB. PostgreSQL has one type for a column:
+    there the rest stands as ``\\x`` and hexadecimal digits, as ``content::bytea`` understands it,
+    and so does the text that happens to begin like that.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | bytes | None:
+        if value is None:
+            return None
+        content = _text_or_bytes(value)
+        if dialect.name == "sqlite":
+            return content
+        if isinstance(content, str) and not content.startswith("\\x"):
+            return content
+        return "\\x" + value.hex()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | bytes | None:
+        stored: str | bytes | None = value
+        if isinstance(stored, str) and dialect.name != "sqlite" and stored.startswith("\\x"):
+            return _text_or_bytes(bytes.fromhex(stored[2:]))
+        return stored
+
+
+def _text_or_bytes(content: bytes) -> str | bytes:
+    """``content`` as text, unless it is none that SQL can hold: not UTF-8, or with a NUL in it."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return content
+    return content if "\0" in text else text
+
 
 metadata = MetaData()
 
@@ -73,7 +123,7 @@ messages = Table(
     Column("message_type", Text),
     Column("message_id", Text),
     Column("subject_message_id", Text),
-    Column("content", Text, nullable=False),
+    Column("content", WireContent, nullable=False),
     Column("size", Integer, nullable=False),
     Column("injected", Integer, nullable=False),
     Column("dropped", Integer, nullable=False),
