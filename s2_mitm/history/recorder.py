@@ -64,8 +64,8 @@ class Recorder:
     """Writes sessions, messages and findings to a recording.
 
     ``target`` is a file, or an ``sqlite:///`` or ``postgresql://`` URL; the recording is made where
-    it is not there, and continued where it is. ``report`` takes one sentence when writing starts to fail, when it works again,
-    and when something was lost; it is called from the recorder's thread.
+    it is not there, and continued where it is. ``report`` takes one sentence when writing starts to
+    fail, when it works again, and when something was lost; it is called from the recorder's thread.
 
     All methods may be called from any thread. But for ``flush`` and ``close`` they return at once
     and never raise, whatever the database does. While it can't be written, up to
