@@ -83,7 +83,7 @@ class SqliteFile(Place):
         try:
             with engine.begin() as connection:
                 schema.prepare(connection)
-        except DBAPIError:
+        except BaseException:
             engine.dispose()
             raise
         return engine
