@@ -2,7 +2,9 @@
 
 A test module that has ``pytest_plugins = ["postgres_server"]`` has the fixtures. Without the
 server's programs its tests are skipped, but fail in CI. ``S2_TEST_POSTGRESQL``, the URL of a user
-who may make databases, names a server to use instead.
+who may make databases and logs in with a password, names a server to use instead.
+
+PYTEST_DONT_REWRITE: test modules import it before pytest does.
 """
 
 from __future__ import annotations
