@@ -15,7 +15,7 @@ PACKAGE = ROOT / "s2_mitm"
 # Room → the rooms, and the packages, that it may import. A module beside the rooms is one too.
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "s2": (set(), {"jsonschema", "jsonschema_rs", "pydantic", "s2python"}),
-    "history": ({"s2"}, {"sqlalchemy"}),
+    "history": ({"s2"}, {"alembic", "psycopg", "sqlalchemy"}),
     "report": ({"s2", "history"}, {"click", "rich"}),
     "proxy": ({"s2", "report", "history"}, {"click", "mitmproxy", "wsproto"}),
     "demo": ({"s2", "history"}, {"click", "pydantic", "rich", "s2python", "websockets"}),

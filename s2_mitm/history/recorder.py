@@ -7,19 +7,17 @@ there, some fifty milliseconds' worth, and writes it in one transaction.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Unpack
 
-from sqlalchemy.exc import DatabaseError, DBAPIError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from s2_mitm.history.backlog import Backlog
-from s2_mitm.history.database import BUSY_SECONDS, RecordingError, file_of, open_for_writing
+from s2_mitm.history.database import RecordingError, place_of
 from s2_mitm.history.records import (
     Afterthought,
     Message,
@@ -65,9 +63,9 @@ class _Stop:
 class Recorder:
     """Writes sessions, messages and findings to a recording.
 
-    ``target`` is a file or an ``sqlite:///`` URL; it is made where it is not there, and continued
-    where it is. ``report`` takes one sentence when writing starts to fail, when it works again,
-    and when something was lost; it is called from the recorder's thread.
+    ``target`` is a file, or an ``sqlite:///`` or ``postgresql://`` URL; the recording is made where
+    it is not there, and continued where it is. ``report`` takes one sentence when writing starts to
+    fail, when it works again, and when something was lost; it is called from the recorder's thread.
 
     All methods may be called from any thread. But for ``flush`` and ``close`` they return at once
     and never raise, whatever the database does. While it can't be written, up to
@@ -79,9 +77,10 @@ class Recorder:
     def __init__(self, target: str, report: Callable[[str], None]) -> None:
         self._report = report
         # A later change of the working directory must not move the recording.
-        self._file = file_of(target).absolute()
-        self._engine = open_for_writing(self._file)
-        self._identity = _identity(self._file)
+        self._place = place_of(target).absolute()
+        self._name = self._place.name
+        self._engine = self._place.open_for_writing()
+        self._identity = self._place.identity()
         self._queue: SimpleQueue[Record | _Flush | _Stop] = SimpleQueue()
         self._hurry = threading.Event()
         self._closing = threading.Lock()
@@ -158,7 +157,7 @@ class Recorder:
             self._closed = True
             self._queue.put(_Stop(time.monotonic() + timeout))
             self._hurry.set()
-        self._thread.join(timeout + 2 * BUSY_SECONDS)
+        self._thread.join(timeout + 2 * self._place.patience)
 
     def _put(self, record: Record | _Flush) -> None:
         if not self._closed:
@@ -178,7 +177,7 @@ class Recorder:
                 break
         if len(self._backlog):
             left = len(self._backlog)
-            self._tell(f"{self._file} could not be written to the end; {left} records were lost.")
+            self._tell(f"{self._name} could not be written to the end; {left} records were lost.")
         self._engine.dispose()
 
     def _gather(self) -> None:
@@ -222,7 +221,7 @@ class Recorder:
             with self._engine.begin() as connection:
                 store(connection, records)
         except Exception as error:
-            if _passes(error):
+            if self._place.is_to_blame(error):
                 raise
             self._write_one_by_one(records)
         else:
@@ -236,13 +235,13 @@ class Recorder:
                 with self._engine.begin() as connection:
                     store(connection, [record])
             except Exception as error:
-                if _passes(error):
+                if self._place.is_to_blame(error):
                     raise
                 refused.append(error)
             self._written([record])
         if refused:
             self._tell(
-                f"{len(refused)} of {len(records)} records could not be written to {self._file} "
+                f"{len(refused)} of {len(records)} records could not be written to {self._name} "
                 f"and are left out: {_first_line(refused[0])}"
             )
 
@@ -259,25 +258,25 @@ class Recorder:
 
         SQLite would go on writing to a file that nobody can find any more.
         """
-        if _identity(self._file) == self._identity:
+        if self._place.identity() == self._identity:
             return
         self._engine.dispose()
-        self._engine = open_for_writing(self._file)
+        self._engine = self._place.open_for_writing()
         with self._engine.begin() as connection:
             store(connection, self._open_sessions.values())
-        self._identity = _identity(self._file)
-        self._tell(f"{self._file} was deleted or replaced; the recording goes on in a new one.")
+        self._identity = self._place.identity()
+        self._tell(f"{self._name} was deleted or replaced; the recording goes on in a new one.")
 
     def _fails(self, error: Exception) -> None:
         if not self._failing:
             self._failing = True
             self._tell(
-                f"{self._file} cannot be written now ({_first_line(error)}); "
+                f"{self._name} cannot be written now ({_first_line(error)}); "
                 f"the traffic goes on, and up to {MOST_MESSAGES} messages wait in memory."
             )
 
     def _recovers(self) -> None:
-        again = f"{self._file} is written again" if self._failing else f"{self._file} is too slow"
+        again = f"{self._name} is written again" if self._failing else f"{self._name} is too slow"
         lost = self._backlog.lost
         loss = f"the oldest {lost} messages were lost" if lost else "nothing was lost"
         self._failing, self._backlog.lost = False, 0
@@ -287,19 +286,6 @@ class Recorder:
         # Nobody listens to what goes wrong in this thread, and it must go on.
         with contextlib.suppress(Exception):
             self._report(sentence)
-
-
-def _passes(error: Exception) -> bool:
-    """Whether the database is to blame, which may pass, and not what was to be written."""
-    return isinstance(error, OperationalError | InternalError) or type(error) is DatabaseError
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(file)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _first_line(error: Exception) -> str:

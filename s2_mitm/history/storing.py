@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Executable, bindparam, case, func, insert, select, update
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from s2_mitm.history.records import (
     Afterthought,
@@ -32,15 +32,18 @@ def _other_role(column: Any) -> Any:
     return case(swapped, value=column, else_=column)
 
 
-# A session may be opened again, by a reloaded script: then it goes on, and is not over.
-_OPEN = (
-    sqlite.insert(sessions)
-    .values({name: bindparam(name) for name in SessionStart.__slots__})
-    .on_conflict_do_update(
-        index_elements=[sessions.c.id],
-        set_={"ended_at": None, "close_code": None, "close_reason": None, "closed_by": None},
+def _opening(dialect: Any) -> Executable:
+    # A session may be opened again, by a reloaded script: then it goes on, and is not over.
+    again = {"ended_at": None, "close_code": None, "close_reason": None, "closed_by": None}
+    opening: Executable = (
+        dialect.insert(sessions)
+        .values({name: bindparam(name) for name in SessionStart.__slots__})
+        .on_conflict_do_update(index_elements=[sessions.c.id], set_=again)
     )
-)
+    return opening
+
+
+_OPEN = {dialect.dialect.name: _opening(dialect) for dialect in (sqlite, postgresql)}
 _CHANGE = update(sessions).where(sessions.c.id == bindparam("session"))
 _SWAP_CLIENT = _CHANGE.values(client_role=_other_role(sessions.c.client_role))
 _SWAP_SENDERS = (
@@ -85,7 +88,7 @@ def store(connection: Connection, records: Iterable[Record]) -> None:
     Raises what SQLAlchemy raises, and ValueError, TypeError or OverflowError for a record that
     holds what no row can.
     """
-    batch = _Batch()
+    batch = _Batch(_OPEN[connection.dialect.name])
     for record in records:
         batch.add(record)
     batch.write(connection)
@@ -98,7 +101,8 @@ class _Batch:
     of this batch is done to its row here; the statements before concern older ones only.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, opening: Executable) -> None:
+        self._opening = opening
         self._statements: list[tuple[Executable, Row]] = []
         self._messages: list[Row] = []
         self._newest: dict[tuple[str, str | None, str | None], Row] = {}
@@ -115,7 +119,7 @@ class _Batch:
             case Reception():
                 self._add_reception(record)
             case SessionStart():
-                self._say(_OPEN, _session_row(record))
+                self._say(self._opening, _session_row(record))
             case SessionChange(session_id, facts):
                 if facts:
                     self._say(_CHANGE, {"session": session_id, **_facts_row(facts)})
@@ -203,14 +207,6 @@ def storable(text: str | None) -> str | None:
     return encodable(str(text)).replace("\0", "\\x00")
 
 
-def _wire(content: bytes) -> str | bytes:
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return content
-    return content if "\0" in text else text
-
-
 def _whose(row: Row) -> tuple[str, str | None, str | None]:
     return row["session_id"], row["sender"], row["message_id"]
 
@@ -243,7 +239,7 @@ def _message_row(message: Message) -> Row:
         "message_type": storable(message.message_type),
         "message_id": storable(message.message_id),
         "subject_message_id": storable(message.subject_message_id),
-        "content": _wire(message.content),
+        "content": message.content,
         "size": len(message.content),
         "injected": int(message.injected),
         "dropped": int(message.dropped),

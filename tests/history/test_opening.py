@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from old_recording import make_old_recording
 
 import s2_mitm
-from s2_mitm.history.database import RecordingError, file_of
+from s2_mitm.history.database import RecordingError, place_of
 from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import Recorder, SessionStart
 
@@ -124,6 +126,16 @@ def test_a_recording_is_read_where_nothing_may_be_written(unprivileged: Path) ->
     assert [session["id"] for session in History(str(file)).sessions()] == ["s1"]
 
 
+def test_an_old_recording_is_read_where_nothing_may_be_written(unprivileged: Path) -> None:
+    file = make_old_recording(unprivileged / "s2.sqlite3")
+    unprivileged.chmod(0o555)
+    file.chmod(0o444)
+    give_up_rights()
+    with closing(History(str(file))) as history:
+        assert [(row["id"], row["lost"]) for row in history.sessions()] == [("s1", 0)]
+    assert "no permission" in refusal_to_record(file)
+
+
 def test_no_permission_to_read(unprivileged: Path) -> None:
     file = recording(unprivileged / "s2.sqlite3")
     file.chmod(0o000)
@@ -228,8 +240,6 @@ def test_a_database_that_someone_keeps_locked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
-        ("postgresql://lab/s2", "is not SQLite"),
-        ("nonsense://x", "is not SQLite"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         (":memory:", "names no file"),
@@ -241,11 +251,18 @@ def test_what_names_no_file(target: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["postgresql://me:secret@lab/s2", "postgresql://me:secret@lab:port/s2"]
+    ("target", "reason"),
+    [
+        ("mysql://me:secret@lab/s2", "mysql:// is neither SQLite nor PostgreSQL"),
+        ("postgresql://me:secret@lab:port/s2", "no database URL"),
+        ("postgresql://me:top@secret@lab/s2", "written %40"),
+    ],
 )
-def test_a_password_is_not_repeated(target: str) -> None:
-    with pytest.raises(RecordingError) as refused:
-        Recorder(target, print)
+def test_a_url_of_nothing_that_we_know_is_refused_without_its_password(
+    target: str, reason: str
+) -> None:
+    with pytest.raises(RecordingError, match=reason) as refused:
+        place_of(target)
     assert "secret" not in str(refused.value)
 
 
@@ -261,5 +278,8 @@ def test_what_is_no_regular_file() -> None:
 
 
 def test_a_url_and_a_path_name_the_same_file(tmp_path: Path) -> None:
-    assert file_of(f"sqlite:///{tmp_path}/a.db") == file_of(f"{tmp_path}/a.db") == tmp_path / "a.db"
-    assert file_of("~/a.db") == Path.home() / "a.db"
+    file = tmp_path / "a.db"
+    file.touch()
+    identities = {place_of(target).identity() for target in (f"sqlite:///{file}", str(file))}
+    assert identities == {(file.stat().st_dev, file.stat().st_ino)}
+    assert place_of("~/a.db").name == str(Path.home() / "a.db")

@@ -22,7 +22,7 @@ NOON = 1795262400.25
 
 CONTRACT = {
     "sessions": "id started_at ended_at client_address server_address path client_role rm_id "
-    "cem_id protocol_version control_type close_code close_reason closed_by",
+    "cem_id protocol_version control_type close_code close_reason closed_by proxy recorder",
     "messages": "id session_id seq timestamp sender message_type message_id subject_message_id "
     "content size injected dropped valid reception_status reception_delay_ms",
     "findings": "id message session_id code severity source path text",
@@ -117,6 +117,8 @@ def test_a_session_from_its_start_to_its_end(recorder: Recorder, file: Path) -> 
             1000,
             "done",
             "CEM",
+            None,
+            None,
         )
     ]
 

@@ -1,0 +1,90 @@
+"""Where a recording is kept, and the sentence that says why it cannot be opened there."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+_WRITE_ELSEWHERE = "name another file with --set s2_db=FILE, or record nothing with --set s2_db="
+_READ_ANOTHER = "name the recording with --db FILE"
+
+
+class RecordingError(Exception):
+    """A recording that cannot be opened or asked; ``str()`` is one sentence for its user."""
+
+
+class UnfitError(Exception):
+    """Why a place holds no recording and cannot take one."""
+
+
+class Place(ABC):
+    """A file or a server's database that is a recording, or can become one.
+
+    ``name`` is what people call it, never with a password; ``patience`` is how long, in seconds,
+    one attempt to write waits for what is in its way.
+    """
+
+    name: str
+    patience: float
+    _WRONG: tuple[type[Exception], ...]
+    """What opening or asking it may raise."""
+
+    @abstractmethod
+    def absolute(self) -> Place:
+        """The same place under a name that holds wherever the working directory moves."""
+
+    @abstractmethod
+    def identity(self) -> Hashable | None:
+        """What is another when something else has come to stand here; None for nothing at all."""
+
+    @abstractmethod
+    def open_for_writing(self) -> Engine:
+        """Open or make the recording, with all its tables there.
+
+        Its connections may be used by any one thread at a time. Raises RecordingError where it
+        cannot be written; what is no recording is then as it was.
+        """
+
+    @abstractmethod
+    def open_for_reading(self) -> Engine:
+        """Open the recording so that nothing can be changed in it.
+
+        It may be written by recorders meanwhile. Raises RecordingError where there is none.
+        """
+
+    @abstractmethod
+    def reason(self, error: Exception) -> str:
+        """What ``error``, raised by this database, means in words of its user."""
+
+    @abstractmethod
+    def is_to_blame(self, error: Exception) -> bool:
+        """Whether ``error`` is the database's, which may pass, and not that of what was written."""
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn what goes wrong with writing into a RecordingError."""
+        try:
+            yield
+        except self._WRONG as error:
+            reason = self.reason(error)
+            sentence = f"cannot record to {self.name}: {reason}; {_WRITE_ELSEWHERE}"
+            raise RecordingError(sentence) from None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Turn what goes wrong with reading into a RecordingError."""
+        try:
+            yield
+        except self._WRONG as error:
+            reason = self.reason(error)
+            raise RecordingError(f"cannot read {self.name}: {reason}; {_READ_ANOTHER}") from None
+
+
+def message_of(error: Exception) -> str:
+    """What the database itself said, on one line."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return " ".join(str(cause).split()) or type(cause).__name__
