@@ -54,7 +54,7 @@ class HeadlessMaster(Master):
     def __init__(self, options: Options, addons: Sequence[Any]) -> None:
         super().__init__(options, with_termlog=True)
         self.asked_for: set[str] = set()
-        """The options on the command line; others, of the configuration file, may be for mitmweb."""
+        """The options on the command line; those of the configuration file may be for mitmweb."""
         self._first = addons
         for addon in addons:
             self.addons.register(addon)
