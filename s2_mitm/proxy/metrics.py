@@ -26,6 +26,9 @@ HOOK_SECONDS = (
 )
 """The upper bounds of the buckets of s2_hook_seconds."""
 
+_OF_MESSAGES = ("sender", "valid")
+_OF_FINDINGS = ("code", "severity")
+
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
 
@@ -100,14 +103,14 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Family]:
         """All there is to say, for one answer; called from a thread of the server."""
-        yield _counter("s2_messages", "Messages judged.", ("sender", "valid"), {
-            (str(sender), str(valid).lower()): count
-            for (sender, valid), count in self._messages.copy().items()
-        })  # fmt: skip
-        yield _counter("s2_findings", "Findings.", ("code", "severity"), {
-            (code, str(severity)): count
-            for (code, severity), count in self._findings.copy().items()
-        })  # fmt: skip
+        messages = CounterMetricFamily("s2_messages", "Messages judged.", labels=_OF_MESSAGES)
+        for (sender, valid), count in dict(self._messages).items():
+            messages.add_metric([str(sender), str(valid).lower()], count)
+        yield messages
+        findings = CounterMetricFamily("s2_findings", "Findings.", labels=_OF_FINDINGS)
+        for (code, severity), count in dict(self._findings).items():
+            findings.add_metric([code, str(severity)], count)
+        yield findings
         yield CounterMetricFamily("s2_sessions", "S2 WebSockets recognised.", self._sessions)
         is_open = [session.recognised and session.is_live for session in [*LIVE.values()]]
         yield GaugeMetricFamily("s2_sessions_open", "S2 WebSockets open now.", sum(is_open))
@@ -142,15 +145,6 @@ def _of_recording(figures: Figures) -> Iterator[Family]:
     yield GaugeMetricFamily(
         f"{name}_failing", "Whether the recording cannot be written now.", figures.failing
     )
-
-
-def _counter(
-    name: str, text: str, labels: tuple[str, str], counts: dict[tuple[str, str], int]
-) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, text, labels=labels)
-    for values, count in counts.items():
-        family.add_metric(values, count)
-    return family
 
 
 def _parse(address: str) -> tuple[str, int]:
