@@ -45,10 +45,10 @@ def dump(url: str, args: Sequence[str]) -> int:
 def record(url: str, args: Sequence[str]) -> int:
     """Record what goes to and from URL, such as ws://cem:8080, with as little effort as can be.
 
-    For a machine that is left alone: as dump, with less of mitmproxy, so that a message takes it
-    about half the time. What follows URL are options of mitmdump: -p PORT, --listen-host HOST,
-    --set OPTION=VALUE, -k, --certs PATH, -w FILE, -s SCRIPT, -q, ... (--help after URL shows all).
-    Those that have no meaning here, such as --anticache or --mode, are refused.
+    For a machine that is left alone: it does what dump does, with less of mitmproxy around it. What
+    follows URL are options of mitmdump: -p PORT, --listen-host HOST, --set OPTION=VALUE, -k,
+    --certs PATH, -w FILE, -s SCRIPT, -q, ... (--help after URL shows them). Those that would do
+    nothing here, such as --anticache or --mode, are refused.
     """
     from s2_mitm.addon import addons
     from s2_mitm.proxy import headless

@@ -12,16 +12,16 @@ import pytest
 from messages import handshake, measurement
 from peers import PeerServer
 from prometheus_client.parser import text_string_to_metric_families
-from proxies import Proxy, free_port, is_listening, run, running, until
+from proxies import Proxy, free_port, is_listening, run, running, running_mitmweb, until
 
 Samples = dict[tuple[str, ...], float]
 
 
 def scraped(proxy: Proxy, host: str = "127.0.0.1") -> Samples:
-    place = re.search(r"metrics at http://\S+:(\d+)/metrics", proxy.output)
-    assert place, proxy.output
+    ports = re.findall(r"metrics at http://\S+:(\d+)/metrics", proxy.output)
+    assert ports, proxy.output
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"http://{host}:{place[1]}/metrics", timeout=10) as answer:
+    with opener.open(f"http://{host}:{ports[-1]}/metrics", timeout=10) as answer:
         families = text_string_to_metric_families(answer.read().decode())
     return {
         (sample.name, *sample.labels.values()): sample.value
@@ -88,6 +88,31 @@ def test_it_is_for_this_machine_unless_told_otherwise(server: PeerServer, tmp_pa
 def test_without_the_option_nobody_listens(server: PeerServer, tmp_path: Path) -> None:
     with running(tmp_path, server.port) as proxy:
         assert "metrics" not in proxy.output
+
+
+def test_it_can_be_switched_while_traffic_flows(server: PeerServer, tmp_path: Path) -> None:
+    with (
+        running_mitmweb(tmp_path, server.port) as (proxy, web),
+        server.pair(proxy.url) as (rm, cem),
+    ):
+
+        def say_something() -> None:
+            rm.send(handshake())
+            assert cem.receive() == rm.sent[-1]
+
+        say_something()
+        assert "error" not in web.call("set", "s2_metrics", "0")
+        say_something()
+        assert scraped(proxy)["s2_messages_total", "RM", "true"] == 1
+
+        assert "s2_metrics is a port, such as 9464" in web.call("set", "s2_metrics", "x")["error"]
+        say_something()
+        assert scraped(proxy)["s2_sessions_open",] == 1, "it is as it was"
+
+        assert "error" not in web.call("set", "s2_metrics", "")
+        say_something()
+        with pytest.raises(urllib.error.URLError):
+            scraped(proxy)
 
 
 def test_it_does_not_start_where_the_port_is_taken(tmp_path: Path) -> None:
