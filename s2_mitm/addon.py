@@ -31,6 +31,7 @@ try:
     from s2_mitm.proxy.injection import inject
     from s2_mitm.proxy.journal import Journal
     from s2_mitm.proxy.log import LEVELS, Log
+    from s2_mitm.proxy.metrics import Figures, Metrics
     from s2_mitm.proxy.session import LIVE, Session
     from s2_mitm.s2.catalog import VERSIONS
     from s2_mitm.s2.conversation import Settings
@@ -68,6 +69,7 @@ class S2Mitm:
         self._keep_messages = 0
         self._log = Log("findings")
         self._journal: Journal | None = None
+        self._metrics: Metrics | None = None
         self._clock: asyncio.Task[None] | None = None
         self._dispatch: Dispatch | None = None
         self._running = False
@@ -90,6 +92,7 @@ class S2Mitm:
             "Codes of findings not to be said, with commas; ack.* is all of ack.",
         )
         add("s2_severity", str, "", "Other severities for findings: code=severity, with commas.")
+        add("s2_metrics", str, "", "Serve Prometheus metrics at this port, or ADDRESS:PORT.")
         add("s2_log", str, "findings", f"What the terminal shows: {', '.join(LEVELS)}.")
         frames.install()
         contentview.install(lambda: self._settings)
@@ -130,6 +133,8 @@ class S2Mitm:
             self._filter = _filter(options.s2_filter)
         if "s2_log" in updated:
             self._log = Log(_choice("s2_log", {level: level for level in LEVELS}))
+        if "s2_metrics" in updated:
+            self._serve_metrics(options.s2_metrics)
         if "s2_db" in updated:
             journal = Journal(Recorder(options.s2_db, logger.error)) if options.s2_db else None
             if self._journal:
@@ -138,6 +143,17 @@ class S2Mitm:
             for session in LIVE.values():
                 if journal and session.recognised:
                     journal.opened(session)
+
+    def _serve_metrics(self, address: str) -> None:
+        if self._metrics:
+            self._metrics.close()
+            self._metrics = None
+        if address:
+            self._metrics = Metrics(address, self._figures)
+            logger.info(f"s2-mitm: metrics at {self._metrics.url}")
+
+    def _figures(self) -> "Figures | None":
+        return self._journal.figures() if self._journal else None
 
     def running(self) -> None:
         self._running = True
@@ -153,9 +169,12 @@ class S2Mitm:
         self._session(flow)
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:
+        start = time.perf_counter() if self._metrics else 0.0
         session = self._session(flow)
         if not self._over:
             self._safely(session, lambda: self._take(flow, session))
+        if self._metrics and session.recognised:
+            self._metrics.took(time.perf_counter() - start)
 
     def _safely(self, session: "Session", step: Callable[[], None]) -> None:
         """Do something with a session; the traffic goes on whatever happens in it."""
@@ -184,6 +203,8 @@ class S2Mitm:
                 self._log.opened(session)
                 if self._journal:
                     self._journal.opened(session)
+                if self._metrics:
+                    self._metrics.opened()
             if self._block_invalid and judged.may_be_blocked:
                 judged.message.dropped = True
                 session.conversation.not_forwarded(judged.verdict)
@@ -191,6 +212,8 @@ class S2Mitm:
             self._log.judged(session, judged)
             if self._journal:
                 self._journal.judged(session, judged)
+            if self._metrics:
+                self._metrics.judged(judged.verdict)
         if session.recognised:
             session.forget(flow, self._keep_messages)
             annotate(flow, session)
@@ -203,6 +226,8 @@ class S2Mitm:
         self._log.late(session, late)
         if self._journal:
             self._journal.late(session, late)
+        if self._metrics:
+            self._metrics.late(late)
 
     async def _watch_the_clock(self) -> None:
         """Say what is overdue, in silent sessions too."""
@@ -239,6 +264,7 @@ class S2Mitm:
             self._safely(session, partial(self._end, session, time.time()))
         if self._journal:
             self._journal.close(ending)
+        self._serve_metrics("")
         if self._dispatch:
             self._dispatch.uninstall()
         contentview.uninstall()

@@ -1,7 +1,8 @@
-"""``s2-mitm web`` and ``dump``: what mitmproxy is called with; and ``demo``."""
+"""``s2-mitm web``, ``dump`` and ``record``: what mitmproxy is called with; and ``demo``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,39 @@ def test_a_status_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("mitmproxy.tools.main.mitmdump", mitmdump)
     assert CliRunner().invoke(cli, ["dump", "ws://cem"]).exit_code == 1
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
+    """What ``record`` was to record, and with which arguments."""
+    calls: list[tuple[str, list[str]]] = []
+
+    def run(upstream: str, addons: Sequence[object], arguments: Sequence[str]) -> None:
+        assert [type(addon).__name__ for addon in addons] == ["S2Mitm"]
+        calls.append((upstream, list(arguments)))
+
+    monkeypatch.setattr("s2_mitm.proxy.headless.run", run)
+    return calls
+
+
+def test_record_takes_what_the_others_take(recorded: list[tuple[str, list[str]]]) -> None:
+    args = ["-p", "9000", "--set", "s2_db=", "-k", "-q", "--certs", "x.pem", "--help"]
+    result = run("record", "wss://cem:8443/s2", *args)
+    assert recorded == [("https://cem:8443", args)]
+    assert result.output == "s2-mitm: let the peer connect to ws://localhost:9000/s2\n"
+
+
+def test_record_refuses_what_is_no_url(recorded: list[tuple[str, list[str]]]) -> None:
+    result = CliRunner().invoke(cli, ["record", "cem"])
+    assert result.exit_code == 2
+    assert "is not the URL of a peer" in result.stderr
+    assert not recorded
+
+
+def test_record_explains_itself() -> None:
+    output = run("record", "--help").output
+    for word in ("-p PORT", "--certs", "-w FILE", "are refused"):
+        assert word in output
 
 
 def test_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:

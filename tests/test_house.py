@@ -17,10 +17,13 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "s2": (set(), {"jsonschema", "jsonschema_rs", "pydantic", "s2python"}),
     "history": ({"s2"}, {"alembic", "psycopg", "sqlalchemy"}),
     "report": ({"s2", "history"}, {"click", "rich"}),
-    "proxy": ({"s2", "report", "history"}, {"click", "mitmproxy", "wsproto"}),
+    "proxy": ({"s2", "report", "history"}, {"click", "mitmproxy", "prometheus_client", "wsproto"}),
     "demo": ({"s2", "history"}, {"click", "pydantic", "rich", "s2python", "websockets"}),
     "addon": ({"s2", "history", "report", "proxy"}, {"mitmproxy"}),
-    "cli": ({"s2", "history", "report", "proxy", "demo"}, {"click", "mitmproxy", "rich"}),
+    "cli": (
+        {"s2", "history", "report", "proxy", "demo", "addon"},
+        {"click", "mitmproxy", "rich"},
+    ),
 }
 
 # Of the standard library, what would give the protocol a clock, a socket or a file of its own.

@@ -58,7 +58,7 @@ class _Commands(click.Group):
 def cli(ctx: click.Context) -> None:
     """See what an S2 Resource Manager and its energy manager say to each other, and who is wrong.
 
-    Between the two: web, dump, demo. On files: validate, check. On a recording: sessions,
+    Between the two: web, dump, record, demo. On files: validate, check. On a recording: sessions,
     messages, findings. What the codes of findings mean: rules.
     """
     if os.environ.get("NO_COLOR"):
@@ -70,6 +70,7 @@ def cli(ctx: click.Context) -> None:
 for _command in (
     proxy.web,
     proxy.dump,
+    proxy.record,
     proxy.demo,
     validate.validate,
     check.check,

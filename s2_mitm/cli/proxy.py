@@ -1,4 +1,4 @@
-"""Between the two: ``s2-mitm web``, ``dump`` and ``demo``."""
+"""Between the two: ``s2-mitm web``, ``dump``, ``record`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -39,15 +39,38 @@ def dump(url: str, args: Sequence[str]) -> int:
     return mitmdump([*_in_front_of(url, args), "--set", "flow_detail=0", *args]) or 0
 
 
+@click.command(context_settings=_UNTOUCHED)
+@click.argument("url")
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def record(url: str, args: Sequence[str]) -> int:
+    """Record what goes to and from URL, such as ws://cem:8080, with as little effort as can be.
+
+    For a machine that is left alone: it does what dump does, with less of mitmproxy around it. What
+    follows URL are options of mitmdump: -p PORT, --listen-host HOST, --set OPTION=VALUE, -k,
+    --certs PATH, -w FILE, -s SCRIPT, -q, ... (--help after URL shows them). Those that would do
+    nothing here, such as --anticache or --mode, are refused.
+    """
+    from s2_mitm.addon import addons
+    from s2_mitm.proxy import headless
+
+    headless.run(_asked(url, args), addons, args)
+    return 0
+
+
 def _in_front_of(url: str, args: Sequence[str]) -> list[str]:
     """mitmproxy's arguments for a reverse proxy of ``url`` with our addon."""
+    addon = Path(s2_mitm.__file__).with_name("addon.py")
+    return ["--mode", f"reverse:{_asked(url, args)}", "-s", str(addon)]
+
+
+def _asked(url: str, args: Sequence[str]) -> str:
+    """``url`` as mitmproxy takes it, after telling the user what to do about a path in it."""
     upstream, path = _upstream(url)
     if path:
         # Which path is asked for is up to the client, and mitmproxy passes it on.
         peer = f"ws://localhost:{_listen_port(args)}{path}"
         click.echo(f"s2-mitm: let the peer connect to {peer}", err=True)
-    addon = Path(s2_mitm.__file__).with_name("addon.py")
-    return ["--mode", f"reverse:{upstream}", "-s", str(addon)]
+    return upstream
 
 
 def _upstream(url: str) -> tuple[str, str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from mitmproxy.http import HTTPFlow
 
 from s2_mitm.history.recorder import Recorder
 from s2_mitm.history.records import MessageRecord, SessionFacts, SessionStart
+from s2_mitm.proxy.metrics import Figures
 from s2_mitm.proxy.session import Judged, Session
 from s2_mitm.s2.verdict import Late, Role
 
@@ -94,6 +95,11 @@ class Journal:
             websocket.close_reason,
             client if websocket.closed_by_client else client.other,
         )
+
+    def figures(self) -> Figures | None:
+        """What the recorder says of itself now, if it does; from any thread."""
+        figures: Callable[[], Figures] | None = getattr(self._recorder, "figures", None)
+        return figures() if figures else None
 
     def close(self, open_sessions: Iterable[Session] = ()) -> None:
         """Write what is still to be written, after ending the sessions given, and stop."""
