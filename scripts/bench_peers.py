@@ -409,8 +409,7 @@ async def rm() -> None:
             if do == "open":
                 opening, measurement = question.pop("opening"), question.pop("measurement")
                 by_port[port] = Talks(port, opening, measurement)
-            talks = by_port.pop(port) if do == "close" else by_port[port]
-            say(await getattr(talks, do)(**question))
+            say(await getattr(by_port[port], do)(**question))
         except (BrokenOffError, OSError) as problem:
             say({"failed": f"the RM on port {port}: {problem}"})
 

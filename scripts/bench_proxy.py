@@ -81,6 +81,17 @@ async def running(
         yield process, port
 
 
+async def at_rest(process: Child) -> float:
+    """Wait until a proxy has written down what there was; its seconds of processor time by then."""
+    used = float((await process.ask())["cpu"])
+    for _ in range(400):
+        await asyncio.sleep(0.15)
+        before, used = used, float((await process.ask())["cpu"])
+        if used - before < 0.01:
+            return used
+    raise BenchError(f"{process.what} does not come to rest")
+
+
 @dataclass
 class Figures:
     """What was measured of one proxy in one pair.
@@ -232,7 +243,7 @@ class _Pair:
         return self.folder / f"{self.task.kinds.index(kind)}.sqlite3"
 
     async def _flood(self, proxy: Proxy, seconds: float) -> None:
-        before, cem = await self._quiet(proxy), (await self.cem.ask())["cpu"]
+        before, cem = await at_rest(proxy.process), (await self.cem.ask())["cpu"]
         done = await self.rm.ask({"do": "flood", "port": proxy.port, "seconds": seconds}, seconds)
         at_once = (await proxy.process.ask())["cpu"]
         figures = proxy.figures
@@ -241,21 +252,11 @@ class _Pair:
         figures.busy["CEM"] += (await self.cem.ask())["cpu"] - cem
         figures.messages += done["messages"]
         figures.seconds += done["seconds"]
-        figures.cpu += await self._quiet(proxy) - before
+        figures.cpu += await at_rest(proxy.process) - before
 
     async def _trips(self, proxy: Proxy, seconds: float) -> None:
         done = await self.rm.ask({"do": "trips", "port": proxy.port, "seconds": seconds}, seconds)
         proxy.figures.trips += done["trips"]
-
-    async def _quiet(self, proxy: Proxy) -> float:
-        """Wait until it has written down what there was; what it has used of the processor."""
-        used = float((await proxy.process.ask())["cpu"])
-        for _ in range(100):
-            await asyncio.sleep(0.15)
-            before, used = used, float((await proxy.process.ask())["cpu"])
-            if used - before < 0.01:
-                return used
-        raise BenchError(f"{proxy.kind.name} does not come to rest")
 
     def _check(self, proxy: Proxy) -> None:
         """All was recorded, and nothing found: what is measured is what is meant."""
