@@ -82,12 +82,14 @@ class Point:
     """What was seen on the way.
 
     After so many messages or connections in all: bytes of memory, and the microseconds of processor
-    time that each took since the point before.
+    time that each took since the point before. ``pace`` is what a fixed piece of work took
+    meanwhile: other work on the machine slows both.
     """
 
     after: int
     memory: float
     cost: float
+    pace: float
 
 
 @dataclass
@@ -117,9 +119,43 @@ class Soaked:
 
 
 def _end_to_start(points: Sequence[Point]) -> float:
-    """What one costs at the end: at the start."""
-    costs = [point.cost for point in points]
+    """What one costs at the end: at the start, as if the machine had been as fast all the time."""
+    costs = [point.cost / point.pace for point in points]
     return median(costs[-3:]) / median(costs[:3])
+
+
+class Pace:
+    """How slow the machine is: a fixed piece of work, done now and then while the context lasts."""
+
+    def __init__(self) -> None:
+        self._took: list[float] = []
+
+    async def __aenter__(self) -> Pace:
+        self._task = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+
+    def since_last(self) -> float:
+        """Microseconds of processor time that it took since this was asked last, usually."""
+        took, self._took = self._took or [_work()], []
+        return median(took)
+
+    async def _watch(self) -> None:
+        while True:
+            self._took.append(_work())
+            await asyncio.sleep(0.1)
+
+
+def _work() -> float:
+    start = time.process_time()
+    for _ in range(20):
+        json.loads(json.dumps(_MEASUREMENT))
+    return (time.process_time() - start) * 1e6
+
+
+_MEASUREMENT = power_measurement()
 
 
 # The way
@@ -134,8 +170,11 @@ async def soak(kind: Kind, load: Load, *, count_objects: bool) -> Soaked:
         cem = await stack.enter_async_context(child("the CEM", "bench_peers.py", "cem"))
         rm = await stack.enter_async_context(child("the RM", "bench_peers.py", "rm"))
         upstream = await cem.answer()
-        async with _running(kind, upstream, folder, recording, load.page) as (process, port, page):
-            way = _Way(process, rm, port, soaked)
+        async with (
+            Pace() as pace,
+            _running(kind, upstream, folder, recording, load.page) as (process, port, page),
+        ):
+            way = _Way(process, rm, port, pace, soaked)
             await way.open()
             await page.select()
             await way.over_one_connection(load.messages, load.first)
@@ -227,6 +266,7 @@ class _Way:
     process: Child
     rm: Child
     port: int
+    pace: Pace
     soaked: Soaked
     mistakes: int = 0
     through: int = 0
@@ -254,7 +294,8 @@ class _Way:
 
     async def _look(self, after: int, part: int, before: float) -> Point:
         cost = (await at_rest(self.process) - before) / part * 1e6
-        return Point(after, (await self.process.ask())["memory"], cost)
+        memory = (await self.process.ask())["memory"]
+        return Point(after, memory, cost, self.pace.since_last())
 
     async def _ask(self, do: str, **what: Any) -> Any:
         return await self.rm.ask({"do": do, "port": self.port, **what}, PART_SECONDS)
@@ -292,6 +333,7 @@ def show(soaked: Soaked) -> None:
     _print_curve("over one connection, messages", "CPU a message, µs", soaked.messages)
     _print_curve("one after another, connections", "CPU each, µs", soaked.connections)
     size = f"{soaked.size / 1e6:,.1f} MB"
+    print("Pace: of a fixed piece of work meanwhile; what else goes on slows both.")
     print(f"The recording: {soaked.missing or 'everything is in it'}; {size}.")
     first = soaked.messages[0].after
     _print_goal(f"It grew since the first {first:,} messages, MB", soaked.grew, MEMORY_GOAL)
@@ -310,10 +352,11 @@ def _print_curve(what: str, cost: str, points: Sequence[Point]) -> None:
     if not points:
         return
     most = max(point.memory for point in points)
-    print(f"{what:>30}  memory, MB  {cost:>18}")
+    print(f"{what:>30}  memory, MB  {cost:>18}  pace, µs")
     for point in points:
         bar = "▇" * round(30 * point.memory / most)
-        print(f"{point.after:>30,}  {point.memory / 1e6:>10,.1f}  {point.cost:>18,.0f}  {bar}")
+        figures = f"{point.memory / 1e6:>10,.1f}  {point.cost:>18,.0f}  {point.pace:>8,.0f}"
+        print(f"{point.after:>30,}  {figures}  {bar}")
     print()
 
 
