@@ -67,14 +67,14 @@ async def running(
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     place = ["--listen-host", "127.0.0.1", "-p", str(port)]
-    options = ["--set", f"confdir={folder}/confdir"]
+    options = ["--set", f"confdir={folder}/confdir", "--set", "termlog_verbosity=error"]
     if kind.records:
         options += ["--set", "s2_log=none", "--set", f"s2_db={recording}"]
     if kind.program == "record":
         line = [f"ws://127.0.0.1:{upstream}", *place, *options]
     else:
         line = ["--mode", f"reverse:http://127.0.0.1:{upstream}", *place, *options]
-        line += ["-q", "--set", "flow_detail=0"] if kind.program != "mitmweb" else []
+        line += ["--set", "flow_detail=0"] if kind.program != "mitmweb" else []
         line += ["-s", str(ROOT / "s2_mitm" / "addon.py")] if kind.records else []
     script = "bench_programs.py"
     async with child(kind.name, script, kind.program, *line, *arguments) as process:

@@ -48,6 +48,9 @@ FIRST = 10_000
 POINTS, VISIT_POINTS = 20, 10
 """How often it is looked at on its way, over one connection and over many."""
 
+PART = 1000
+"""Messages between two looks, at least."""
+
 PART_SECONDS = 3600.0
 """Within which each part of the way is done."""
 
@@ -195,7 +198,7 @@ class Page:
     async def select(self) -> None:
         """Choose the only flow, if that is wanted, so that its messages are shown."""
         if self._selects:
-            await self._page.locator(".flow-table tbody tr").first.click()
+            await self._page.locator(".flow-table td.col-path").first.click()
             await self._page.locator(".flow-detail nav a", has_text="WebSocket").click()
 
 
@@ -211,7 +214,7 @@ async def _running(
         probe.bind(("127.0.0.1", 0))
         web_port = int(probe.getsockname()[1])
     password = "only-for-this-soak"
-    arguments = ["-q", "--no-web-open-browser", "--set", f"web_port={web_port}"]
+    arguments = ["--no-web-open-browser", "--set", f"web_port={web_port}"]
     url = f"http://127.0.0.1:{web_port}"
     if tuple(map(int, VERSION.split(".")[:3])) >= (11, 1, 2):  # it has a login
         arguments += ["--set", f"web_password={password}"]
@@ -277,7 +280,8 @@ class _Way:
 
     async def over_one_connection(self, messages: int, first: int) -> None:
         after = 0
-        for part in (first, *_parts(messages - first, POINTS)):
+        points = min(POINTS, messages // PART)
+        for part in (first, *_parts(messages - first, points)):
             before, after = await at_rest(self.process), after + part
             await self._ask("flood", messages=part)
             self.soaked.messages.append(await self._look(after, part, before))
