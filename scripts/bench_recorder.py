@@ -50,7 +50,7 @@ def _measured(database: str, target: str, messages: Sequence[MessageRecord], sec
     except RecordingError as problem:
         return {"database": database, "skipped": f"not measured: {problem}"}
     try:
-        _write(recorder, messages, "warm-up")
+        _write(recorder, messages, f"warm-up-{time.time_ns()}")
         end, made = time.perf_counter() + seconds, list[Row]()
         while len(made) < 5 or time.perf_counter() < end:
             made.append(_write(recorder, messages, f"bench-{time.time_ns()}"))
