@@ -20,6 +20,7 @@ import argparse
 import asyncio
 import gc
 import json
+import os
 import signal
 import sys
 import time
@@ -1048,3 +1049,6 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:  # its processes are stopped by now
         sys.exit(130)
+    except BrokenPipeError:  # who read it has seen enough; Python would write what is left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

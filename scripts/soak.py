@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import signal
 import socket
@@ -451,3 +452,6 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:  # its processes are stopped by now
         sys.exit(130)
+    except BrokenPipeError:  # who read it has seen enough; Python would write what is left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
