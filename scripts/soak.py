@@ -29,7 +29,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from bench import opening, power_measurement
@@ -123,9 +123,13 @@ class Soaked:
 
 
 def _end_to_start(points: Sequence[Point]) -> float:
-    """What one costs at the end: at the start, as if the machine had been as fast all the time."""
+    """What one costs in the last third of the way: in the first.
+
+    As if the machine had been as fast all the time.
+    """
     costs = [point.cost / point.pace for point in points]
-    return median(costs[-3:]) / median(costs[:3])
+    third = max(1, len(costs) // 3)
+    return median(costs[-third:]) / median(costs[:third])
 
 
 class Pace:
@@ -142,9 +146,9 @@ class Pace:
         self._task.cancel()
 
     def since_last(self) -> float:
-        """Microseconds of processor time that it took since this was asked last, usually."""
+        """Microseconds of processor time that it took since this was asked last, on average."""
         took, self._took = self._took or [_work()], []
-        return median(took)
+        return fmean(took)
 
     async def _watch(self) -> None:
         while True:
