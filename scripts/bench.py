@@ -1,11 +1,13 @@
 """Measure s2-mitm, on this machine, now.
 
-    scripts/bench [SECTION …] [--json] [--seconds S] [--quick] [--conversations N,…] [--pairs N]
+    scripts/bench [SECTION …] [--json] [--seconds S] [--quick]
+                  [--conversations N,…] [--pairs N] [--without-rules]
 
 Sections: `validation`, what the verdict on one message costs; `flood`, what it costs when messages
 are large and full of faults; `rules`, what the conversation costs a message, over the demo's
-traffic and as a session grows long; `proxy`, what s2-mitm costs a real mitmdump. Without a section,
-all of them.
+traffic and as a session grows long; `recorder`, how fast the recording takes what is said, and what
+that costs the one who says it; `proxy`, s2-mitm in a real mitmdump, and `s2-mitm record`, beside a
+plain mitmdump. Without a section, all of them.
 
 Times are processor time, medians over rounds. A round measures everything that is to be compared
 once, one after the other, and a ratio is the median of the ratios within the rounds: other work on
@@ -18,6 +20,7 @@ import argparse
 import asyncio
 import gc
 import json
+import os
 import signal
 import sys
 import time
@@ -34,14 +37,18 @@ from types import FunctionType, ModuleType
 from typing import Any
 from uuid import UUID
 
+import bench_peers
 import bench_proxy
+import bench_recorder
 import jsonschema_rs
+from bench_processes import BenchError
 from s2python.s2_parser import TYPE_TO_MESSAGE_CLASS
 from s2python.s2_validation_error import S2ValidationError
 
 from s2_mitm.demo.battery import run_battery
 from s2_mitm.demo.cem import VERSION, serve_cem
 from s2_mitm.demo.frames import Frames
+from s2_mitm.history.recorder import MessageRecord
 from s2_mitm.s2 import message as s2_message
 from s2_mitm.s2 import models
 from s2_mitm.s2.catalog import DEFAULT_VERSION
@@ -69,8 +76,14 @@ GROWTH_GOAL = 1.1
 SHARE_GOAL = 0.1
 """All rules together: of plain mitmdump's time a message."""
 
-PROXY_GOALS = {"rate": 0.92, "p50": 1.08}
-"""s2-mitm : plain mitmdump, at least so many messages a second, at most so long a round trip."""
+RATE_GOALS = {bench_proxy.WITH_US.name: 0.92, bench_proxy.RECORD.name: 1.5}
+"""A proxy of ours : plain mitmdump, at least so many messages a second."""
+
+TRIP_GOALS = {bench_proxy.WITH_US.name: 1.08}
+"""A proxy of ours : plain mitmdump, at most so long a round trip."""
+
+RECORDER_GOALS = {"SQLite": 5000, "PostgreSQL": 3000}
+"""Messages a second that are written down, at least."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,7 @@ class Options:
     quick: bool
     conversations: Sequence[int]
     pairs: int
+    without_rules: bool
 
 
 # Measuring
@@ -695,7 +709,7 @@ class LongSession:
         for message in opening(self.START):
             self._said(message, True)
             self._said(_answer(message), False)
-            for place, further in enumerate(bench_proxy.FURTHER.get(message["message_type"], ())):
+            for place, further in enumerate(bench_peers.FURTHER.get(message["message_type"], ())):
                 number = 2000 + 10 * self.conversation.messages + place
                 self._said(answered := {**further, "message_id": an_id(number)}, False)
                 self._said(_answer(answered), True)
@@ -829,11 +843,50 @@ def print_rules(rows: Sequence[dict[str, Any]]) -> None:
     _print_goal(what, last["then : after 1,000"], GROWTH_GOAL)
 
 
+# Section: recorder
+
+
+def measure_recorder(options: Options) -> Rows:
+    """A row for each database: figures, or why it could not be measured."""
+    session = LongSession()
+    messages = []
+    for number, frame in enumerate(session.next(bench_recorder.MESSAGES), 1):
+        data = frame.data.replace(b'"values"', b'"valeus"') if number % 100 == 1 else frame.data
+        verdict = session.conversation.receive(data, from_client=frame.from_client, time=frame.time)
+        messages.append(MessageRecord("", number, verdict, data, injected=False, dropped=False))
+    return bench_recorder.measure(messages, options.seconds)
+
+
+def print_recorder(rows: Sequence[dict[str, Any]]) -> None:
+    """The table of this section, and whether its goals are met."""
+    print("Messages written into a recording by one Recorder, one in a hundred not valid\n")
+    lines: list[tuple[str, ...]] = [
+        ("", "messages/s (least – most)", "in the hook, µs", "processor time, µs", "messages")
+    ]
+    for row in (row for row in rows if "rate" in row):
+        rate = row["rate"]
+        spread = f"{rate['median']:,.0f} ({rate['least']:,.0f} – {rate['most']:,.0f})"
+        times = (f"{row['hook']:,.1f}", f"{row['cpu']:,.1f}", f"{row['messages']:,}")
+        lines.append((row["database"], spread, *times))
+    _print_table(lines, left=1)
+    print(
+        "\nA message and its ReceptionStatus count as two. In the hook: what the caller's thread"
+        "\ntakes. Processor time: of both threads, but not of a database server."
+    )
+    for row in rows:
+        name = row["database"]
+        if "rate" in row:
+            what = f"{name}, messages a second"
+            _print_goal(what, row["rate"]["median"], RECORDER_GOALS[name], at_least=True)
+        else:
+            print(f"\n{name}: {row['skipped']}\n")
+
+
 # Section: proxy
 
 
 def measure_proxy(options: Options) -> Rows:
-    """Rows for each number of conversations; of each, the last is what the rules cost in it."""
+    """Rows for each number of conversations; without rules too, the last is what these cost."""
     session = LongSession()
     traffic = [*session.opening, *session.next(500)]
 
@@ -841,14 +894,14 @@ def measure_proxy(options: Options) -> Rows:
         cost = cost_of_layers(traffic, 3 * options.seconds)[-1]
         return {"rules": cost["rules"], "cost": cost["rules"]}
 
+    kinds = [kind for kind in bench_proxy.USUAL if kind.is_there]
+    kinds += [bench_proxy.NO_RULES] if options.without_rules else []
     script = bench_proxy.Script(opening(time.time() - 1), power_measurement())
     rows: Rows = []
     for conversations in options.conversations:
-        work = bench_proxy.measure(script, conversations, options.pairs, options.seconds, rules)
-        try:
-            rows += asyncio.run(work)
-        except bench_proxy.BenchError as problem:
-            sys.exit(f"bench: {problem}")
+        task = bench_proxy.Task(kinds, conversations, options.pairs, options.seconds)
+        beside = rules if options.without_rules else None
+        rows += asyncio.run(bench_proxy.measure(script, task, beside))
     return rows
 
 
@@ -856,30 +909,43 @@ def print_proxy(rows: Sequence[dict[str, Any]]) -> None:
     """The tables of this section, and whether its goals are met."""
     for conversations in dict.fromkeys(row["conversations"] for row in rows):
         of_these = [row for row in rows if row["conversations"] == conversations]
-        *measured, rules = of_these
-        proxies, ratios = measured[: len(bench_proxy.PROXIES)], measured[len(bench_proxy.PROXIES) :]
-        _print_proxies(proxies, conversations)
+        ratios = [row for row in of_these if "of" in row]
+        _print_proxies([row for row in of_these if "peak" in row], conversations)
         _print_ratios(ratios)
         print(
-            "\nRound trips are one at a time. CPU: of the process, its writing included. Peak:"
-            "\nafter so many messages. The ratios are those of each pair: median (least – most)."
+            "\nRound trips are one at a time. CPU: of the process, its writing included. Busy: the"
+            "\nshare of a core that each used while messages flowed; where the RM or the CEM is"
+            "\nnear 100 %, it and not the proxy is what was measured. Peak: after so many messages."
+            "\nThe ratios are those of each pair: median (least – most)."
         )
-        rate, trip = ratios[0]["rate"]["median"], ratios[0]["p50"]["median"]
-        _print_goal("Messages a second", rate, PROXY_GOALS["rate"], at_least=True)
-        _print_goal("Round trip, p50", trip, PROXY_GOALS["p50"])
-        what = f"The rules, {rules['rules']:.1f} µs (in this process)"
-        _print_goal(f"{what} : plain mitmdump's CPU a message", rules["share"], SHARE_GOAL)
+        for row in ratios:
+            if not row["what"].endswith(bench_proxy.PLAIN.name):
+                continue
+            if goal := RATE_GOALS.get(row["of"]):
+                what = f"Messages a second, {row['what']}"
+                _print_goal(what, row["rate"]["median"], goal, at_least=True)
+            if goal := TRIP_GOALS.get(row["of"]):
+                _print_goal(f"Round trip p50, {row['what']}", row["p50"]["median"], goal)
+        for row in of_these:
+            if "share" in row:
+                what = f"The rules, {row['rules']:.1f} µs (in this process)"
+                _print_goal(f"{what} : plain mitmdump's CPU a message", row["share"], SHARE_GOAL)
+        if not bench_proxy.RECORD.is_there:
+            print("s2-mitm record is not measured: this checkout has no such command.\n")
 
 
 def _print_proxies(rows: Sequence[dict[str, Any]], conversations: int) -> None:
     many = "conversation" if conversations == 1 else "conversations at once"
-    print(f"{conversations} {many} through real processes, {rows[0]['pairs']} pairs\n")
+    pairs = "1 pair" if rows[0]["pairs"] == 1 else f"{rows[0]['pairs']} pairs"
+    print(f"{conversations} {many} through real processes, {pairs}\n")
     names = ("messages/s", "round trip p50, ms", "p99, ms", "CPU a message, µs")
-    lines: list[tuple[str, ...]] = [("", *names, "peak, MB", "messages")]
+    busy = ("busy: proxy", "RM", "CEM")
+    lines: list[tuple[str, ...]] = [("", *names, *busy, "peak, MB", "messages")]
     for row in rows:
         figures = (f"{row['rate']:,.0f}", f"{row['p50']:.2f}", f"{row['p99']:.2f}")
+        shares = [f"{row[f'{who} busy']:.0%}" for who in bench_proxy.BUSY]
         memory = (f"{row['peak']:,.0f}", f"{row['through']:,.0f}")
-        lines.append((row["what"], *figures, f"{row['cpu']:,.0f}", *memory))
+        lines.append((row["what"], *figures, f"{row['cpu']:,.0f}", *shares, *memory))
     _print_table(lines, left=1)
     print()
 
@@ -912,7 +978,8 @@ def _print_table(lines: Sequence[tuple[str, ...]], left: int) -> None:
 def _print_goal(what: str, ratio: float, goal: float, *, at_least: bool = False) -> None:
     met = ratio >= goal if at_least else ratio <= goal
     sign = "≥" if at_least else "≤"
-    print(f"\n{what}: {ratio:.2f}, goal {sign} {goal:g}: {'met' if met else 'MISSED'}\n")
+    figure = f"{ratio:,.0f}" if ratio >= 1000 else f"{ratio:.2f}"
+    print(f"\n{what}: {figure}, goal {sign} {goal:g}: {'met' if met else 'MISSED'}\n")
 
 
 # The command
@@ -921,6 +988,7 @@ SECTIONS: dict[str, tuple[Callable[[Options], Rows], Callable[[Rows], None], flo
     "validation": (measure_validation, print_validation, 1.0),
     "flood": (measure_flood, print_flood, 0.5),
     "rules": (measure_rules, print_rules, 5.0),
+    "recorder": (measure_recorder, print_recorder, 6.0),
     "proxy": (measure_proxy, print_proxy, 0.5),
 }
 """What measures a section, what prints it, and the seconds that each of its rows takes."""
@@ -940,17 +1008,22 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="JSON lines, one object a row")
     parser.add_argument("--seconds", type=float, help="how long to measure each row")
     parser.add_argument(
-        "--quick", action="store_true", help="a third of the time, and no session of a million"
+        "--quick",
+        action="store_true",
+        help="a third of the time, no session of a million, and one pair of proxies",
     )
     parser.add_argument(
         "--conversations",
         type=_numbers,
-        default=[10],
+        default=[1, 10, 100],
         metavar="N,…",
-        help="conversations at once through a proxy, such as 1,10,100; 10 by default",
+        help="conversations at once through a proxy; 1,10,100 by default",
     )
     parser.add_argument(
-        "--pairs", type=int, default=5, help="how often each proxy is started; 5 by default"
+        "--pairs", type=int, help="how often each proxy is started; 5 by default, 1 if quick"
+    )
+    parser.add_argument(
+        "--without-rules", action="store_true", help="measure a proxy without rules too"
     )
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.sections if name not in SECTIONS]:
@@ -958,9 +1031,12 @@ def main() -> None:
     for name in arguments.sections or SECTIONS:
         measure, show, usual = SECTIONS[name]
         seconds = arguments.seconds or (usual / 3 if arguments.quick else usual)
-        rows = measure(
-            Options(seconds, arguments.quick, arguments.conversations, max(1, arguments.pairs))
-        )
+        pairs = max(1, arguments.pairs or (1 if arguments.quick else 5))
+        conversations, without_rules = arguments.conversations, arguments.without_rules
+        try:
+            rows = measure(Options(seconds, arguments.quick, conversations, pairs, without_rules))
+        except BenchError as problem:
+            sys.exit(f"bench: {problem}")
         if arguments.json:
             for row in rows:
                 print(json.dumps({"section": name, **row}), flush=True)
@@ -973,3 +1049,6 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:  # its processes are stopped by now
         sys.exit(130)
+    except BrokenPipeError:  # who read it has seen enough; Python would write what is left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

@@ -1,130 +1,109 @@
-"""What s2-mitm costs a real mitmdump: the peers that talk through it, and who compares the two.
+"""What s2-mitm costs a real proxy: mitmdump, with and without us, and what we have beside it.
 
-`scripts/bench proxy` runs this. Every process is this file: a Resource Manager, a CEM, and around
-each mitmdump a thread that says what it has used. All end when their standard input does, so that
-none of them outlives the one that started it.
+`scripts/bench proxy` runs this. Every process is one of its own: a Resource Manager, a CEM, and the
+proxies between them, each with a thread that says what it has used.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import json
-import os
 import socket
 import sqlite3
-import sys
 import tempfile
-import threading
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-# No import of what only a peer needs: it would be in the memory of every mitmdump.
+from bench_processes import PATIENCE, ROOT, BenchError, Child, child
+from bench_programs import WITHOUT_RULES
+
+from s2_mitm.cli import cli
 
 Message = dict[str, Any]
 Row = dict[str, Any]
 
-PLAIN, WITH_US, WITHOUT_RULES = "plain mitmdump", "s2-mitm", "s2-mitm, no rules"
-PROXIES = (PLAIN, WITH_US, WITHOUT_RULES)
-COMPARED = ((WITH_US, PLAIN), (WITHOUT_RULES, PLAIN), (WITH_US, WITHOUT_RULES))
 
-WINDOW = 8
-"""Measurements on their way in each conversation while throughput is measured."""
+@dataclass(frozen=True)
+class Kind:
+    """A proxy to be measured: its name, the program that it is, whether it records."""
 
-PATIENCE = 60.0
-"""Seconds after which a process that does not do as it is told has failed."""
+    name: str
+    program: str
+    records: bool = True
 
-ROOT = Path(__file__).resolve().parent.parent
-
-
-class BenchError(Exception):
-    """The measurement failed; the text says why in one sentence."""
+    @property
+    def is_there(self) -> bool:
+        """Whether this checkout has it."""
+        return self.program != "record" or "record" in cli.commands
 
 
-# The processes
+PLAIN = Kind("plain mitmdump", "mitmdump", records=False)
+WITH_US = Kind("s2-mitm", "mitmdump")
+RECORD = Kind("s2-mitm record", "record")
+NO_RULES = Kind("s2-mitm, no rules", WITHOUT_RULES)
+
+USUAL = (PLAIN, WITH_US, RECORD)
+
+COMPARED = ((WITH_US, PLAIN), (RECORD, PLAIN), (NO_RULES, PLAIN), (WITH_US, NO_RULES))
+"""Whose figures are divided by whose, where both are measured."""
 
 
-@dataclass
-class Child:
-    """A process of this file. A question is a line of JSON, and so is the answer."""
-
-    what: str
-    process: asyncio.subprocess.Process
-
-    async def ask(self, question: Any = None, seconds: float = 0.0) -> Any:
-        """The answer to a question, which may take ``seconds`` and some patience."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(question).encode() + b"\n")
-        return await self.answer(seconds)
-
-    async def answer(self, seconds: float = 0.0) -> Any:
-        assert self.process.stdout is not None
-        try:
-            line = await asyncio.wait_for(self.process.stdout.readline(), seconds + PATIENCE)
-        except TimeoutError:
-            raise BenchError(f"{self.what} does not answer") from None
-        if not line:
-            raise BenchError(f"{self.what} ended by itself; what it said stands above")
-        answer = json.loads(line)
-        if isinstance(answer, dict) and "failed" in answer:
-            raise BenchError(answer["failed"])
-        return answer
-
-    async def stop(self) -> None:
-        """End the process: kindly, and by force if it takes too long or we are cancelled."""
-        try:
-            if self.process.returncode is None:
-                with suppress(ProcessLookupError):
-                    self.process.terminate()
-                await asyncio.wait_for(self.process.wait(), PATIENCE)
-        except TimeoutError:
-            raise BenchError(f"{self.what} does not end") from None
-        finally:
-            if self.process.returncode is None:
-                self.process.kill()
+BUSY = ("proxy", "RM", "CEM")
+"""Whose share of a core is measured while messages flow."""
 
 
 @asynccontextmanager
-async def child(what: str, *arguments: str) -> AsyncIterator[Child]:
-    """Run this file with these arguments while the context lasts."""
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, __file__, *arguments),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        # The way to the proxies must not lead through another one of the environment.
-        env=os.environ | {"PYTHONPATH": path, "no_proxy": "127.0.0.1"},
-        limit=2**24,
-        # Ctrl-C is for the one that started it.
-        start_new_session=True,
-    )
-    started = Child(what, process)
-    try:
-        yield started
-    except BaseException:
-        if process.returncode is None:
-            process.kill()  # or mitmproxy complains of what is still open
-        raise
-    finally:
-        await started.stop()
+async def running(
+    kind: Kind, upstream: int, folder: Path, recording: Path, *arguments: str
+) -> AsyncIterator[tuple[Child, int]]:
+    """Run a proxy to the server on port ``upstream``: its process, and the port that it is to have.
+
+    It may not listen there yet. ``folder`` is for what it keeps beside the recording.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    place = ["--listen-host", "127.0.0.1", "-p", str(port)]
+    options = ["--set", f"confdir={folder}/confdir", "--set", "termlog_verbosity=error"]
+    if kind.records:
+        options += ["--set", "s2_log=none", "--set", f"s2_db={recording}"]
+    if kind.program == "record":
+        line = [f"ws://127.0.0.1:{upstream}", *place, *options]
+    else:
+        line = ["--mode", f"reverse:http://127.0.0.1:{upstream}", *place, *options]
+        line += ["--set", "flow_detail=0"] if kind.program != "mitmweb" else []
+        line += ["-s", str(ROOT / "s2_mitm" / "addon.py")] if kind.records else []
+    script = "bench_programs.py"
+    async with child(kind.name, script, kind.program, *line, *arguments) as process:
+        yield process, port
 
 
-# Measuring
+async def at_rest(process: Child) -> float:
+    """Wait until a proxy has written down what there was; its seconds of processor time by then."""
+    used = float((await process.ask())["cpu"])
+    for _ in range(400):
+        await asyncio.sleep(0.15)
+        before, used = used, float((await process.ask())["cpu"])
+        if used - before < 0.01:
+            return used
+    raise BenchError(f"{process.what} does not come to rest")
 
 
 @dataclass
 class Figures:
-    """What was measured of one proxy in one pair: ``trips`` are round trips in seconds."""
+    """What was measured of one proxy in one pair.
+
+    ``trips`` are round trips in seconds. ``busy`` is the processor time of the proxy, the RM and
+    the CEM while messages flowed, ``cpu`` that of the proxy until it was at rest again.
+    """
 
     messages: int = 0
     seconds: float = 0.0
     cpu: float = 0.0
+    busy: dict[str, float] = field(default_factory=lambda: dict.fromkeys(BUSY, 0.0))
     trips: list[float] = field(default_factory=list)
     peak: float = 0.0
     through: int = 0
@@ -138,14 +117,15 @@ class Figures:
             "cpu": self.cpu / self.messages * 1e6,
             "peak": self.peak / 1e6,
             "through": self.through,
+            **{f"{who} busy": self.busy[who] / self.seconds for who in BUSY},
         }
 
 
 @dataclass
 class Proxy:
-    """A mitmdump that runs, what it is, where, and what was measured of it."""
+    """A proxy that runs, what it is, where, and what was measured of it."""
 
-    what: str
+    kind: Kind
     process: Child
     port: int
     figures: Figures = field(default_factory=Figures)
@@ -159,125 +139,129 @@ class Script:
     measurement: Message
 
 
-async def measure(
-    script: Script, conversations: int, pairs: int, seconds: float, beside: Callable[[], Row]
-) -> list[Row]:
+@dataclass(frozen=True)
+class Task:
+    """How to measure: which proxies, with how many conversations at once, how often, how long."""
+
+    kinds: Sequence[Kind]
+    conversations: int
+    pairs: int
+    seconds: float
+
+
+async def measure(script: Script, task: Task, beside: Callable[[], Row] | None) -> list[Row]:
     """A row for each proxy and for each comparison, after so many pairs.
 
-    In each pair the proxies are new; each has four turns, of ``seconds`` of throughput and half of
-    that of round trips. ``beside`` measures something in this process, once a pair; its row is the
-    last, with its ``cost`` as a share of what a message costs the plain one in that pair.
+    In each pair the proxies are new; each has four turns, of so many seconds of throughput and half
+    of that of round trips. ``beside`` measures something in this process, once a pair; its row is
+    the last, with its ``cost`` as a share of what a message costs the plain one in that pair.
     """
-    made: list[dict[str, Row]] = []
+    made: list[dict[Kind, Row]] = []
     costs: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="s2-bench-") as folder:
-        async with child("the CEM", "cem") as cem, child("the RM", "rm") as rm:
+        async with (
+            child("the CEM", "bench_peers.py", "cem") as cem,
+            child("the RM", "bench_peers.py", "rm") as rm,
+        ):
             upstream = await cem.answer()
-            for turn in range(pairs):
-                each = _Pair(Path(folder), rm, upstream, script, conversations, seconds)
-                made.append(await each.measure(turn))
-                costs.append(beside())
-    kind = {"conversations": conversations, "pairs": pairs}
+            for turn in range(task.pairs):
+                pair = _Pair(Path(folder), rm, cem, upstream, script, task)
+                made.append(await pair.measure(turn))
+                if beside:
+                    costs.append(beside())
+    common = {"conversations": task.conversations, "pairs": task.pairs}
     rows: list[Row] = [
-        {**kind, "what": what, **{name: median(each[what][name] for each in made) for name in row}}
-        for what, row in made[0].items()
+        {**common, "what": kind.name}
+        | {name: median(each[kind][name] for each in made) for name in made[0][kind]}
+        for kind in task.kinds
     ]
-    for what, other in COMPARED:
-        row = {**kind, "what": f"{what} : {other}"}
+    for kind, other in COMPARED:
+        if kind not in made[0] or other not in made[0]:
+            continue
+        row: Row = {**common, "what": f"{kind.name} : {other.name}", "of": kind.name}
         for name in ("rate", "p50", "p99", "cpu"):
-            ratios = [each[what][name] / each[other][name] for each in made]
+            ratios = [each[kind][name] / each[other][name] for each in made]
             row[name] = {"median": median(ratios), "least": min(ratios), "most": max(ratios)}
         rows.append(row)
-    shares = [cost["cost"] / each[PLAIN]["cpu"] for cost, each in zip(costs, made, strict=True)]
-    row = {name: median(cost[name] for cost in costs) for name in costs[0]}
-    return [*rows, {**kind, "what": "beside", **row, "share": median(shares)}]
+    if costs:
+        shares = [cost["cost"] / each[PLAIN]["cpu"] for cost, each in zip(costs, made, strict=True)]
+        row = {name: median(cost[name] for cost in costs) for name in costs[0]}
+        rows.append({**common, "what": "beside", **row, "share": median(shares)})
+    return rows
 
 
 @dataclass
 class _Pair:
     folder: Path
     rm: Child
+    cem: Child
     upstream: int
     script: Script
-    conversations: int
-    seconds: float
+    task: Task
 
-    async def measure(self, turn: int) -> dict[str, Row]:
+    async def measure(self, turn: int) -> dict[Kind, Row]:
         """Start the proxies, give each its turns, and see to it that it did its work."""
-        first = turn % len(PROXIES)
-        order = [*PROXIES[first:], *PROXIES[:first]]
+        kinds, seconds = self.task.kinds, self.task.seconds
+        first = turn % len(kinds)
         async with AsyncExitStack() as stack:
-            proxies = [await stack.enter_async_context(self._started(what)) for what in order]
+            proxies = [
+                await stack.enter_async_context(self._started(kind))
+                for kind in (*kinds[first:], *kinds[:first])
+            ]
             for proxy in proxies:
-                await self._flood(proxy, min(0.5, self.seconds))  # to warm up
+                await self._flood(proxy, min(0.5, seconds))  # to warm up
                 proxy.figures = Figures()
             for proxy in 2 * (*proxies, *reversed(proxies)):
-                await self._flood(proxy, self.seconds)
-                await self._trips(proxy, self.seconds / 2)
+                await self._flood(proxy, seconds)
+                await self._trips(proxy, seconds / 2)
             for proxy in proxies:
                 proxy.figures.peak = (await proxy.process.ask())["peak"]
                 closed = await self.rm.ask({"do": "close", "port": proxy.port})
                 proxy.figures.through = closed["messages"]
         for proxy in proxies:
-            if proxy.what != PLAIN:
+            if proxy.kind.records:
                 self._check(proxy)
-        by_name = {proxy.what: proxy.figures.row() for proxy in proxies}
-        return {what: by_name[what] for what in PROXIES}
+        return {proxy.kind: proxy.figures.row() for proxy in proxies}
 
     @asynccontextmanager
-    async def _started(self, what: str) -> AsyncIterator[Proxy]:
+    async def _started(self, kind: Kind) -> AsyncIterator[Proxy]:
         """A proxy with its conversations open."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        arguments = ["-q", "--set", "flow_detail=0", "--set", f"confdir={self.folder}/confdir"]
-        arguments += ["--mode", f"reverse:http://127.0.0.1:{self.upstream}"]
-        arguments += ["--listen-host", "127.0.0.1", "-p", str(port)]
-        if what != PLAIN:
-            self._recording(what).unlink(missing_ok=True)
-            arguments += ["-s", str(ROOT / "s2_mitm" / "addon.py"), "--set", "s2_log=none"]
-            arguments += ["--set", f"s2_db={self._recording(what)}"]
-        role = "mitmdump-without-rules" if what == WITHOUT_RULES else "mitmdump"
-        async with child(what, role, *arguments) as process:
+        recording = self._recording(kind)
+        recording.unlink(missing_ok=True)
+        async with running(kind, self.upstream, self.folder, recording) as (process, port):
             opening = {
                 "do": "open",
                 "port": port,
-                "conversations": self.conversations,
+                "conversations": self.task.conversations,
                 "opening": self.script.opening,
                 "measurement": self.script.measurement,
             }
             await self.rm.ask(opening, PATIENCE)
-            yield Proxy(what, process, port)
+            yield Proxy(kind, process, port)
 
-    def _recording(self, what: str) -> Path:
-        return self.folder / f"{PROXIES.index(what)}.sqlite3"
+    def _recording(self, kind: Kind) -> Path:
+        return self.folder / f"{self.task.kinds.index(kind)}.sqlite3"
 
     async def _flood(self, proxy: Proxy, seconds: float) -> None:
-        before = await self._quiet(proxy)
+        before, cem = await at_rest(proxy.process), (await self.cem.ask())["cpu"]
         done = await self.rm.ask({"do": "flood", "port": proxy.port, "seconds": seconds}, seconds)
-        after = await self._quiet(proxy)
-        proxy.figures.messages += done["messages"]
-        proxy.figures.seconds += done["seconds"]
-        proxy.figures.cpu += after - before
+        at_once = (await proxy.process.ask())["cpu"]
+        figures = proxy.figures
+        figures.busy["proxy"] += at_once - before
+        figures.busy["RM"] += done["cpu"]
+        figures.busy["CEM"] += (await self.cem.ask())["cpu"] - cem
+        figures.messages += done["messages"]
+        figures.seconds += done["seconds"]
+        figures.cpu += await at_rest(proxy.process) - before
 
     async def _trips(self, proxy: Proxy, seconds: float) -> None:
         done = await self.rm.ask({"do": "trips", "port": proxy.port, "seconds": seconds}, seconds)
         proxy.figures.trips += done["trips"]
-        await self._quiet(proxy)
-
-    async def _quiet(self, proxy: Proxy) -> float:
-        """Wait until it has written down what there was; what it has used of the processor."""
-        used = float((await proxy.process.ask())["cpu"])
-        for _ in range(100):
-            await asyncio.sleep(0.15)
-            before, used = used, float((await proxy.process.ask())["cpu"])
-            if used - before < 0.01:
-                return used
-        raise BenchError(f"{proxy.what} does not come to rest")
 
     def _check(self, proxy: Proxy) -> None:
         """All was recorded, and nothing found: what is measured is what is meant."""
-        recording = sqlite3.connect(self._recording(proxy.what))
+        name = proxy.kind.name
+        recording = sqlite3.connect(self._recording(proxy.kind))
         try:
             (messages,) = recording.execute("SELECT count(*) FROM messages").fetchone()
             found = recording.execute("SELECT code, path, text FROM findings LIMIT 1").fetchone()
@@ -285,231 +269,6 @@ class _Pair:
             recording.close()
         if messages != proxy.figures.through:
             went = f"{proxy.figures.through} messages went through"
-            raise BenchError(f"{proxy.what} has recorded {messages} messages, {went}")
+            raise BenchError(f"{name} has recorded {messages} messages, {went}")
         if found:
-            raise BenchError(f"{proxy.what} has found what should not be there: {found}")
-
-
-# The peers
-
-
-def an_id(of: int, number: int) -> str:
-    return f"{of:08x}-cc90-4046-9173-{number:012x}"
-
-
-def reception_status(subject: str) -> str:
-    message = {"message_type": "ReceptionStatus", "subject_message_id": subject, "status": "OK"}
-    return json.dumps(message)
-
-
-FURTHER: dict[str, list[Message]] = {
-    "Handshake": [
-        {
-            "message_type": "Handshake",
-            "role": "CEM",
-            "supported_protocol_versions": ["0.0.2-beta"],
-        },
-        {"message_type": "HandshakeResponse", "selected_protocol_version": "0.0.2-beta"},
-    ],
-    "ResourceManagerDetails": [
-        {"message_type": "SelectControlType", "control_type": "FILL_RATE_BASED_CONTROL"}
-    ],
-}
-"""What the CEM says to a message, beside its ReceptionStatus."""
-
-
-async def cem() -> None:
-    """A CEM: a server that answers everything, on the port that it says first."""
-    from websockets.asyncio.server import ServerConnection, serve
-    from websockets.exceptions import ConnectionClosed
-
-    numbers = itertools.count(1)
-
-    async def talk(connection: ServerConnection) -> None:
-        try:
-            async for frame in connection:
-                message = json.loads(frame)
-                message_type = message["message_type"]
-                if message_type == "ReceptionStatus":
-                    continue
-                await connection.send(reception_status(message["message_id"]))
-                for further in FURTHER.get(message_type, ()):
-                    answer = {**further, "message_id": an_id(0, next(numbers))}
-                    await connection.send(json.dumps(answer))
-        except ConnectionClosed:
-            pass
-
-    async with serve(talk, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
-        say(next(iter(server.sockets)).getsockname()[1])
-        async for _ in questions():
-            pass
-
-
-class Talks:
-    """The conversations of an RM through one proxy."""
-
-    def __init__(self, opening: Sequence[Message], measurement: Message) -> None:
-        self.messages = 0
-        self._opening = opening
-        self._measurement = measurement
-        self._connections: list[Any] = []
-        self._numbers = itertools.count(1)
-
-    async def open(self, port: int, conversations: int) -> None:
-        """Begin that many, as soon as the proxy is there."""
-        from websockets.asyncio.client import connect
-
-        deadline = time.monotonic() + PATIENCE
-        while len(self._connections) < conversations:
-            try:
-                connection = await connect(
-                    f"ws://127.0.0.1:{port}", compression=None, ping_interval=None
-                )
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(0.05)
-                continue
-            self._connections.append(connection)
-            for message in self._opening:
-                await connection.send(json.dumps(message))
-                further = FURTHER.get(message["message_type"], ())
-                for _ in range(1 + len(further)):
-                    answer = json.loads(await connection.recv())
-                    if "message_id" in answer:
-                        await connection.send(reception_status(answer["message_id"]))
-                self.messages += 2 + 2 * len(further)
-
-    async def flood(self, seconds: float) -> dict[str, Any]:
-        """Measure as fast as it goes, in all conversations at once."""
-        start = time.perf_counter()
-
-        async def one(connection: Any) -> int:
-            for _ in range(WINDOW):
-                await connection.send(self._next())
-            waiting, answered = WINDOW, 0
-            while waiting:
-                await connection.recv(decode=False)
-                answered += 1
-                if time.perf_counter() - start < seconds:
-                    await connection.send(self._next())
-                else:
-                    waiting -= 1
-            return answered
-
-        answered = sum(await asyncio.gather(*map(one, self._connections)))
-        self.messages += 2 * answered
-        return {"messages": 2 * answered, "seconds": time.perf_counter() - start}
-
-    async def trips(self, seconds: float) -> dict[str, Any]:
-        """One measurement at a time, in one conversation after the other."""
-        end = time.perf_counter() + seconds
-        taken: list[float] = []
-        for connection in itertools.cycle(self._connections):
-            measurement = self._next()
-            start = time.perf_counter()
-            await connection.send(measurement)
-            await connection.recv(decode=False)
-            now = time.perf_counter()
-            taken.append(now - start)
-            if now > end and len(taken) >= 100:
-                break
-        self.messages += 2 * len(taken)
-        return {"trips": taken}
-
-    async def close(self) -> dict[str, Any]:
-        for connection in self._connections:
-            await connection.close()
-        return {"messages": self.messages}
-
-    def _next(self) -> str:
-        message = {
-            **self._measurement,
-            "message_id": an_id(1, next(self._numbers)),
-            "measurement_timestamp": datetime.now(UTC).isoformat(),
-        }
-        return json.dumps(message)
-
-
-async def rm() -> None:
-    """An RM: does what it is asked, through whichever proxy."""
-    from websockets.exceptions import ConnectionClosed
-
-    by_port: dict[int, Talks] = {}
-    async for question in questions():
-        port = question["port"]
-        try:
-            if question["do"] == "open":
-                talks = by_port[port] = Talks(question["opening"], question["measurement"])
-                await talks.open(port, question["conversations"])
-                say({})
-            elif question["do"] == "close":
-                say(await by_port.pop(port).close())
-            else:
-                say(await getattr(by_port[port], question["do"])(question["seconds"]))
-        except (ConnectionClosed, OSError) as problem:
-            say({"failed": f"a conversation broke off: {problem}"})
-
-
-async def questions() -> AsyncIterator[Any]:
-    """What is asked on standard input, until that ends."""
-    reader = asyncio.StreamReader(limit=2**24)
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while line := await reader.readline():
-        yield json.loads(line)
-
-
-def say(answer: Any) -> None:
-    print(json.dumps(answer), flush=True)
-
-
-# The proxy
-
-
-def mitmdump(arguments: Sequence[str], *, rules: bool) -> int:
-    """Be mitmdump, and say on the side what it has used."""
-    if not rules:
-        from s2_mitm.s2.rules import RULES
-
-        for each in RULES.values():
-            each.clear()
-    replies = os.dup(1)
-    os.dup2(2, 1)  # what mitmdump prints is for people
-    threading.Thread(target=_tell_usage, args=(replies,), daemon=True).start()
-    from mitmproxy.tools.main import mitmdump as run
-
-    return run(list(arguments)) or 0
-
-
-def _tell_usage(replies: int) -> None:
-    """Answer each line on standard input; end with it. Not by sys.stdin: mitmdump may end first."""
-    while asked := os.read(0, 4096):
-        for _ in range(asked.count(b"\n")):
-            usage = {"cpu": time.process_time(), "peak": peak_memory()}
-            os.write(replies, json.dumps(usage).encode() + b"\n")
-    os._exit(1)
-
-
-def peak_memory() -> int:
-    """Bytes of memory that this process has had at its largest."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        import resource
-
-        usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return usage if sys.platform == "darwin" else usage * 1024
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
-
-
-def main() -> None:
-    """Be what the first argument says."""
-    role, *arguments = sys.argv[1:]
-    if role.startswith("mitmdump"):
-        sys.exit(mitmdump(arguments, rules=role == "mitmdump"))
-    asyncio.run({"cem": cem, "rm": rm}[role]())
-
-
-if __name__ == "__main__":
-    main()
+            raise BenchError(f"{name} has found what should not be there: {found}")

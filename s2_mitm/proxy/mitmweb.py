@@ -1,4 +1,4 @@
-"""What mitmweb needs from us: a route for our command, and a word about its safety.
+"""What mitmweb needs from us: a route for our command, calm, and a word about its safety.
 
 mitmweb's route for commands takes letters and dots only, so that its command bar and its REST
 interface answer 404 to ``s2.inject``.
@@ -12,6 +12,8 @@ from typing import Any
 from mitmproxy.master import Master
 from mitmproxy.version import VERSION
 
+from s2_mitm.proxy import updates
+
 logger = logging.getLogger(__name__)
 
 ROUTE = r"/commands/(?P<cmd>s2\.[a-z.]+)"
@@ -23,7 +25,7 @@ _BY_ADDRESS = r"^(localhost|[0-9.]+|\[[0-9a-fA-F:]+\])$"
 
 
 def prepare(master: Master) -> None:
-    """Add the route to mitmweb's application, once; mitmdump and the console have none."""
+    """Prepare mitmweb's application, once; mitmdump and the console have none."""
     app: Any = getattr(master, "app", None)
     if app is None or "s2_commands" in app.settings:
         return
@@ -31,6 +33,7 @@ def prepare(master: Master) -> None:
 
     app.settings["s2_commands"] = ROUTE
     app.add_handlers(".*" if app.default_host is None else _BY_ADDRESS, [(ROUTE, ExecuteCommand)])
+    updates.moderate(master)
     if tuple(int(part) for part in VERSION.split(".")[:3]) < FIRST_WITH_LOGIN:
         logger.warning(
             f"mitmweb {VERSION} has no login: whoever reaches its page, any program on this machine"

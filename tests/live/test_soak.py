@@ -1,0 +1,69 @@
+"""`scripts/soak` works: that it runs to its end, records everything, and can be ended before."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from proxies import until
+
+from s2_mitm.cli import cli
+
+SOAK = Path(__file__).parents[2] / "scripts" / "soak"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def soak(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(SOAK), *arguments],
+        env=os.environ | {"PYTHON": sys.executable, "TMPDIR": str(folder)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def rows(output: str) -> dict[str, dict[str, Any]]:
+    return {row["what"]: row for row in map(json.loads, output.splitlines())}
+
+
+def test_every_proxy_that_is_here_carries_it_and_records_all(tmp_path: Path) -> None:
+    process = soak(tmp_path, "--quick", "--json")
+    output, complaints = process.communicate(timeout=600)
+    # Not whether the goals are met: that is for a machine that does nothing else.
+    assert process.returncode in (0, 1), complaints
+    soaked = rows(output)
+    expected = {"s2-mitm"}
+    expected |= {"s2-mitm record"} & {f"s2-mitm {name}" for name in cli.commands}
+    expected |= {"s2-mitm in mitmweb"} if any(map(shutil.which, BROWSERS)) else set()
+    assert soaked.keys() == expected, complaints
+    for row in soaked.values():
+        assert row["recorded"], row["missing"]
+        assert [point["after"] for point in row["messages"]][-1] in (10_000, 4_000)
+        assert [point["after"] for point in row["connections"]][-1] in (40, 20)
+        assert all(point["memory"] > 0 and point["cost"] > 0 for point in row["messages"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_ends_it_with_all_that_it_started(tmp_path: Path) -> None:
+    process = soak(tmp_path, "--proxies", "mitmdump")
+    until(lambda: [*tmp_path.glob("s2-soak-*/s2.sqlite3")], "the proxy records", 60)
+    process.send_signal(signal.SIGINT)
+    output, complaints = process.communicate(timeout=120)
+    assert (process.returncode, output) == (130, "")
+    assert "Traceback" not in complaints
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_it_does_not_know_it_says(tmp_path: Path) -> None:
+    process = soak(tmp_path, "--proxies", "squid")
+    _, complaints = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert complaints.endswith("there is no squid; there is mitmdump, record, mitmweb\n")
