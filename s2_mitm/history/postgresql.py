@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine, create_engine, func, select, text
 from sqlalchemy.exc import (
     DatabaseError,
     DBAPIError,
@@ -14,6 +14,17 @@ from sqlalchemy.exc import (
 
 from s2_mitm.history import schema
 from s2_mitm.history.place import Place, UnfitError, message_of
+from s2_mitm.history.retention import FINDING_BYTES, MESSAGE_BYTES
+from s2_mitm.history.tables import findings, messages
+
+SAMPLE = 10_000
+"""Of about how many messages the size is looked up to know that of all."""
+_LIVE_ROWS = text(
+    "select relname, n_live_tup from pg_stat_user_tables"
+    " where schemaname = current_schema() and relname in ('messages', 'findings')"
+)
+_SAMPLE = text("select coalesce(avg(size), 0) from messages tablesample system (:percent)")
+_SUM = select(func.count(), func.coalesce(func.sum(messages.c.size), 0)).select_from(messages)
 
 
 class PostgresqlDatabase(Place):
@@ -68,6 +79,29 @@ class PostgresqlDatabase(Place):
 
     def reason(self, error: Exception) -> str:
         return message_of(error)
+
+    def used(self, connection: Connection, *, exactly: bool = False) -> int:
+        """What the messages and findings that are there take, with about what their rows add.
+
+        Not the size of the tables: they keep the space of what was deleted for what comes. The
+        estimate is the server's count of live rows times the size of some of them.
+        """
+        rows: dict[str, int] = {}
+        if not exactly:
+            rows.update(connection.execute(_LIVE_ROWS).tuples().all())
+        if not rows.get("messages"):
+            # Asked to be exact, or it has not counted since it was started.
+            counted, size = connection.execute(_SUM).one()
+            found = connection.execute(select(func.count()).select_from(findings)).scalar_one()
+            return int(size + counted * MESSAGE_BYTES + found * FINDING_BYTES)
+        percent = min(100.0, 100 * SAMPLE / rows["messages"])
+        size = connection.execute(_SAMPLE, {"percent": percent}).scalar_one()
+        size_of_findings = rows.get("findings", 0) * FINDING_BYTES
+        return int(rows["messages"] * (size + MESSAGE_BYTES) + size_of_findings)
+
+    def give_back(self, connection: Connection) -> bool:
+        """Nothing: the server uses it again by itself."""
+        return False
 
     def _engine(self) -> Engine:
         try:

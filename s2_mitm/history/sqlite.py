@@ -16,6 +16,9 @@ from sqlalchemy.pool import NullPool, Pool, QueuePool
 from s2_mitm.history import schema
 from s2_mitm.history.place import Place, UnfitError, message_of
 
+PAGES_AT_ONCE = 500
+"""How many free pages are given back to the disk at once, so that nobody waits for it."""
+
 
 class SqliteFile(Place):
     """The recording in a file; ``name`` is its path, as it was typed."""
@@ -67,6 +70,21 @@ class SqliteFile(Place):
         if _is_forbidden(text) or isinstance(error, PermissionError):
             return f"there is no permission for it or for its folder {self.file.parent.absolute()}"
         return text
+
+    def used(self, connection: Connection, *, exactly: bool = False) -> int:
+        """The pages in use; it is always exact."""
+        size, pages, free = (
+            _pragma(connection, name) for name in ("page_size", "page_count", "freelist_count")
+        )
+        return size * (pages - free)
+
+    def give_back(self, connection: Connection) -> bool:
+        before = _pragma(connection, "freelist_count")
+        if not before:
+            return False
+        # Every row of the answer, which are none, is a page.
+        connection.exec_driver_sql(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").close()
+        return 0 < _pragma(connection, "freelist_count") < before
 
     def _writable(self) -> Engine:
         if not self.file.parent.is_dir():
@@ -129,6 +147,10 @@ class SqliteFile(Place):
     def _read_only(self, more: str = "mode=ro") -> Engine:
         uri = f"file:{quote(str(self.file.absolute()))}?{more}"
         return _engine(lambda: sqlite3.connect(uri, self.patience, uri=True), NullPool)
+
+
+def _pragma(connection: Connection, name: str) -> int:
+    return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
 
 
 def _engine(connect: Callable[[], sqlite3.Connection], pool: type[Pool]) -> Engine:
