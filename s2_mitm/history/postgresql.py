@@ -65,7 +65,7 @@ class PostgresqlDatabase(Place):
             engine = self._engine().execution_options(postgresql_readonly=True)
             try:
                 with engine.connect() as connection:
-                    schema.expect(connection)
+                    schema.revision(connection)
             except BaseException:
                 engine.dispose()
                 raise

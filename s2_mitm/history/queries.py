@@ -7,10 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Table,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
 
+from s2_mitm.history import schema
 from s2_mitm.history.database import RecordingError, place_of
-from s2_mitm.history.tables import findings, iso, messages, sessions
+from s2_mitm.history.tables import findings, gaps, iso, messages, sessions
 from s2_mitm.s2.verdict import Role, Severity
 
 _AT_ONCE = 500
@@ -46,6 +59,8 @@ class History:
     def __init__(self, target: str) -> None:
         self._place = place_of(target)
         self._engine = self._place.open_for_reading()
+        with self._place.reading(), self._engine.connect() as connection:
+            self._revision = schema.revision(connection)
 
     def close(self) -> None:
         """Let go of it."""
@@ -56,20 +71,22 @@ class History:
 
         A session is among them where any of its messages is wanted; of the time, where it was
         open at some time of the span. Yields the columns of the table and the counts
-        ``messages``, ``errors`` and ``warnings``. Raises RecordingError for an unknown session.
+        ``messages``, ``errors``, ``warnings`` and ``lost``, messages that could not be recorded.
+        Raises RecordingError for an unknown session.
         """
         narrowing = self._narrowing(wanted)
         conditions = [*narrowing.session(sessions.c.id), *narrowing.span_of_session()]
         if of_messages := narrowing.of_messages():
             conditions.append(exists().where(messages.c.session_id == sessions.c.id, *of_messages))
         query = select(
-            sessions,
+            *self._columns(sessions),
             select(func.count())
             .where(messages.c.session_id == sessions.c.id)
             .scalar_subquery()
             .label("messages"),
             _count_findings(Severity.ERROR).label("errors"),
             _count_findings(Severity.WARNING).label("warnings"),
+            self._count_lost().label("lost"),
         ).where(*conditions)
         for rows in self._read(query, ("started_at", "id"), narrowing.limit):
             yield from rows
@@ -120,13 +137,27 @@ class History:
         for rows in self._read(query, ("id",), narrowing.limit):
             yield from rows
 
+    def _columns(self, table: Table) -> list[ColumnElement[Any]]:
+        """The columns of ``table``; what an older recording does not have yet is NULL."""
+        return [
+            column if schema.is_there(column, self._revision) else null().label(column.name)
+            for column in table.columns
+        ]
+
+    def _count_lost(self) -> ColumnElement[Any]:
+        if not schema.is_there(gaps, self._revision):
+            return literal(0)
+        lost = select(func.sum(gaps.c.messages)).where(gaps.c.session_id == sessions.c.id)
+        # A sum is a number of another type on PostgreSQL.
+        return cast(func.coalesce(lost.scalar_subquery(), 0), BigInteger)
+
     def _narrowing(self, wanted: Wanted) -> _Narrowing:
         named = wanted.get("session")
         return _Narrowing(wanted, None if named is None else self._session_id(named))
 
     def _session_id(self, named: str) -> str:
         """The id of the session that ``named`` is, or begins."""
-        like = sessions.c.id.startswith(named, autoescape=True)
+        like = sessions.c.id.istartswith(named, autoescape=True)
         query = select(sessions.c.id).where(or_(sessions.c.id == named, like)).limit(1000)
         with self._place.reading(), self._engine.connect() as connection:
             ids = list(connection.execute(query).scalars())

@@ -122,7 +122,7 @@ class SqliteFile(Place):
         try:
             with engine.connect() as connection:
                 if inspect(connection).get_table_names():
-                    schema.expect(connection)
+                    schema.revision(connection)
         finally:
             engine.dispose()
 
@@ -133,7 +133,7 @@ class SqliteFile(Place):
         engine = self._read_only()
         try:
             with engine.connect() as connection:
-                schema.expect(connection)
+                schema.revision(connection)
         except DBAPIError as error:
             # Even to read, SQLite wants to write beside a file that is in WAL mode. Where it may
             # not, and no writer is or left anything there, the file alone is the whole recording.
@@ -141,7 +141,7 @@ class SqliteFile(Place):
                 raise
             engine = self._read_only("immutable=1")
             with engine.connect() as connection:
-                schema.expect(connection)
+                schema.revision(connection)
         return engine
 
     def _read_only(self, more: str = "mode=ro") -> Engine:
@@ -161,6 +161,8 @@ def _engine(connect: Callable[[], sqlite3.Connection], pool: type[Pool]) -> Engi
 def _set_up(connection: sqlite3.Connection, _record: object) -> None:
     # sqlite3 would begin transactions when it sees fit; ours begin where we say (_begin).
     connection.isolation_level = None
+    # So that what is deleted can be given back to the disk. To be said before anything else is.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     # Readers and the writer do not wait for each other; a power cut may cost the last moments,
     # never the file.
     connection.execute("PRAGMA journal_mode = WAL")

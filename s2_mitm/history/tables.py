@@ -1,7 +1,8 @@
 """The tables of a recording. Their names and columns are a contract: people query them by hand.
 
 Times are ISO 8601 text in UTC, always with microseconds, so that they sort as text; flags are 0
-and 1.
+and 1. What is here since a later revision than the first says so in its ``info``; the way from one
+revision to the next is in ``migrations``.
 """
 
 from __future__ import annotations
@@ -10,17 +11,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Dialect,
     Float,
-    ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
     Table,
-    Text,
     TypeDecorator,
 )
+from sqlalchemy import Text as AnyText
+
+# As on SQLite, text sorts by its characters and not as some language would have it.
+Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
+# A row id of SQLite is one only if its type has this very name; it holds 64 bits all the same.
+Number = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class WireContent(TypeDecorator[str | bytes]):
@@ -31,7 +38,7 @@ class WireContent(TypeDecorator[str | bytes]):
     and so does the text that happens to begin like that.
     """
 
-    impl = Text
+    impl = AnyText
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | bytes | None:
@@ -42,7 +49,8 @@ class WireContent(TypeDecorator[str | bytes]):
             return content
         if isinstance(content, str) and not content.startswith("\\x"):
             return content
-        return "\\x" + value.hex()
+        digits: str = value.hex()
+        return f"\\x{digits}"
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | bytes | None:
         stored: str | bytes | None = value
@@ -58,6 +66,15 @@ def _text_or_bytes(content: bytes) -> str | bytes:
     except UnicodeDecodeError:
         return content
     return content if "\0" in text else text
+
+
+_SINCE_2 = {"since": "0002"}
+
+
+def _refers(column: str, table: str) -> ForeignKeyConstraint:
+    # SQLite notes it and lets everything pass. PostgreSQL would refuse a message whose session it
+    # does not know, and that message may be the one that matters: there it is not declared.
+    return ForeignKeyConstraint([column], [f"{table}.id"]).ddl_if(dialect="sqlite")
 
 
 metadata = MetaData()
@@ -76,11 +93,12 @@ sessions = Table(
     Column("cem_id", Text),
     Column("protocol_version", Text),
     Column("control_type", Text),
-    Column("close_code", Integer),
+    Column("close_code", Number),
     Column("close_reason", Text),
     Column("closed_by", Text),
-    Column("proxy", Text),
-    Column("recorder", Text, ForeignKey("recorders.id")),
+    Column("proxy", Text, info=_SINCE_2),
+    Column("recorder", Text, info=_SINCE_2),
+    _refers("recorder", "recorders"),
 )
 """One row a WebSocket connection; ``closed_by`` is RM, CEM or proxy, ``proxy`` is the name of the
 proxy that saw it."""
@@ -90,63 +108,69 @@ recorders = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("host", Text, nullable=False),
-    Column("pid", Integer, nullable=False),
+    Column("pid", Number, nullable=False),
     Column("started_at", Text, nullable=False),
     Column("seen_at", Text, nullable=False),
     Column("ended_at", Text),
+    info=_SINCE_2,
 )
 """One row a run of a proxy that wrote here; ``seen_at`` is renewed as long as it lives."""
 
 gaps = Table(
     "gaps",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("session_id", Text, ForeignKey("sessions.id"), nullable=False),
-    Column("first_seq", Integer, nullable=False),
-    Column("last_seq", Integer, nullable=False),
-    Column("messages", Integer, nullable=False),
+    Column("id", Number, primary_key=True),
+    Column("session_id", Text, nullable=False),
+    Column("first_seq", Number, nullable=False),
+    Column("last_seq", Number, nullable=False),
+    Column("messages", Number, nullable=False),
     Column("since", Text, nullable=False),
     Column("until", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    _refers("session_id", "sessions"),
     Index("gaps_by_session", "session_id"),
+    info=_SINCE_2,
 )
 """One row for messages of a session, one after the other, that could not be recorded."""
 
 messages = Table(
     "messages",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("session_id", Text, ForeignKey("sessions.id"), nullable=False),
-    Column("seq", Integer, nullable=False),
+    Column("id", Number, primary_key=True),
+    Column("session_id", Text, nullable=False),
+    Column("seq", Number, nullable=False),
     Column("timestamp", Text, nullable=False),
     Column("sender", Text),
     Column("message_type", Text),
     Column("message_id", Text),
     Column("subject_message_id", Text),
     Column("content", WireContent, nullable=False),
-    Column("size", Integer, nullable=False),
-    Column("injected", Integer, nullable=False),
-    Column("dropped", Integer, nullable=False),
-    Column("valid", Integer, nullable=False),
+    Column("size", Number, nullable=False),
+    Column("injected", Number, nullable=False),
+    Column("dropped", Number, nullable=False),
+    Column("valid", Number, nullable=False),
     Column("reception_status", Text),
     Column("reception_delay_ms", Float),
+    _refers("session_id", "sessions"),
     Index("messages_in_order", "session_id", "seq"),
     Index("messages_by_message_id", "session_id", "message_id"),
 )
-"""One row a message. ``content`` is what went over the wire: text, or a BLOB where the message is
-no text that SQL can hold (it is not UTF-8, or has a NUL in it); ``size`` is its length in bytes."""
+"""One row a message. ``content`` is what went over the wire (see `WireContent`); ``size`` is its
+length in bytes."""
 
 findings = Table(
     "findings",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("message", Integer, ForeignKey("messages.id"), nullable=False),
-    Column("session_id", Text, ForeignKey("sessions.id"), nullable=False),
+    Column("id", Number, primary_key=True),
+    Column("message", Number, nullable=False),
+    Column("session_id", Text, nullable=False),
     Column("code", Text, nullable=False),
     Column("severity", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("text", Text, nullable=False),
+    _refers("message", "messages"),
+    _refers("session_id", "sessions"),
     Index("findings_by_message", "message"),
     Index("findings_by_session", "session_id", "severity"),
 )
