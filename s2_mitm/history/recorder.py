@@ -427,7 +427,7 @@ class Recorder:
     def _tell_what_is_left(self) -> None:
         if self._backlog:
             lost = self._backlog.messages + self._lost - self._told_lost
-            loss = f"{_count(lost, 'message')} of the last were lost"
+            loss = f"{_count(lost, 'message')} of the last {'was' if lost == 1 else 'were'} lost"
             self._tell(f"{self._name} could not be written to the end; {loss}.")
         elif self._lost > self._told_lost:
             self._tell(f"{self._name} was too slow; {self._loss()}.")
