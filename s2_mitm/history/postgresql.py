@@ -88,7 +88,7 @@ class PostgresqlDatabase(Place):
         """
         rows: dict[str, int] = {}
         if not exactly:
-            rows.update(connection.execute(_LIVE_ROWS).tuples().all())
+            rows = {name: live for name, live in connection.execute(_LIVE_ROWS)}
         if not rows.get("messages"):
             # Asked to be exact, or it has not counted since it was started.
             counted, size = connection.execute(_SUM).one()

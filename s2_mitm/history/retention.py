@@ -231,7 +231,7 @@ class Pruning:
             return None
         if not self._oldest:
             rows = connection.execute(_OLDEST.where(sessions.c.id.not_in(self._left_alone)))
-            self._oldest.extend(rows.tuples())
+            self._oldest.extend((row.id, row.ended_at) for row in rows)
         if self._oldest and (self._too_much > 0 or self._is_too_old(self._oldest[0][1])):
             return self._oldest.popleft()[0]
         return None
