@@ -1,4 +1,4 @@
-"""``s2-mitm sessions | messages | findings``."""
+"""``s2-mitm sessions | messages | findings``, and where else recordings are read."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import make_url
 
 from s2_mitm.cli import cli
 from s2_mitm.cli.recording import NEWEST
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
+
+pytest_plugins = ["postgres_server"]
 
 NOW = time.time()
 HOSTILE = "[red]\x1b[2J\r\n"
@@ -153,3 +157,51 @@ def test_a_row_is_a_line_in_a_pipe() -> None:
     )
     assert len(done.stdout.splitlines()) == 3
     assert "bad" in done.stdout.splitlines()[-1]
+
+
+def test_a_recording_on_a_server_is_read_by_every_command(postgres_url: str) -> None:
+    recorder = Recorder(postgres_url, print)
+    recorder.session_opened(SessionStart("0123456789", NOW, "peer:1", "cem", "/", Role.RM))
+    say(recorder, 1, content=b'{"message_type": "Handshake"}')
+    say(recorder, 2, Finding("x.y", Severity.WARNING, Source.RULE, "/a", HOSTILE))
+    say(recorder, 3, content=b"\xff")
+    recorder.close()
+    assert len(run("sessions", "--db", postgres_url).stdout.splitlines()) == 2
+    shown = rows("messages", "--db", postgres_url, "--session", "0123")
+    assert [row["seq"] for row in shown] == [1, 2, 3]
+    assert b64decode(shown[2]["content_base64"]) == b"\xff"
+    assert [row["text"] for row in rows("findings", "--db", postgres_url)] == [HOSTILE]
+    url = make_url(postgres_url)
+    place = f"postgresql://{url.username}@{url.host}"
+    for command, said in {
+        ("check", postgres_url): place,
+        ("check", postgres_url, "--json"): f'"file": "{place}',
+        (
+            "sessions",
+            "--db",
+            postgres_url,
+            "--session",
+            "zz",
+        ): f"no session in {place}",
+    }.items():
+        result = CliRunner().invoke(cli, command)
+        assert result.exit_code in (1, 2)
+        assert said in result.output
+        assert str(url.password) not in result.output
+        assert quote(str(url.password), safe="") not in result.output
+
+
+def test_a_server_that_is_not_there_is_one_sentence() -> None:
+    for command in (["sessions", "--db"], ["check"]):
+        result = CliRunner().invoke(cli, [*command, "postgresql://me:secret@127.0.0.1:1/s2"])
+        assert result.exit_code == 2
+        assert "no server answers at 127.0.0.1, port 1" in result.stderr
+        assert "secret" not in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("recorder")
+def test_which_proxy_saw_a_session_and_what_was_lost_is_in_the_json() -> None:
+    [session] = rows("sessions")
+    assert session["proxy"] is None
+    assert session["lost"] == 0

@@ -49,8 +49,9 @@ def check(
 ) -> int:
     """Judge recorded conversations again, with the rules that there are now.
 
-    A FILE is a recording of s2-mitm, a flow file of mitmproxy, or JSON Lines as s2-mitm messages
-    --json prints them: at least sender (RM or CEM), time (or timestamp) and message (or content).
+    A FILE is a recording of s2-mitm, also one at a postgresql:// URL, a flow file of mitmproxy, or
+    JSON Lines as s2-mitm messages --json prints them: at least sender (RM or CEM), time (or
+    timestamp) and message (or content).
     A CODE is that of a finding, or ack.* for all that begin with ack.; commas separate several.
     """
     from s2_mitm.history.database import RecordingError
@@ -62,8 +63,9 @@ def check(
     complaints: list[str] = []
     for name in files:
         before = sums.sessions
-        shown = "stdin" if name == "-" else name
+        shown = "stdin"
         try:
+            shown = _shown(name)
             for recorded in _recorded(name):
                 replayed = replay(recorded, settings)
                 if replayed is None:
@@ -71,7 +73,8 @@ def check(
                 sums.add(replayed)
                 if as_json:
                     for judged in replayed.messages:
-                        place = {"file": name, "session": replayed.id or None}
+                        file = name if name == "-" else shown
+                        place = {"file": file, "session": replayed.id or None}
                         click.echo(json.dumps({**place, **judged.as_dict()}))
                 else:
                     for line in replay_lines(replayed, shown, verbose=verbose):
@@ -102,6 +105,15 @@ def _settings(version: str | None, ignored: Sequence[str], severities: Sequence[
         raise click.ClickException(str(error)) from None
 
 
+def _shown(name: str) -> str:
+    """What to call a file; never with a password."""
+    if "://" in name:
+        from s2_mitm.history.database import place_of
+
+        return place_of(name).name
+    return "stdin" if name == "-" else name
+
+
 def _recorded(name: str) -> Iterator[Recorded]:
     """The sessions in a file, of whatever kind it is."""
     from s2_mitm.history.queries import History
@@ -112,7 +124,7 @@ def _recorded(name: str) -> Iterator[Recorded]:
         with closing(History(name)) as history:
             yield from from_history(history)
         return
-    shown = "stdin" if name == "-" else name
+    shown = _shown(name)
     if not data.strip():
         raise NotRecordedError(f"{shown} is empty")
     if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):

@@ -38,10 +38,11 @@ def _reading(command: Callable[..., None]) -> Callable[..., None]:
     roles = click.Choice([str(role) for role in Role], case_sensitive=False)
     severities = click.Choice(["error", "warning", "info"])
     most = click.IntRange(min=0)
+    where = "A file or a postgresql:// URL; s2.sqlite3 by default."
     ago = "ISO 8601 in UTC, or 10m, 2h, 3d ago"
     upto = f"The newest N, 0 for all.  [default: {NEWEST}, with --json all]"
     options = [
-        click.option("--db", metavar="FILE", default="s2.sqlite3", help="s2.sqlite3 by default."),
+        click.option("--db", metavar="FILE", default="s2.sqlite3", help=where),
         click.option("--session", metavar="ID", help="Of this session; enough of its id will do."),
         click.option("--type", "types", metavar="T", multiple=True, help="Of this type, or these."),
         click.option("--sender", type=roles, help="By this side."),

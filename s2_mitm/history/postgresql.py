@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import URL, Connection, Engine, create_engine, func, select, text
+import re
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.exc import (
     DatabaseError,
     DBAPIError,
@@ -26,12 +29,45 @@ _LIVE_ROWS = text(
 _SAMPLE = text("select coalesce(avg(size), 0) from messages tablesample system (:percent)")
 _SUM = select(func.count(), func.coalesce(func.sum(messages.c.size), 0)).select_from(messages)
 
+_CONNECTING = {
+    "application_name": "s2-mitm",
+    "client_encoding": "utf8",
+    # A server that is gone says nothing: these, in seconds but for the last, notice it.
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+_LOCK_TIMEOUT = "5s"
+_PREPARING = 0x53325F6D69746D
+"""The number, ours alone, of the lock that whoever makes or changes the tables holds."""
+
+_REASONS = [
+    (r"resolve host|translate host|name or service not known", "there is no host {host}"),
+    (r"refused|no such file or directory", "no server answers at {host}, port {port}"),
+    (r"timeout expired|timed out|no route|unreachable", "{host}, port {port}, cannot be reached"),
+    (r"no password supplied", "the server asks for a password, postgresql://USER:PASSWORD@…"),
+    (
+        r"password authentication failed|role .* does not exist|no pg_hba",
+        "the server does not let the user {user} in",
+    ),
+    (
+        r"database .* does not exist",
+        "there is no database {database} on the server, createdb {database} makes it",
+    ),
+    (r"permission denied for schema", "the user {user} may not make tables in it"),
+    (r"permission denied", "the user {user} has no permission for its tables"),
+    (r"lock timeout", "another program has locked it"),
+]
+"""What is said, of the connection or of a statement, and what it means."""
+
 
 class PostgresqlDatabase(Place):
     """The recording on a server; ``name`` is its URL without the password."""
 
     patience = 5.0
-    _WRONG = (DBAPIError, UnfitError)
+    _WRONG = (DBAPIError, UnfitError, ValueError)
 
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
@@ -46,7 +82,7 @@ class PostgresqlDatabase(Place):
         return self
 
     def identity(self) -> str:
-        """Always the same: what the server makes of it is the server's business."""
+        """Always the same: whatever becomes of it, it is the server's to keep."""
         return self.name
 
     def open_for_writing(self) -> Engine:
@@ -54,7 +90,7 @@ class PostgresqlDatabase(Place):
             engine = self._engine()
             try:
                 with engine.begin() as connection:
-                    schema.prepare(connection)
+                    self._prepare(connection)
             except BaseException:
                 engine.dispose()
                 raise
@@ -72,13 +108,31 @@ class PostgresqlDatabase(Place):
             return engine
 
     def is_to_blame(self, error: Exception) -> bool:
-        # A right that was taken away, or a table, is a ProgrammingError; what is wrong with a
-        # value is a DataError or an IntegrityError.
+        # A right or a table that was taken away is a ProgrammingError; what is wrong with a value
+        # is a DataError or an IntegrityError.
         databases = OperationalError | InternalError | InterfaceError | ProgrammingError
         return isinstance(error, databases) or type(error) is DatabaseError
 
     def reason(self, error: Exception) -> str:
-        return message_of(error)
+        said = message_of(error)
+        for words, reason in _REASONS:
+            if isinstance(error, DBAPIError) and re.search(words, said, re.IGNORECASE):
+                return reason.format(
+                    host=self._url.host or self._url.query.get("host") or "localhost",
+                    port=self._url.port or 5432,
+                    user=self._url.username or "that is set here",
+                    database=self._url.database or "of the user's name",
+                )
+        return said
+
+    def _prepare(self, connection: Connection) -> None:
+        if schema.is_current(connection):
+            return
+        encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+        if encoding not in ("UTF8", "SQL_ASCII"):
+            raise UnfitError(f"it holds {encoding}, make one with createdb -T template0 -E UTF8")
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _PREPARING})
+        schema.prepare(connection)
 
     def used(self, connection: Connection, *, exactly: bool = False) -> int:
         """What the messages and findings that are there take, with about what their rows add.
@@ -88,7 +142,7 @@ class PostgresqlDatabase(Place):
         """
         rows: dict[str, int] = {}
         if not exactly:
-            rows = {name: live for name, live in connection.execute(_LIVE_ROWS)}
+            rows = {row.relname: row.n_live_tup for row in connection.execute(_LIVE_ROWS)}
         if not rows.get("messages"):
             # Asked to be exact, or it has not counted since it was started.
             counted, size = connection.execute(_SUM).one()
@@ -108,6 +162,16 @@ class PostgresqlDatabase(Place):
             import psycopg  # noqa: F401
         except ImportError:
             raise UnfitError(
-                "PostgreSQL needs one package more, pip install 's2-mitm[postgresql]'"
+                "PostgreSQL needs one more package, pip install 's2-mitm[postgresql]'"
             ) from None
-        return create_engine(self._url, pool_pre_ping=True)
+        said = self._url.query
+        ours = {name: value for name, value in _CONNECTING.items() if name not in said}
+        engine = create_engine(self._url, connect_args=ours, pool_pre_ping=True)
+        event.listen(engine, "connect", _set_up)
+        return engine
+
+
+def _set_up(connection: Any, _record: object) -> None:
+    # Not as an option of the connection: poolers before a server refuse those.
+    connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
+    connection.commit()

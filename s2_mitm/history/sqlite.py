@@ -16,6 +16,8 @@ from sqlalchemy.pool import NullPool, Pool, QueuePool
 from s2_mitm.history import schema
 from s2_mitm.history.place import Place, UnfitError, message_of
 
+LOG_BYTES = 16 * 1024 * 1024
+"""How large the log beside the file stays at most when it has been written into the file."""
 PAGES_AT_ONCE = 500
 """How many free pages are given back to the disk at once, so that nobody waits for it."""
 
@@ -101,7 +103,7 @@ class SqliteFile(Place):
         try:
             with engine.begin() as connection:
                 schema.prepare(connection)
-        except DBAPIError:
+        except BaseException:
             engine.dispose()
             raise
         return engine
@@ -167,6 +169,8 @@ def _set_up(connection: sqlite3.Connection, _record: object) -> None:
     # never the file.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    # What a long reader or an outage made of the log is given back once it is over.
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
 
 
 def _begin(connection: Connection) -> None:

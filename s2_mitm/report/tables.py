@@ -16,9 +16,18 @@ Row = Mapping[str, Any]
 
 
 def sessions_table(rows: Iterable[Row]) -> Table:
-    """Takes what `History.sessions` yields; one line a session."""
-    table = _table("session", "began (UTC)", "ended (UTC)", "client", "RM", "CEM", "control type")
-    for heading in ("messages", "errors", "warnings"):
+    """Takes what `History.sessions` yields; one line a session.
+
+    It says which proxy saw it where there were several, and how many messages were lost where any
+    were.
+    """
+    rows = list(rows)
+    several = len({row["proxy"] for row in rows} - {None}) > 1
+    lossy = any(row["lost"] for row in rows)
+    table = _table("session", "began (UTC)", "ended (UTC)", *(["proxy"] if several else []))
+    for heading in ("client", "RM", "CEM", "control type"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("messages", *(["lost"] if lossy else []), "errors", "warnings"):
         table.add_column(heading, justify="right")
     table.add_column("closed", overflow="fold")
     for row in rows:
@@ -29,11 +38,13 @@ def sessions_table(rows: Iterable[Row]) -> Table:
             _short_id(row["id"]),
             _time(row["started_at"]),
             _time(row["ended_at"]),
+            *([_text(row["proxy"])] if several else []),
             _text(client),
             _text(row["rm_id"]),
             _text(row["cem_id"]),
             _text(row["control_type"]),
             _text(row["messages"]),
+            *([_text(row["lost"], style="bold red" if row["lost"] else "dim")] if lossy else []),
             _count(row["errors"], Severity.ERROR),
             _count(row["warnings"], Severity.WARNING),
             _text(" ".join(_some(by, closed))),

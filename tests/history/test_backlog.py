@@ -68,7 +68,7 @@ def filled(*records: Record, **bounds: int) -> Backlog:
 
 
 def test_within_the_bounds_everything_comes_out_as_it_went_in() -> None:
-    records = [start(), message(1), Afterthought("s", 1, FINDING), message(2), end()]
+    records: list[Record] = [start(), message(1), Afterthought("s", 1, FINDING), message(2), end()]
     assert all_of(filled(*records)) == records
 
 

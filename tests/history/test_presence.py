@@ -7,11 +7,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, insert, text, update
+from sqlalchemy import Engine, Executable, insert, text, update
 
 from s2_mitm.history import presence
 from s2_mitm.history import recorder as recorder_module
@@ -51,9 +51,9 @@ class Recording:
         with self.engine.begin() as connection:
             return [tuple(row) for row in connection.execute(text(query))]
 
-    def change(self, change: Callable[[Connection], object]) -> None:
+    def execute(self, statement: Executable, row: dict[str, Any] | None = None) -> None:
         with self.engine.begin() as connection:
-            change(connection)
+            connection.execute(statement, row)
 
     def left_by(
         self,
@@ -71,12 +71,12 @@ class Recording:
             "seen_at": seen_at or iso(time.time()),
             "ended_at": ended_at,
         }
-        self.change(lambda it: it.execute(insert(recorders), row))
+        self.execute(insert(recorders), row)
         self.session("left", "they")
 
     def session(self, name: str, recorder: str | None, last: float = NOON) -> None:
         row = {"id": name, "started_at": SILENT, "recorder": recorder}
-        self.change(lambda it: it.execute(insert(sessions), row))
+        self.execute(insert(sessions), row)
         for seq, moment in ((1, last - 5), (2, last)):
             message = {
                 "session_id": name,
@@ -88,7 +88,7 @@ class Recording:
                 "dropped": 0,
                 "valid": 1,
             }
-            self.change(lambda it, row=message: it.execute(insert(messages), row))
+            self.execute(insert(messages), message)
 
     def wait_for(self, query: str, expected: list[Any]) -> None:
         deadline = time.monotonic() + 10
@@ -199,8 +199,7 @@ def test_a_recorder_that_goes_meanwhile_is_noticed(recording: Recording) -> None
     recorder = Recorder(recording.target, print)
     assert recorder.flush(10)
     assert recording.rows(HOW_IT_ENDED) == STILL_OPEN
-    recording.change(lambda it: it.execute(update(recorders).where(recorders.c.id == "they"),
-                                           {"seen_at": SILENT}))  # fmt: skip
+    recording.execute(update(recorders).where(recorders.c.id == "they"), {"seen_at": SILENT})
     recording.wait_for("select closed_by from sessions where id = 'left'", [("proxy",)])
     recorder.close()
 
@@ -219,8 +218,8 @@ def test_one_that_only_slept_opens_its_sessions_again(recording: Recording) -> N
     recorder.session_opened(session("left"))
     assert recorder.flush(10)
     ended = {"ended_at": SILENT}
-    recording.change(lambda it: it.execute(update(sessions), {**ended, "closed_by": "proxy"}))
-    recording.change(lambda it: it.execute(update(recorders), ended))
+    recording.execute(update(sessions), {**ended, "closed_by": "proxy"})
+    recording.execute(update(recorders), ended)
     recording.wait_for(HOW_IT_ENDED, STILL_OPEN)
     assert recording.rows("select count(*) from recorders where ended_at is null") == [(1,)]
     recorder.close()
@@ -234,7 +233,7 @@ def test_where_its_rows_are_gone_it_writes_them_anew(recording: Recording) -> No
     recorder.senders_swapped("s1")
     assert recorder.flush(10)
     for table in ("sessions", "recorders"):
-        recording.change(lambda it, name=table: it.execute(text(f"delete from {name}")))
+        recording.execute(text(f"delete from {table}"))
     # In SQLite nobody notices; there the file is deleted as a whole.
     recorder._renew_at = 0.0
     recorder.message(message(1))

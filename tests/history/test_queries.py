@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
+import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, update
+from sqlalchemy.exc import DBAPIError
 
-from s2_mitm.history.database import RecordingError
+from s2_mitm.history.database import RecordingError, place_of
 from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
+from s2_mitm.history.tables import gaps, iso, sessions
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
+
+pytest_plugins = ["postgres_server"]
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -31,10 +36,9 @@ def message(
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """Two sessions: one from 12:00 to 12:10, one from 12:20 on."""
-    file = tmp_path / "s2.sqlite3"
-    recorder = Recorder(str(file), print)
+def recording(target: str) -> str:
+    """Two sessions: one from 12:00 to 12:10, one from 12:20 on; in a file, and on a server."""
+    recorder = Recorder(target, print)
     for session, minute in (("aaaa-1", 0), ("aabb-2", 20)):
         opened = (NOON + minute * MINUTE).timestamp()
         recorder.session_opened(SessionStart(session, opened, "10.0.0.2:4", "cem", "/", Role.RM))
@@ -49,12 +53,12 @@ def file(tmp_path: Path) -> Path:
     ended = (NOON + 10 * MINUTE).timestamp()
     recorder.session_closed("aaaa-1", ended, 1000, None, "RM")
     recorder.close()
-    return file
+    return target
 
 
 @pytest.fixture
-def history(file: Path) -> Iterator[History]:
-    history = History(str(file))
+def history(recording: str) -> Iterator[History]:
+    history = History(recording)
     yield history
     history.close()
 
@@ -173,21 +177,23 @@ def test_an_id_may_be_shortened_as_long_as_it_is_one_session(history: History) -
             ids(history, session=unknown)
 
 
-def test_a_session_whose_id_begins_another(history: History, file: Path) -> None:
-    recorder = Recorder(str(file), print)
+def test_a_session_whose_id_begins_another(history: History, recording: str) -> None:
+    recorder = Recorder(recording, print)
     recorder.session_opened(SessionStart("aaaa", 0.0, None, None, None, None))
     recorder.close()
     assert names(history, session="aaaa") == ["aaaa"]
 
 
-def test_an_empty_recording(tmp_path: Path) -> None:
-    Recorder(str(tmp_path / "empty"), print).close()
-    history = History(str(tmp_path / "empty"))
-    assert list(history.sessions()) == list(history.messages()) == list(history.findings()) == []
+def test_an_empty_recording(target: str) -> None:
+    Recorder(target, print).close()
+    with closing(History(target)) as history:
+        assert (
+            list(history.sessions()) == list(history.messages()) == list(history.findings()) == []
+        )
 
 
-def test_more_than_is_read_at_once(file: Path, history: History) -> None:
-    recorder = Recorder(str(file), print)
+def test_more_than_is_read_at_once(recording: str, history: History) -> None:
+    recorder = Recorder(recording, print)
     for seq in range(3, 2003):
         recorder.message(message("aabb-2", seq, 30, Role.RM, "PowerMeasurement", INFO))
     recorder.close()
@@ -198,10 +204,10 @@ def test_more_than_is_read_at_once(file: Path, history: History) -> None:
 
 
 def test_reading_does_not_hinder_the_recorder_nor_the_other_way_round(
-    file: Path, history: History
+    recording: str, history: History
 ) -> None:
     reports: list[str] = []
-    recorder = Recorder(str(file), reports.append)
+    recorder = Recorder(recording, reports.append)
     for seq in range(3, 1003):
         recorder.message(message("aabb-2", seq, 30, Role.RM, "PowerMeasurement"))
     assert recorder.flush(10)
@@ -215,21 +221,52 @@ def test_reading_does_not_hinder_the_recorder_nor_the_other_way_round(
     assert not reports
 
 
-def test_nothing_can_be_written_through_a_history(file: Path, history: History) -> None:
-    before = file.read_bytes()
-    list(history.messages())
-    with (
-        pytest.raises(Exception, match="readonly"),
-        history._engine.begin() as connection,
-    ):
-        connection.exec_driver_sql("delete from messages")
-    assert file.read_bytes() == before
+def test_nothing_can_be_written_through_a_history(history: History) -> None:
+    for statement in ("delete from messages", "drop table findings", "create table mine (id int)"):
+        with (
+            pytest.raises(DBAPIError, match=r"read-?only"),
+            history._engine.begin() as connection,
+        ):
+            connection.exec_driver_sql(statement)
+    assert ids(history) == ALL
 
 
-def test_a_recording_that_is_damaged_says_so(file: Path) -> None:
-    history = History(str(file))
-    with sqlite3.connect(file) as connection:
-        connection.execute("drop table findings")
-    connection.close()
-    with pytest.raises(RecordingError, match="no such table: findings"):
+def test_a_recording_that_is_damaged_says_so(recording: str, history: History) -> None:
+    engine = place_of(recording).open_for_writing()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("drop table findings")
+    engine.dispose()
+    with pytest.raises(RecordingError, match=r"no such table: findings|findings. does not exist"):
         list(history.findings())
+
+
+def test_an_id_is_found_in_capitals_too(history: History) -> None:
+    assert names(history, session="AAAA") == ["aaaa-1"]
+
+
+def test_ids_and_times_sort_by_their_characters_whatever_language_the_server_has(
+    target: str,
+) -> None:
+    # In English "a-b" stands between "aa" and "ac", and "B" after "a".
+    expected = ["-", "B", "Z-1", "a", "a-b", "aa", "ac", "Ä"]
+    recorder = Recorder(target, print)
+    for name in reversed(expected):
+        recorder.session_opened(SessionStart(name, 0.0, None, None, None, None))
+    recorder.close()
+    with closing(History(target)) as history:
+        assert names(history) == expected
+
+
+def test_who_saw_a_session_and_what_of_it_was_lost(recording: str, history: History) -> None:
+    engine = place_of(recording).open_for_writing()
+    moment = iso(NOON.timestamp())
+    gap = {"since": moment, "until": moment, "reason": "the disk was full"}
+    with engine.begin() as connection:
+        connection.execute(update(sessions).values(proxy="lab-" + sessions.c.id))
+        for first, last in ((4, 10), (20, 20)):
+            span = {"first_seq": first, "last_seq": last, "messages": last - first + 1}
+            connection.execute(insert(gaps).values(session_id="aaaa-1", **span, **gap))
+    engine.dispose()
+    seen = [(row["proxy"], row["lost"]) for row in history.sessions()]
+    assert seen == [("lab-aaaa-1", 8), ("lab-aabb-2", 0)]
+    assert json.dumps([row["lost"] for row in history.sessions()]) == "[8, 0]"

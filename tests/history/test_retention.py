@@ -196,7 +196,7 @@ def test_a_long_session_goes_in_small_steps_and_says_so_meanwhile(recording: Rec
     pruning = Pruning(recording.place, parse_retention("30d"))
     with recording.engine.begin() as connection:
         pruning.look(connection)
-    steps = []
+    steps: list[Pruned | None] = []
     while len(recording.sessions()) > 1 or not steps:
         with recording.engine.begin() as connection:
             steps.append(pruning.step(connection))

@@ -24,7 +24,9 @@ SESSION: dict[str, Any] = {
     "close_code": 1001,
     "close_reason": "going away",
     "closed_by": "CEM",
+    "proxy": "lab-1",
     "messages": 12,
+    "lost": 0,
     "errors": 1,
     "warnings": 0,
 }
@@ -71,6 +73,22 @@ def test_a_session_is_a_line() -> None:
         "01234567 2026-11-21 12:00:00.123 RM 10.0.0.2:40001 /s2 battery-1 "
         "FILL_RATE_BASED_CONTROL 12 1 0 by CEM 1001 going away"
     )
+
+
+def test_the_proxy_is_named_where_there_are_several() -> None:
+    unknown = {**SESSION, "proxy": None}
+    assert "lab-1" not in shown(sessions_table([SESSION, SESSION, unknown]))
+    table = shown(sessions_table([SESSION, {**SESSION, "proxy": "lab-2"}, unknown]))
+    assert table.splitlines()[0].split().count("proxy") == 1
+    assert [name in table for name in ("lab-1", "lab-2")] == [True, True]
+
+
+def test_lost_messages_are_counted_where_there_are_any() -> None:
+    assert "lost" not in shown(sessions_table([SESSION]))
+    heading, line, other = shown(sessions_table([{**SESSION, "lost": 77}, SESSION])).splitlines()
+    assert "messages  lost  errors" in heading
+    assert "12 77 1 0 by CEM" in " ".join(line.split())
+    assert "12 0 1 0 by CEM" in " ".join(other.split())
 
 
 def test_a_message_is_a_line() -> None:
