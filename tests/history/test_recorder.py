@@ -506,6 +506,7 @@ def test_too_much_to_keep_costs_the_oldest_and_is_counted(
     file: Path, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "MOST_MESSAGES", 100)
+    monkeypatch.setattr(recorder_module, "BATCH", 10)
     recorder = Recorder(str(file), reports.append)
     with holding_the_lock(file):
         recorder.session_opened(start())
