@@ -28,7 +28,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from s2_mitm.history.place import Place, RecordingError
 from s2_mitm.history.tables import findings, gaps, iso, messages, recorders, sessions
 
-MESSAGES_AT_ONCE = 500
+MESSAGES_AT_ONCE = 250
 BYTES_AT_ONCE = 2 * 1024 * 1024
 """What is taken out at most in one step, but for a single message that is larger."""
 SESSIONS_AT_ONCE = 100
@@ -36,7 +36,7 @@ SESSIONS_AT_ONCE = 100
 ENOUGH = 0.9
 """Where there is too much, it is brought down to this part of the limit, not to do it all the time.
 """
-MESSAGE_BYTES = 450
+MESSAGE_BYTES = 350
 FINDING_BYTES = 350
 SESSION_BYTES = 500
 """About what a row and its places in the indexes take, a message's without its content."""

@@ -18,7 +18,7 @@ from s2_mitm.history.place import Place, UnfitError, message_of
 
 LOG_BYTES = 16 * 1024 * 1024
 """How large the log beside the file stays at most when it has been written into the file."""
-PAGES_AT_ONCE = 500
+PAGES_AT_ONCE = 250
 """How many free pages are given back to the disk at once, so that nobody waits for it."""
 
 
@@ -84,8 +84,12 @@ class SqliteFile(Place):
         before = _pragma(connection, "freelist_count")
         if not before:
             return False
-        # Every row of the answer, which are none, is a page.
-        connection.exec_driver_sql(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").close()
+        # One by one: SQLite frees a page with each row that is asked for, and not every Python's
+        # sqlite3 asks for rows that have no columns, as these.
+        cursor = connection.connection.cursor()
+        for _ in range(min(before, PAGES_AT_ONCE)):
+            cursor.execute("PRAGMA incremental_vacuum(1)")
+        cursor.close()
         return 0 < _pragma(connection, "freelist_count") < before
 
     def _writable(self) -> Engine:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from s2_mitm.history import recorder as recorder_module
-from s2_mitm.history import retention
+from s2_mitm.history import retention, sqlite
 from s2_mitm.history.database import Place, place_of
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.history.retention import (
@@ -345,7 +345,17 @@ def test_the_disk_gets_back_what_a_file_does_not_need(tmp_path: Path) -> None:
         recording.session(f"s{number}", 40, messages=100, size=10_000)
     recording.written()
     before = recording.rows("pragma page_count")[0][0]
-    prune(recording.place, parse_retention("30d"))
+    keep = parse_retention("30d")
+    with recording.engine.begin() as connection:
+        pruning = Pruning(recording.place, keep)
+        pruning.look(connection)
+        while recording.place.used(connection) > before * 4096 / 5:
+            pruning.step(connection)
+        free = connection.execute(text("pragma freelist_count")).scalar_one()
+        assert recording.place.give_back(connection)
+        left = connection.execute(text("pragma freelist_count")).scalar_one()
+        assert free - left == sqlite.PAGES_AT_ONCE
+    prune(recording.place, keep)
     after = recording.rows("pragma page_count")[0][0]
     recording.recorder.close()
     recording.engine.dispose()
