@@ -49,7 +49,7 @@ _REASONS = [
     (r"timeout expired|timed out|no route|unreachable", "{host}, port {port}, cannot be reached"),
     (r"no password supplied", "the server asks for a password, postgresql://USER:PASSWORD@…"),
     (
-        r"password authentication failed|role .* does not exist|no pg_hba",
+        r"password authentication failed|role .* does not exist|no pg_hba|denied for database",
         "the server does not let the user {user} in",
     ),
     (

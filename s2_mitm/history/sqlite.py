@@ -100,7 +100,8 @@ class SqliteFile(Place):
             if self.file.stat().st_size:
                 self._look_first()
         engine = _engine(
-            lambda: sqlite3.connect(self.file, self.patience, check_same_thread=False), QueuePool
+            lambda: sqlite3.connect(self.file, timeout=self.patience, check_same_thread=False),
+            QueuePool,
         )
         event.listen(engine, "connect", _set_up)
         event.listen(engine, "begin", _begin)
@@ -152,7 +153,7 @@ class SqliteFile(Place):
 
     def _read_only(self, more: str = "mode=ro") -> Engine:
         uri = f"file:{quote(str(self.file.absolute()))}?{more}"
-        return _engine(lambda: sqlite3.connect(uri, self.patience, uri=True), NullPool)
+        return _engine(lambda: sqlite3.connect(uri, timeout=self.patience, uri=True), NullPool)
 
 
 def _pragma(connection: Connection, name: str) -> int:

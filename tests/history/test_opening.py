@@ -9,9 +9,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from old_recording import make_old_recording
 
 import s2_mitm
 from s2_mitm.history.database import RecordingError, place_of
@@ -122,6 +124,16 @@ def test_a_recording_is_read_where_nothing_may_be_written(unprivileged: Path) ->
     unprivileged.chmod(0o555)
     give_up_rights()
     assert [session["id"] for session in History(str(file)).sessions()] == ["s1"]
+
+
+def test_an_old_recording_is_read_where_nothing_may_be_written(unprivileged: Path) -> None:
+    file = make_old_recording(unprivileged / "s2.sqlite3")
+    unprivileged.chmod(0o555)
+    file.chmod(0o444)
+    give_up_rights()
+    with closing(History(str(file))) as history:
+        assert [(row["id"], row["lost"]) for row in history.sessions()] == [("s1", 0)]
+    assert "no permission" in refusal_to_record(file)
 
 
 def test_no_permission_to_read(unprivileged: Path) -> None:

@@ -1,0 +1,57 @@
+"""Several proxies write into one database of a PostgreSQL server, and lose and mix up nothing."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from messages import handshake, measurement, reception_status
+from peers import PeerServer, new_path
+from proxies import running, until
+
+from s2_mitm.history.queries import History
+
+pytest_plugins = ["postgres_server"]
+
+
+def test_two_proxies_and_ten_conversations_at_once(
+    server: PeerServer, tmp_path: Path, postgres_url: str
+) -> None:
+    folders = [tmp_path / name for name in ("one", "other")]
+    said: dict[str, list[tuple[str, bytes]]] = {new_path(): [] for _ in range(10)}
+    with ExitStack() as stack:
+        proxies = []
+        for folder in folders:
+            folder.mkdir()
+            proxies.append(stack.enter_context(running(folder, server.port, s2_db=postgres_url)))
+        with ExitStack() as conversations:
+            pairs = {
+                path: conversations.enter_context(server.pair(proxies[number % 2].url, path))
+                for number, path in enumerate(said)
+            }
+            for turn in range(40):
+                for path, (rm, cem) in pairs.items():
+                    question = measurement(float(turn)) if turn else handshake("RM")
+                    answer = reception_status(question)
+                    rm.send(question)
+                    assert cem.receive().data == question
+                    cem.send(answer)
+                    assert rm.receive().data == answer
+                    said[path] += [("RM", question), ("CEM", answer)]
+
+        with closing(History(postgres_url)) as history:
+            until(lambda: ended(history) == len(said), "the end of all of them is recorded")
+    with closing(History(postgres_url)) as history:
+        sessions = {row["path"]: row for row in history.sessions()}
+        assert sessions.keys() == said.keys()
+        for path, expected in said.items():
+            rows = list(history.messages(session=sessions[path]["id"]))
+            assert [(row["sender"], row["content"].encode()) for row in rows] == expected
+            assert [row["seq"] for row in rows] == list(range(1, len(expected) + 1))
+            answers = {row["reception_status"] for row in rows if row["sender"] == "RM"}
+            assert answers == {"OK"}
+    assert [list(folder.glob("*.sqlite3*")) for folder in folders] == [[], []]
+
+
+def ended(history: History) -> int:
+    return sum(row["ended_at"] is not None for row in history.sessions())
