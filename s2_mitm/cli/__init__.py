@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from s2_mitm import __version__
-from s2_mitm.cli import check, proxy, recording, rules, validate
+from s2_mitm.cli import check, proxy, prune, recording, rules, validate
 from s2_mitm.s2.wording import printable
 
 CLOSED_PIPE = 141
@@ -59,7 +59,7 @@ def cli(ctx: click.Context) -> None:
     """See what an S2 Resource Manager and its energy manager say to each other, and who is wrong.
 
     Between the two: web, dump, record, demo. On files: validate, check. On a recording: sessions,
-    messages, findings. What the codes of findings mean: rules.
+    messages, findings, prune. What the codes of findings mean: rules.
     """
     if os.environ.get("NO_COLOR"):
         ctx.color = False
@@ -78,6 +78,7 @@ for _command in (
     recording.sessions,
     recording.messages,
     recording.findings,
+    prune.prune,
 ):
     cli.add_command(_command)
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 _WRITE_ELSEWHERE = "name another file with --set s2_db=FILE, or record nothing with --set s2_db="
@@ -63,6 +63,17 @@ class Place(ABC):
     @abstractmethod
     def is_to_blame(self, error: Exception) -> bool:
         """Whether ``error`` is the database's, which may pass, and not that of what was written."""
+
+    @abstractmethod
+    def used(self, connection: Connection, *, exactly: bool = False) -> int:
+        """The bytes that what is recorded takes; what is free to be used again is not counted.
+
+        It may be an estimate, unless it is to be known ``exactly``, which may take its time.
+        """
+
+    @abstractmethod
+    def give_back(self, connection: Connection) -> bool:
+        """Give some free space back to the disk; whether more of it can be."""
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.exc import (
     DatabaseError,
     DBAPIError,
@@ -17,6 +17,17 @@ from sqlalchemy.exc import (
 
 from s2_mitm.history import schema
 from s2_mitm.history.place import Place, UnfitError, message_of
+from s2_mitm.history.retention import FINDING_BYTES, MESSAGE_BYTES
+from s2_mitm.history.tables import findings, messages
+
+SAMPLE = 10_000
+"""Of about how many messages the size is looked up to know that of all."""
+_LIVE_ROWS = text(
+    "select relname, n_live_tup from pg_stat_user_tables"
+    " where schemaname = current_schema() and relname in ('messages', 'findings')"
+)
+_SAMPLE = text("select coalesce(avg(size), 0) from messages tablesample system (:percent)")
+_SUM = select(func.count(), func.coalesce(func.sum(messages.c.size), 0)).select_from(messages)
 
 _CONNECTING = {
     "application_name": "s2-mitm",
@@ -122,6 +133,29 @@ class PostgresqlDatabase(Place):
             raise UnfitError(f"it holds {encoding}, make one with createdb -T template0 -E UTF8")
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _PREPARING})
         schema.prepare(connection)
+
+    def used(self, connection: Connection, *, exactly: bool = False) -> int:
+        """What the messages and findings that are there take, with about what their rows add.
+
+        Not the size of the tables: they keep the space of what was deleted for what comes. The
+        estimate is the server's count of live rows times the size of some of them.
+        """
+        rows: dict[str, int] = {}
+        if not exactly:
+            rows = {row.relname: row.n_live_tup for row in connection.execute(_LIVE_ROWS)}
+        if not rows.get("messages"):
+            # Asked to be exact, or it has not counted since it was started.
+            counted, size = connection.execute(_SUM).one()
+            found = connection.execute(select(func.count()).select_from(findings)).scalar_one()
+            return int(size + counted * MESSAGE_BYTES + found * FINDING_BYTES)
+        percent = min(100.0, 100 * SAMPLE / rows["messages"])
+        size = connection.execute(_SAMPLE, {"percent": percent}).scalar_one()
+        size_of_findings = rows.get("findings", 0) * FINDING_BYTES
+        return int(rows["messages"] * (size + MESSAGE_BYTES) + size_of_findings)
+
+    def give_back(self, connection: Connection) -> bool:
+        """Nothing: the server uses it again by itself."""
+        return False
 
     def _engine(self) -> Engine:
         try:

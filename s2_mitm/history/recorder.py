@@ -1,6 +1,6 @@
 """The recorder: what is said in the hooks is written down by a thread of its own.
 
-The hooks put small records on a queue, which neither waits nor fails. The thread takes what is
+The hooks put small records on a backlog, which neither waits nor fails. The thread takes what is
 there, some fifty milliseconds' worth, and writes it in one transaction.
 """
 
@@ -9,17 +9,21 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Unpack
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from s2_mitm.history.backlog import Backlog
 from s2_mitm.history.database import RecordingError, place_of
+from s2_mitm.history.place import message_of
+from s2_mitm.history.presence import Presence
 from s2_mitm.history.records import (
     Afterthought,
+    Gap,
     Message,
     MessageRecord,
     Reception,
@@ -30,34 +34,53 @@ from s2_mitm.history.records import (
     SessionFacts,
     SessionStart,
 )
+from s2_mitm.history.retention import Pruning, Retention
 from s2_mitm.history.storing import store
 from s2_mitm.s2.verdict import Finding, Role
 
-__all__ = ["MessageRecord", "Recorder", "RecordingError", "SessionStart"]
+__all__ = ["Figures", "MessageRecord", "Recorder", "RecordingError", "SessionStart"]
 
 GATHER_SECONDS = 0.05
 """How long the first record of a batch waits for company."""
 RETRY_SECONDS = 0.5
 """How long to wait after a failed attempt."""
+RENEW_SECONDS = 10.0
+"""How often the recorder says that it is there."""
+TELL_SECONDS = 60.0
+"""How often it says that the database is too slow."""
+PRUNE_SECONDS = 60.0
+"""How often it looks whether something is old enough to go."""
+PAUSE_SECONDS = 0.02
+"""How long it rests between two steps of taking it out."""
 BATCH = 1000
 """The most records in one transaction, so that a long backlog does not hold the lock for long."""
 MOST_MESSAGES = 20_000
 MOST_BYTES = 64 * 1024 * 1024
+MOST_SESSIONS = 10_000
 """What is kept in memory while the database does not take it."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Flush:
-    """Written when everything put before it is."""
-
-    done: threading.Event
+UNWRITABLE = "the database could not be written"
+TOO_SLOW = "the database was slower than the messages"
+REFUSED = "the database refused them"
+"""Why messages are missing, as gaps say it."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Stop:
-    """The last on the queue; what is not written by ``deadline`` (monotonic) is given up."""
+class Figures:
+    """How a recorder fares: since it was made, but for ``waiting`` and ``failing``."""
 
-    deadline: float
+    waiting: int
+    """Records that are not yet written."""
+    written: int
+    """Messages that are."""
+    lost: int
+    """Messages that will never be."""
+    batches: int
+    """Transactions in which something was written."""
+    write_seconds: float
+    """How long these took, with those that failed."""
+    failing: bool
+    """Whether the database cannot be written now."""
 
 
 class Recorder:
@@ -66,31 +89,43 @@ class Recorder:
     ``target`` is a file, or an ``sqlite:///`` or ``postgresql://`` URL; the recording is made where
     it is not there, and continued where it is. ``report`` takes one sentence when writing starts to
     fail, when it works again, and when something was lost; it is called from the recorder's thread.
+    What ``retain`` does not let stay is taken out of the recording by and by.
 
     All methods may be called from any thread. But for ``flush`` and ``close`` they return at once
     and never raise, whatever the database does. While it can't be written, up to
-    ``MOST_MESSAGES`` messages wait in memory.
+    ``MOST_MESSAGES`` messages wait in memory; for those that had to go there is a gap.
 
     Raises RecordingError where ``target`` cannot be written.
     """
 
-    def __init__(self, target: str, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, target: str, report: Callable[[str], None], retain: Retention | None = None
+    ) -> None:
         self._report = report
         # A later change of the working directory must not move the recording.
         self._place = place_of(target).absolute()
         self._name = self._place.name
         self._engine = self._place.open_for_writing()
         self._identity = self._place.identity()
-        self._queue: SimpleQueue[Record | _Flush | _Stop] = SimpleQueue()
+        self._backlog = Backlog(messages=MOST_MESSAGES, content=MOST_BYTES, sessions=MOST_SESSIONS)
+        self._backlog.reason = TOO_SLOW
+        self._news = threading.Event()
         self._hurry = threading.Event()
+        self._flushes: deque[threading.Event] = deque()
         self._closing = threading.Lock()
-        self._closed = False
-        # From here on for the thread alone.
-        self._backlog = Backlog(messages=MOST_MESSAGES, content=MOST_BYTES)
-        self._flushes: list[_Flush] = []
-        self._stop: _Stop | None = None
-        self._open_sessions: dict[str, SessionStart] = {}
+        self._deadline: float | None = None
+        # From here on for the thread alone, but to look at.
+        self._presence = Presence()
+        self._renew_at = 0.0
+        self._pruning = Pruning(self._place, retain) if retain else None
+        self._is_pruning = False
+        self._prune_at = 0.0
+        self._refused: dict[str, Gap] = {}
+        self._written = self._given_up = self._batches = 0
+        self._write_seconds = 0.0
         self._failing = False
+        self._told_lost = self._told_sessions = 0
+        self._tell_loss_at = 0.0
         self._thread = threading.Thread(target=self._run, name="s2-recorder", daemon=True)
         self._thread.start()
 
@@ -139,12 +174,12 @@ class Recorder:
 
         A closed recorder has nothing more to write, and returns False at once.
         """
-        if self._closed:
+        if self._deadline is not None:
             return False
-        flush = _Flush(threading.Event())
-        self._put(flush)
-        self._hurry.set()
-        return flush.done.wait(timeout)
+        done = threading.Event()
+        self._flushes.append(done)
+        self._make_haste()
+        return done.wait(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
         """Write all that was put, for at most ``timeout`` seconds, and end the thread.
@@ -152,106 +187,159 @@ class Recorder:
         Whatever is put afterwards is ignored; so is a second close.
         """
         with self._closing:
-            if self._closed:
+            if self._deadline is not None:
                 return
-            self._closed = True
-            self._queue.put(_Stop(time.monotonic() + timeout))
-            self._hurry.set()
+            self._deadline = time.monotonic() + timeout
+        self._make_haste()
         self._thread.join(timeout + 2 * self._place.patience)
+        if self._thread.is_alive():
+            self._tell_what_is_left()
 
-    def _put(self, record: Record | _Flush) -> None:
-        if not self._closed:
-            self._queue.put(record)
+    def figures(self) -> Figures:
+        """How it fares now."""
+        return Figures(
+            waiting=len(self._backlog),
+            written=self._written,
+            lost=self._lost,
+            batches=self._batches,
+            write_seconds=self._write_seconds,
+            failing=self._failing,
+        )
+
+    @property
+    def _lost(self) -> int:
+        return self._backlog.lost + self._given_up
+
+    def _put(self, record: Record) -> None:
+        if self._deadline is None:
+            self._backlog.put(record)
+            if not self._news.is_set():
+                self._news.set()
+
+    def _make_haste(self) -> None:
+        self._hurry.set()
+        self._news.set()
 
     # Everything below runs in the thread.
 
     def _run(self) -> None:
         while True:
-            self._gather()
+            self._wait()
+            deadline, flushes = self._deadline, len(self._flushes)
             written = self._write_backlog()
             if written:
-                for flush in self._flushes:
-                    flush.done.set()
-                self._flushes.clear()
-            if self._stop and (written or time.monotonic() > self._stop.deadline):
+                for _ in range(flushes):
+                    self._flushes.popleft().set()
+            if deadline is not None and (written or time.monotonic() > deadline):
                 break
-        if len(self._backlog):
-            left = len(self._backlog)
-            self._tell(f"{self._name} could not be written to the end; {left} records were lost.")
-        self._engine.dispose()
+            if written and self._pruning:
+                self._prune(self._pruning)
+        self._end()
 
-    def _gather(self) -> None:
-        """Wait until there is something to write and time to do it, and take it from the queue."""
+    def _wait(self) -> None:
+        """Wait until there is something to do and time to do it."""
         if self._failing:
             self._hurry.wait(RETRY_SECONDS)
-        elif not self._backlog:
-            self._take(self._queue.get())
-            if not (self._flushes or self._stop):
-                self._hurry.wait(GATHER_SECONDS)
+        elif not self._backlog and self._news.wait(self._idle_seconds()):
+            self._hurry.wait(GATHER_SECONDS)
+        self._news.clear()
         self._hurry.clear()
-        with contextlib.suppress(Empty):
-            while True:
-                self._take(self._queue.get_nowait())
 
-    def _take(self, record: Record | _Flush | _Stop) -> None:
-        match record:
-            case _Flush():
-                self._flushes.append(record)
-            case _Stop():
-                self._stop = record
-            case _:
-                self._backlog.append(record)
+    def _idle_seconds(self) -> float:
+        if self._is_pruning:
+            return PAUSE_SECONDS
+        return min(max(self._renew_at - time.time(), 0.0), RENEW_SECONDS)
 
     def _write_backlog(self) -> bool:
         """Write all there is; False where the database does not take it now."""
         try:
             self._follow_the_file()
-            while records := self._backlog.first(BATCH):
+            self._renew()
+            # No more than there is now: while it comes as fast as it is written, others wait too.
+            left = len(self._backlog)
+            while left > 0 and (records := self._backlog.take(BATCH)):
                 self._write(records)
+                left -= len(records)
+            self._write_gaps()
         except Exception as error:
             # Whatever it is: the thread must live on, and the traffic with it.
             self._fails(error)
             return False
-        if self._failing or self._backlog.lost:
+        if self._failing:
             self._recovers()
+        elif self._lost > self._told_lost and time.monotonic() >= self._tell_loss_at:
+            self._tell_loss_at = time.monotonic() + TELL_SECONDS
+            self._tell(f"{self._name} is too slow; {self._loss()}.")
         return True
 
     def _write(self, records: list[Record]) -> None:
+        self._write_gaps()
         try:
-            with self._engine.begin() as connection:
-                store(connection, records)
+            self._store(records)
         except Exception as error:
             if self._place.is_to_blame(error):
                 raise
             self._write_one_by_one(records)
         else:
-            self._written(records)
+            self._settle(records)
+
+    def _store(self, records: Iterable[Record]) -> None:
+        began = time.perf_counter()
+        try:
+            with self._engine.begin() as connection:
+                store(connection, records, self._presence.id)
+        finally:
+            self._write_seconds += time.perf_counter() - began
+        self._batches += 1
 
     def _write_one_by_one(self, records: list[Record]) -> None:
         """Find what is wrong in ``records`` by writing each alone, and go on without it."""
+        # It may have been that others took away what they belong to.
+        self._in_a_transaction(self._presence.restore)
         refused: list[Exception] = []
         for record in records:
             try:
-                with self._engine.begin() as connection:
-                    store(connection, [record])
+                self._store([record])
             except Exception as error:
                 if self._place.is_to_blame(error):
                     raise
                 refused.append(error)
-            self._written([record])
+                self._give_up(record)
+            else:
+                self._settle([record])
         if refused:
             self._tell(
                 f"{len(refused)} of {len(records)} records could not be written to {self._name} "
-                f"and are left out: {_first_line(refused[0])}"
+                f"and are left out: {message_of(refused[0])}"
             )
 
-    def _written(self, records: list[Record]) -> None:
-        self._backlog.remove(len(records))
-        for record in records:
-            if isinstance(record, SessionStart):
-                self._open_sessions[record.id] = record
-            elif isinstance(record, SessionEnd):
-                self._open_sessions.pop(record.session_id, None)
+    def _settle(self, records: list[Record]) -> None:
+        self._backlog.done(len(records))
+        self._presence.heed(records)
+        self._written += sum(isinstance(record, Message) for record in records)
+
+    def _give_up(self, record: Record) -> None:
+        if isinstance(record, Message):
+            gap = self._refused.get(record.session_id)
+            if gap and gap.last_seq + 1 == record.seq:
+                gap.add(record)
+            else:
+                self._write_gaps()
+                self._refused[record.session_id] = Gap.of(record, REFUSED)
+            self._given_up += 1
+            # These are told of on their own.
+            self._told_lost += 1
+        self._backlog.done(1)
+
+    def _write_gaps(self) -> None:
+        """Write down which messages were refused."""
+        for gap in [*self._refused.values()]:
+            try:
+                self._store([gap])
+            except Exception as error:
+                if self._place.is_to_blame(error):
+                    raise
+            del self._refused[gap.session_id]
 
     def _follow_the_file(self) -> None:
         """Begin a new recording where the file was deleted or replaced.
@@ -262,25 +350,87 @@ class Recorder:
             return
         self._engine.dispose()
         self._engine = self._place.open_for_writing()
-        with self._engine.begin() as connection:
-            store(connection, self._open_sessions.values())
+        self._in_a_transaction(self._presence.restore)
         self._identity = self._place.identity()
         self._tell(f"{self._name} was deleted or replaced; the recording goes on in a new one.")
 
+    def _renew(self) -> None:
+        # By the clock on the wall: the others' also went on while this machine slept.
+        now = time.time()
+        if self._renew_at - RENEW_SECONDS <= now < self._renew_at:
+            return
+        self._in_a_transaction(self._presence.renew)
+        self._renew_at = now + RENEW_SECONDS
+
+    def _prune(self, pruning: Pruning) -> None:
+        """Take a little out of what need not stay, where it is time."""
+        look = time.monotonic() >= self._prune_at
+        if not (self._is_pruning or look):
+            return
+        try:
+            with self._engine.begin() as connection:
+                if look:
+                    self._prune_at = time.monotonic() + PRUNE_SECONDS
+                    pruning.look(connection)
+                self._is_pruning = pruning.step(connection) is not None
+        except IntegrityError:
+            # Somebody opened the session again.
+            pruning.leave_alone()
+        except Exception as error:
+            self._is_pruning = False
+            # Where nothing can be written, the next batch tells.
+            if not self._place.is_to_blame(error):
+                self._tell(f"old sessions stay in {self._name}: {message_of(error)}")
+
+    def _end(self) -> None:
+        self._tell_what_is_left()
+        self._presence.forget()
+        with contextlib.suppress(Exception):
+            if not self._failing:
+                self._in_a_transaction(self._presence.end)
+        self._engine.dispose()
+
+    def _in_a_transaction(self, step: Callable[[Connection], None]) -> None:
+        with self._engine.begin() as connection:
+            step(connection)
+
     def _fails(self, error: Exception) -> None:
+        # The next attempt is made with a new connection: one that has seen the disk full, or the
+        # server go, may be of no use again.
+        self._engine.dispose()
         if not self._failing:
             self._failing = True
+            self._backlog.reason = UNWRITABLE
+            reason = self._place.reason(error).removeprefix(f"cannot record to {self._name}: ")
             self._tell(
-                f"{self._name} cannot be written now ({_first_line(error)}); "
+                f"{self._name} cannot be written now ({reason}); "
                 f"the traffic goes on, and up to {MOST_MESSAGES} messages wait in memory."
             )
 
     def _recovers(self) -> None:
-        again = f"{self._name} is written again" if self._failing else f"{self._name} is too slow"
-        lost = self._backlog.lost
-        loss = f"the oldest {lost} messages were lost" if lost else "nothing was lost"
-        self._failing, self._backlog.lost = False, 0
-        self._tell(f"{again}; {loss}.")
+        self._failing = False
+        self._backlog.reason = TOO_SLOW
+        self._tell(f"{self._name} is written again; {self._loss()}.")
+
+    def _loss(self) -> str:
+        """What was lost since that was last told."""
+        lost, self._told_lost = self._lost - self._told_lost, self._lost
+        sessions, self._told_sessions = (
+            self._backlog.sessions_lost - self._told_sessions,
+            self._backlog.sessions_lost,
+        )
+        if not lost:
+            return "nothing was lost"
+        whole = f", and {_count(sessions, 'session')} as a whole" if sessions else ""
+        return f"{_count(lost, 'message')} had to go, which stand in it as gaps{whole}"
+
+    def _tell_what_is_left(self) -> None:
+        if self._backlog:
+            lost = self._backlog.messages + self._lost - self._told_lost
+            loss = f"{_count(lost, 'message')} of the last {'was' if lost == 1 else 'were'} lost"
+            self._tell(f"{self._name} could not be written to the end; {loss}.")
+        elif self._lost > self._told_lost:
+            self._tell(f"{self._name} was too slow; {self._loss()}.")
 
     def _tell(self, sentence: str) -> None:
         # Nobody listens to what goes wrong in this thread, and it must go on.
@@ -288,6 +438,5 @@ class Recorder:
             self._report(sentence)
 
 
-def _first_line(error: Exception) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return (str(cause).splitlines() or [type(cause).__name__])[0]
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -13,7 +13,8 @@ class SessionStart:
     """A connection on which S2 is spoken.
 
     ``id`` is mitmproxy's flow id, ``started_at`` is in seconds since 1970, ``client_role`` is the
-    role of the WebSocket client, None where it is not known.
+    role of the WebSocket client, None where it is not known. ``proxy`` is what people call the
+    proxy that saw it.
     """
 
     id: str
@@ -22,6 +23,7 @@ class SessionStart:
     server_address: str | None
     path: str | None
     client_role: Role | None
+    proxy: str | None = None
 
 
 class SessionFacts(TypedDict, total=False):
@@ -127,6 +129,42 @@ class SessionEnd(NamedTuple):
     closed_by: str | None
 
 
+@dataclass(slots=True)
+class Gap:
+    """Messages of a session, one after the other, that could not be recorded.
+
+    ``since`` and ``until`` are when the first and the last of them were seen; ``reason`` is for
+    people.
+    """
+
+    session_id: str
+    first_seq: int
+    last_seq: int
+    messages: int
+    since: float
+    until: float
+    reason: str
+
+    @classmethod
+    def of(cls, message: Message, reason: str) -> Gap:
+        """The gap that ``message`` alone leaves."""
+        seq, time = message.seq, message.time
+        return cls(message.session_id, seq, seq, 1, time, time, reason)
+
+    def add(self, message: Message) -> None:
+        """Let ``message`` be missing too, which came next."""
+        self.last_seq = message.seq
+        self.until = message.time
+        self.messages += 1
+
+
 Record = (
-    SessionStart | SessionChange | Message | Afterthought | Reception | SendersSwapped | SessionEnd
+    SessionStart
+    | SessionChange
+    | Message
+    | Gap
+    | Afterthought
+    | Reception
+    | SendersSwapped
+    | SessionEnd
 )

@@ -16,6 +16,11 @@ from sqlalchemy.pool import NullPool, Pool, QueuePool
 from s2_mitm.history import schema
 from s2_mitm.history.place import Place, UnfitError, message_of
 
+LOG_BYTES = 16 * 1024 * 1024
+"""How large the log beside the file stays at most when it has been written into the file."""
+PAGES_AT_ONCE = 250
+"""How many free pages are given back to the disk at once, so that nobody waits for it."""
+
 
 class SqliteFile(Place):
     """The recording in a file; ``name`` is its path, as it was typed."""
@@ -67,6 +72,25 @@ class SqliteFile(Place):
         if _is_forbidden(text) or isinstance(error, PermissionError):
             return f"there is no permission for it or for its folder {self.file.parent.absolute()}"
         return text
+
+    def used(self, connection: Connection, *, exactly: bool = False) -> int:
+        """The pages in use; it is always exact."""
+        size, pages, free = (
+            _pragma(connection, name) for name in ("page_size", "page_count", "freelist_count")
+        )
+        return size * (pages - free)
+
+    def give_back(self, connection: Connection) -> bool:
+        before = _pragma(connection, "freelist_count")
+        if not before:
+            return False
+        # One by one: SQLite frees a page with each row that is asked for, and not every Python's
+        # sqlite3 asks for rows that have no columns, as these.
+        cursor = connection.connection.cursor()
+        for _ in range(min(before, PAGES_AT_ONCE)):
+            cursor.execute("PRAGMA incremental_vacuum(1)")
+        cursor.close()
+        return 0 < _pragma(connection, "freelist_count") < before
 
     def _writable(self) -> Engine:
         if not self.file.parent.is_dir():
@@ -132,6 +156,10 @@ class SqliteFile(Place):
         return _engine(lambda: sqlite3.connect(uri, timeout=self.patience, uri=True), NullPool)
 
 
+def _pragma(connection: Connection, name: str) -> int:
+    return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+
+
 def _engine(connect: Callable[[], sqlite3.Connection], pool: type[Pool]) -> Engine:
     # SQLAlchemy knows only how to connect: a file's name would need quoting to be in a URL.
     return create_engine("sqlite://", creator=connect, poolclass=pool)
@@ -146,6 +174,8 @@ def _set_up(connection: sqlite3.Connection, _record: object) -> None:
     # never the file.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    # What a long reader or an outage made of the log is given back once it is over.
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
 
 
 def _begin(connection: Connection) -> None:

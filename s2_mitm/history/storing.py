@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from s2_mitm.history.records import (
     Afterthought,
+    Gap,
     Message,
     Reception,
     Record,
@@ -20,11 +22,14 @@ from s2_mitm.history.records import (
     SessionFacts,
     SessionStart,
 )
-from s2_mitm.history.tables import findings, iso, messages, sessions
+from s2_mitm.history.tables import findings, gaps, iso, messages, sessions
 from s2_mitm.s2.verdict import Finding, Role, Severity
 from s2_mitm.s2.wording import encodable
 
 Row = dict[str, Any]
+
+LONGEST_ID = 500
+"""Characters; of a longer id of a message this much is kept, for no index holds it all."""
 
 
 def _other_role(column: Any) -> Any:
@@ -34,11 +39,13 @@ def _other_role(column: Any) -> Any:
 
 def _opening(dialect: Any) -> Executable:
     # A session may be opened again, by a reloaded script: then it goes on, and is not over.
-    again = {"ended_at": None, "close_code": None, "close_reason": None, "closed_by": None}
-    opening: Executable = (
-        dialect.insert(sessions)
-        .values({name: bindparam(name) for name in SessionStart.__slots__})
-        .on_conflict_do_update(index_elements=[sessions.c.id], set_=again)
+    start = dialect.insert(sessions).values(
+        {name: bindparam(name) for name in (*SessionStart.__slots__, "recorder")}
+    )
+    over = ("ended_at", "close_code", "close_reason", "closed_by")
+    whose = {name: start.excluded[name] for name in ("proxy", "recorder")}
+    opening: Executable = start.on_conflict_do_update(
+        index_elements=[sessions.c.id], set_=dict.fromkeys(over) | whose
     )
     return opening
 
@@ -74,21 +81,28 @@ _INVALID = (
 )
 _MESSAGE = insert(messages)
 # By its place in the session, for few messages have findings: asking the database for the id of
-# every message that it takes makes all of them slower.
-_FINDING = insert(findings).values(
-    message=select(func.max(messages.c.id))
+# every message that it takes makes all of them slower. A message that had to go has no row, and
+# then neither has the finding.
+_SAID = ("session_id", "code", "severity", "source", "path", "text")
+_FINDING = insert(findings).from_select(
+    ["message", *_SAID],
+    select(messages.c.id, *(bindparam(name, type_=findings.c[name].type) for name in _SAID))
     .where(messages.c.session_id == bindparam("session"), messages.c.seq == bindparam("seq"))
-    .scalar_subquery(),
+    .order_by(messages.c.id.desc())
+    .limit(1),
 )
+_GAP = insert(gaps)
 
 
-def store(connection: Connection, records: Iterable[Record]) -> None:
+def store(connection: Connection, records: Iterable[Record], recorder: str | None = None) -> None:
     """Write ``records``, in their order, within the transaction of ``connection``.
+
+    ``recorder`` is the id, in ``recorders``, of the one that writes.
 
     Raises what SQLAlchemy raises, and ValueError, TypeError or OverflowError for a record that
     holds what no row can.
     """
-    batch = _Batch(_OPEN[connection.dialect.name])
+    batch = _Batch(_OPEN[connection.dialect.name], recorder)
     for record in records:
         batch.add(record)
     batch.write(connection)
@@ -101,8 +115,9 @@ class _Batch:
     of this batch is done to its row here; the statements before concern older ones only.
     """
 
-    def __init__(self, opening: Executable) -> None:
+    def __init__(self, opening: Executable, recorder: str | None) -> None:
         self._opening = opening
+        self._recorder = recorder
         self._statements: list[tuple[Executable, Row]] = []
         self._messages: list[Row] = []
         self._newest: dict[tuple[str, str | None, str | None], Row] = {}
@@ -118,8 +133,10 @@ class _Batch:
                     self._invalidate(session_id, seq)
             case Reception():
                 self._add_reception(record)
+            case Gap():
+                self._say(_GAP, _gap_row(record))
             case SessionStart():
-                self._say(self._opening, _session_row(record))
+                self._say(self._opening, _session_row(record) | {"recorder": self._recorder})
             case SessionChange(session_id, facts):
                 if facts:
                     self._say(_CHANGE, {"session": session_id, **_facts_row(facts)})
@@ -175,7 +192,7 @@ class _Batch:
         self._say(_INVALID, {"session": session_id, "number": seq})
 
     def _add_reception(self, reception: Reception) -> None:
-        sender, message_id = str(reception.sender), storable(reception.message_id)
+        sender, message_id = str(reception.sender), _id(reception.message_id)
         row = self._newest.get((reception.session_id, sender, message_id))
         if row is None:
             older = {
@@ -207,6 +224,10 @@ def storable(text: str | None) -> str | None:
     return encodable(str(text)).replace("\0", "\\x00")
 
 
+def _id(text: str | None) -> str | None:
+    return storable(text[:LONGEST_ID] if text else text)
+
+
 def _whose(row: Row) -> tuple[str, str | None, str | None]:
     return row["session_id"], row["sender"], row["message_id"]
 
@@ -219,7 +240,28 @@ def _session_row(start: SessionStart) -> Row:
         "server_address": storable(start.server_address),
         "path": storable(start.path),
         "client_role": storable(start.client_role),
+        "proxy": storable(start.proxy),
     }
+
+
+def _gap_row(gap: Gap) -> Row:
+    return {
+        "session_id": gap.session_id,
+        "first_seq": gap.first_seq,
+        "last_seq": gap.last_seq,
+        "messages": gap.messages,
+        "since": _iso_or_now(gap.since),
+        "until": _iso_or_now(gap.until),
+        "reason": storable(gap.reason),
+    }
+
+
+def _iso_or_now(seconds: float) -> str:
+    # A message may be missing because of its time.
+    try:
+        return iso(seconds)
+    except (ValueError, OverflowError, OSError):
+        return iso(time.time())
 
 
 def _facts_row(facts: SessionFacts) -> Row:
@@ -237,8 +279,8 @@ def _message_row(message: Message) -> Row:
         "timestamp": iso(message.time),
         "sender": storable(message.sender),
         "message_type": storable(message.message_type),
-        "message_id": storable(message.message_id),
-        "subject_message_id": storable(message.subject_message_id),
+        "message_id": _id(message.message_id),
+        "subject_message_id": _id(message.subject_message_id),
         "content": message.content,
         "size": len(message.content),
         "injected": int(message.injected),

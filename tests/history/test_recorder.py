@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import resource
 import sqlite3
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ CONTRACT = {
     "messages": "id session_id seq timestamp sender message_type message_id subject_message_id "
     "content size injected dropped valid reception_status reception_delay_ms",
     "findings": "id message session_id code severity source path text",
+    "recorders": "id host pid started_at seen_at ended_at",
+    "gaps": "id session_id first_seq last_seq messages since until reason",
 }
 
 
@@ -118,7 +122,7 @@ def test_a_session_from_its_start_to_its_end(recorder: Recorder, file: Path) -> 
             "done",
             "CEM",
             None,
-            None,
+            rows(file, "select id from recorders")[0][0],
         )
     ]
 
@@ -363,7 +367,7 @@ def test_a_locked_database_is_waited_for_and_nothing_is_lost(
     with holding_the_lock(file):
         for seq in range(1, 101):
             recorder.message(message(seq))
-        reports.wait_for("cannot be written now (database is locked)")
+        reports.wait_for("cannot be written now (another program has locked it)")
         recorder.message(message(101))
         assert not recorder.flush(0.1)
     assert recorder.flush(10)
@@ -420,22 +424,109 @@ def test_a_folder_that_goes_away_and_comes_back(tmp_path: Path, reports: Reports
     assert rows(folder / "s2.sqlite3", "select seq from messages") == [(1,)]
 
 
+@pytest.fixture
+def read_only(file: Path) -> Iterator[Callable[[bool], None]]:
+    """Makes the file one that nobody may write, or one that may be written."""
+    files = [file, Path(f"{file}-wal")]
+
+    def make(read_only: bool) -> None:
+        flag = "+i" if read_only else "-i"
+        for path in files:
+            subprocess.run(["chattr", flag, path], check=True, capture_output=True)
+
+    probe = file.with_name("probe")
+    probe.touch()
+    try:
+        for flag in ("+i", "-i"):
+            subprocess.run(["chattr", flag, probe], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("chattr +i, which only root may, is not possible here")
+    yield make
+    for path in files:
+        subprocess.run(["chattr", "-i", path], check=False, capture_output=True)
+
+
+def test_a_file_that_may_not_be_written_and_then_may_is_waited_for(
+    recorder: Recorder, file: Path, reports: Reports, read_only: Callable[[bool], None]
+) -> None:
+    recorder.session_opened(start())
+    assert recorder.flush(10)
+    read_only(True)
+    for seq in range(1, 101):
+        recorder.message(message(seq))
+    reports.wait_for("cannot be written now")
+    assert not recorder.flush(1)
+    read_only(False)
+    assert recorder.flush(10)
+    assert rows(file, "select seq from messages") == [(n,) for n in range(1, 101)]
+    reports.wait_for("written again; nothing was lost")
+    assert len(reports) == 2
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("mount, which only root may, is not possible here")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_disk_that_is_full_and_then_is_not_is_waited_for(
+    small_disk: Path, reports: Reports
+) -> None:
+    file = small_disk / "s2.sqlite3"
+    recorder = Recorder(str(file), reports.append)
+    try:
+        recorder.session_opened(start())
+        assert recorder.flush(10)
+        other = small_disk / "other"
+        other.write_bytes(b"")
+        with contextlib.suppress(OSError), other.open("wb", buffering=0) as full:
+            while True:
+                full.write(b"x" * 4096)
+        for seq in range(1, 101):
+            recorder.message(message(seq, content=b"x" * 2000))
+        reports.wait_for("cannot be written now")
+        other.unlink()
+        assert recorder.flush(10)
+    finally:
+        recorder.close()
+    assert rows(file, "select seq from messages") == [(n,) for n in range(1, 101)]
+    assert rows(file, "pragma integrity_check") == [("ok",)]
+    reports.wait_for("written again; nothing was lost")
+
+
 def test_too_much_to_keep_costs_the_oldest_and_is_counted(
     file: Path, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "MOST_MESSAGES", 100)
+    monkeypatch.setattr(recorder_module, "BATCH", 10)
     recorder = Recorder(str(file), reports.append)
     with holding_the_lock(file):
         recorder.session_opened(start())
         for seq in range(1, 1001):
             recorder.message(message(seq))
         reports.wait_for("cannot be written now")
+        assert recorder.figures().failing
+        assert recorder.figures().waiting <= 102
+        assert recorder.figures().lost == 900
     recorder.close()
     kept = [seq for (seq,) in rows(file, "select seq from messages")]
-    assert kept == list(range(1001 - len(kept), 1001))
-    assert 75 <= len(kept) <= 100
+    assert len(kept) == 100
+    assert kept[-1] == 1000
     assert rows(file, "select id from sessions") == [("s1",)]
-    reports.wait_for(f"the oldest {1000 - len(kept)} messages were lost")
+    [(first, last, count)] = rows(file, "select first_seq, last_seq, messages from gaps")
+    assert kept == [*range(1, first), *range(last + 1, 1001)]
+    assert count == last - first + 1 == 900
+    reports.wait_for("written again; 900 messages had to go, which stand in it as gaps")
+    figures = recorder.figures()
+    assert (figures.written, figures.lost, figures.failing) == (100, 900, False)
 
 
 def test_closing_does_not_wait_for_ever(file: Path, reports: Reports) -> None:
@@ -443,7 +534,7 @@ def test_closing_does_not_wait_for_ever(file: Path, reports: Reports) -> None:
     with holding_the_lock(file):
         recorder.message(message(1))
         recorder.close(timeout=0.1)
-    reports.wait_for("could not be written to the end; 1 records were lost")
+    reports.wait_for("could not be written to the end; 1 message of the last was lost")
 
 
 # What no row can hold
@@ -464,6 +555,8 @@ def test_a_record_that_cannot_be_written_is_left_out_and_the_others_are_not(
     stored = rows(file, "select seq, reception_status from messages")
     assert stored == [(1, "OK"), (3, None), (4, None)]
     assert rows(file, "select count(*) from findings") == [(1,)]
+    gaps = rows(file, "select session_id, first_seq, last_seq, messages, reason from gaps")
+    assert gaps == [("s1", 2, 2, 1, "the database refused them")]
     reports.wait_for("3 of 6 records could not be written")
     assert len(reports) == 1
 

@@ -1,0 +1,341 @@
+"""How long a recording is kept: old sessions are taken out, whole ones, in small steps."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    ScalarSelect,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from s2_mitm.history.place import Place, RecordingError
+from s2_mitm.history.tables import findings, gaps, iso, messages, recorders, sessions
+
+MESSAGES_AT_ONCE = 250
+BYTES_AT_ONCE = 2 * 1024 * 1024
+"""What is taken out at most in one step, but for a single message that is larger."""
+SESSIONS_AT_ONCE = 100
+"""How many of the oldest sessions are looked up together."""
+ENOUGH = 0.9
+"""Where there is too much, it is brought down to this part of the limit, not to do it all the time.
+"""
+MESSAGE_BYTES = 350
+FINDING_BYTES = 350
+SESSION_BYTES = 500
+"""About what a row and its places in the indexes take, a message's without its content."""
+TAKEN_OUT = "taken out to make room"
+"""The reason of the gap that a session has while it is taken out."""
+
+_TIMES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SIZES = {"kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
+_LIMIT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([a-zA-Z]{1,3})", re.ASCII)
+_LONGEST = timedelta(days=365_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Which sessions may stay: those that ended within ``max_age``, and what fits ``max_bytes``.
+
+    None is no limit. A session that is open stays in any case.
+    """
+
+    max_age: timedelta | None = None
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was taken out: ``bytes`` is about what it took."""
+
+    sessions: int = 0
+    messages: int = 0
+    bytes: int = 0
+
+    def __add__(self, more: Pruned) -> Pruned:
+        return Pruned(
+            self.sessions + more.sessions, self.messages + more.messages, self.bytes + more.bytes
+        )
+
+
+def parse_retention(text: str) -> Retention:
+    """What ``30d``, ``500MB`` or ``30d, 2GB`` mean; an empty text keeps all.
+
+    An age has ``s``, ``m``, ``h``, ``d`` or ``w``, a size ``kB``, ``MB``, ``GB``, ``KiB``, ``MiB``
+    or ``GiB``. Raises ValueError, with a sentence for the one who typed it.
+    """
+    max_age: timedelta | None = None
+    max_bytes: int | None = None
+    for part in text.split(",") if text.strip() else []:
+        limit = _LIMIT.fullmatch(part.strip())
+        number, unit = (float(limit[1]), limit[2]) if limit else (0.0, "")
+        if max_age is None and unit in _TIMES:
+            max_age = _age(number, unit)
+            good = timedelta(0) < max_age <= _LONGEST
+        elif max_bytes is None and unit.lower() in _SIZES:
+            max_bytes = int(number * _SIZES[unit.lower()])
+            good = max_bytes > 0
+        else:
+            good = False
+        if not good:
+            raise ValueError(
+                f"'{text}' does not say what to keep: give an age such as 12h, 30d or 8w, a size"
+                " such as 500MB or 2GB, or both with a comma"
+            )
+    return Retention(max_age, max_bytes)
+
+
+def _age(number: float, unit: str) -> timedelta:
+    try:
+        return timedelta(**{_TIMES[unit]: number})
+    except OverflowError:
+        return timedelta.max
+
+
+_THE_SESSION = sessions.c.id == bindparam("session")
+_ITS_MESSAGES = messages.c.session_id == bindparam("session")
+_FIRST = datetime(1, 1, 2, tzinfo=UTC).timestamp()
+_BEGUN = select(gaps.c.session_id).where(gaps.c.reason == TAKEN_OUT).distinct()
+_OLDEST = (
+    select(sessions.c.id, sessions.c.ended_at)
+    .where(sessions.c.ended_at.is_not(None))
+    .order_by(sessions.c.ended_at, sessions.c.id)
+    .limit(SESSIONS_AT_ONCE)
+)
+_LOCK = (
+    select(sessions.c.id)
+    .where(_THE_SESSION, sessions.c.ended_at.is_not(None))
+    .with_for_update(skip_locked=True)
+)
+_FIRST_MESSAGES = (
+    select(messages.c.id, messages.c.size)
+    .where(_ITS_MESSAGES)
+    .order_by(messages.c.seq)
+    .limit(MESSAGES_AT_ONCE)
+)
+_LAST_MESSAGE = select(messages.c.seq).where(_ITS_MESSAGES).order_by(messages.c.seq.desc()).limit(1)
+_TIMES_OF = select(sessions.c.started_at, sessions.c.ended_at).where(_THE_SESSION)
+_FORGET_RECORDERS = delete(recorders).where(
+    recorders.c.ended_at < bindparam("before"),
+    recorders.c.id.not_in(select(sessions.c.recorder).where(sessions.c.recorder.is_not(None))),
+)
+
+
+def _number_of(table: Table, what: ColumnElement[Any]) -> ScalarSelect[Any]:
+    return select(what).where(table.c.session_id == sessions.c.id).scalar_subquery()
+
+
+_EACH_SESSION = (
+    select(
+        sessions.c.id,
+        sessions.c.ended_at,
+        _number_of(messages, func.count(messages.c.id)),
+        _number_of(messages, func.coalesce(func.sum(messages.c.size), 0)),
+        _number_of(findings, func.count(findings.c.id)),
+    )
+    .where(sessions.c.ended_at.is_not(None))
+    .order_by(sessions.c.ended_at, sessions.c.id)
+)
+
+
+class Pruning:
+    """Takes the sessions that may go out of a recording, those that ended first before others.
+
+    Each step is small, and may come between two batches of a recorder. A session that was begun
+    and not ended, by whomever, is ended first. Several may be at it at once, in one recording.
+    """
+
+    def __init__(self, place: Place, retain: Retention) -> None:
+        self._place = place
+        self._retain = retain
+        self._begun: deque[str] = deque()
+        self._oldest: deque[tuple[str, str]] = deque()
+        self._left_alone: set[str] = set()
+        self._session: str | None = None
+        self._too_much = 0
+
+    def look(self, connection: Connection, *, exactly: bool = False) -> bool:
+        """See how much there is too much; whether it is more than there may be.
+
+        With ``exactly`` the size is not estimated, which may take its time.
+        """
+        self._begun = deque(connection.execute(_BEGUN).scalars())
+        self._oldest.clear()
+        self._left_alone.clear()
+        self._session = None
+        self._too_much = 0
+        most = self._retain.max_bytes
+        if most is not None:
+            used = self._place.used(connection, exactly=exactly)
+            if used > most:
+                self._too_much = used - int(most * ENOUGH)
+        connection.execute(_FORGET_RECORDERS, {"before": self._limit(timedelta(days=1))})
+        return self._too_much > 0
+
+    def step(self, connection: Connection) -> Pruned | None:
+        """Take a little out; None where there is nothing more until the next look."""
+        if self._session is None:
+            self._session = self._next(connection)
+        if self._session is None:
+            return Pruned() if self._place.give_back(connection) else None
+        pruned = _take_out(connection, self._session)
+        if pruned is None:
+            self.leave_alone()
+            return Pruned()
+        if pruned.sessions:
+            self._session = None
+        self._too_much -= pruned.bytes
+        return pruned
+
+    def leave_alone(self) -> None:
+        """Let the session that was to be taken out stay until the next look."""
+        if self._session is not None:
+            self._left_alone.add(self._session)
+            self._session = None
+
+    def all_that_may_go(self, connection: Connection) -> Pruned:
+        """What would be taken out, if it were done now; nothing is changed."""
+        going = Pruned()
+        too_much = 0
+        if (most := self._retain.max_bytes) is not None:
+            used = self._place.used(connection, exactly=True)
+            too_much = used - int(most * ENOUGH) if used > most else 0
+        for _, ended_at, count, size, found in connection.execute(_EACH_SESSION):
+            if not (self._is_too_old(ended_at) or going.bytes < too_much):
+                break
+            takes = size + count * MESSAGE_BYTES + found * FINDING_BYTES + SESSION_BYTES
+            going += Pruned(1, count, takes)
+        return going
+
+    def _next(self, connection: Connection) -> str | None:
+        """The session that is to go now."""
+        if self._begun:
+            return self._begun.popleft()
+        if not (self._too_much > 0 or self._retain.max_age):
+            return None
+        if not self._oldest:
+            rows = connection.execute(_OLDEST.where(sessions.c.id.not_in(self._left_alone)))
+            self._oldest.extend((row.id, row.ended_at) for row in rows)
+        if self._oldest and (self._too_much > 0 or self._is_too_old(self._oldest[0][1])):
+            return self._oldest.popleft()[0]
+        return None
+
+    def _is_too_old(self, ended_at: str) -> bool:
+        max_age = self._retain.max_age
+        return max_age is not None and ended_at < self._limit(max_age)
+
+    def _limit(self, age: timedelta) -> str:
+        # Before the year 1 there was nothing.
+        return iso(max(time.time() - age.total_seconds(), _FIRST))
+
+
+def prune(place: Place, retain: Retention) -> Pruned:
+    """Take all that may go out of the recording at ``place``, which may be written meanwhile.
+
+    Raises RecordingError where it cannot be done.
+    """
+    with _opened(place) as engine:
+        pruning = Pruning(place, retain)
+        gone = Pruned()
+        while True:
+            with engine.begin() as connection:
+                too_much = pruning.look(connection, exactly=True)
+            before = gone
+            while (step := _step(engine, pruning)) is not None:
+                gone += step
+            # What went may have taken less than it seemed.
+            if not too_much or gone == before:
+                return gone
+
+
+def would_prune(place: Place, retain: Retention) -> Pruned:
+    """What ``prune`` would take out; nothing is changed. Raises RecordingError."""
+    with place.reading():
+        engine = place.open_for_reading()
+        try:
+            with engine.connect() as connection:
+                return Pruning(place, retain).all_that_may_go(connection)
+        finally:
+            engine.dispose()
+
+
+def _step(engine: Engine, pruning: Pruning) -> Pruned | None:
+    try:
+        with engine.begin() as connection:
+            return pruning.step(connection)
+    except IntegrityError:
+        # Somebody opened it again.
+        pruning.leave_alone()
+        return Pruned()
+
+
+@contextmanager
+def _opened(place: Place) -> Iterator[Engine]:
+    """Opened to prune it; what is no recording is left as it is."""
+    place.open_for_reading().dispose()
+    engine = place.open_for_writing()
+    try:
+        yield engine
+    except DBAPIError as error:
+        raise RecordingError(f"cannot prune {place.name}: {place.reason(error)}") from None
+    finally:
+        engine.dispose()
+
+
+def _take_out(connection: Connection, session: str) -> Pruned | None:
+    """Take some messages out of a session, and with the last of them itself.
+
+    None where it may not go: it is open, or somebody else is at it.
+    """
+    # Who takes something out locks the session first, so that nobody waits for another's rows.
+    if connection.execute(_LOCK, {"session": session}).first() is None:
+        return None
+    rows = connection.execute(_FIRST_MESSAGES, {"session": session}).all()
+    some, size = [], 0
+    for message, bytes_ in rows:
+        some.append(message)
+        size += bytes_
+        if size >= BYTES_AT_ONCE:
+            break
+    is_last = len(some) == len(rows) < MESSAGES_AT_ONCE
+    found = connection.execute(delete(findings).where(findings.c.message.in_(some))).rowcount
+    connection.execute(delete(messages).where(messages.c.id.in_(some)))
+    takes = size + len(some) * MESSAGE_BYTES + found * FINDING_BYTES
+    if not is_last:
+        _say_that_it_is_begun(connection, session)
+        return Pruned(0, len(some), takes)
+    for table in (findings, gaps):
+        connection.execute(delete(table).where(table.c.session_id == session))
+    connection.execute(delete(sessions).where(sessions.c.id == session))
+    return Pruned(1, len(some), takes + SESSION_BYTES)
+
+
+def _say_that_it_is_begun(connection: Connection, session: str) -> None:
+    """See that the session has the gap that it has until it is gone.
+
+    Whoever reads it then knows, and so does whoever comes after a crash.
+    """
+    if connection.execute(_BEGUN.where(gaps.c.session_id == session)).first():
+        return
+    last = connection.execute(_LAST_MESSAGE, {"session": session}).first()
+    started_at, ended_at = connection.execute(_TIMES_OF, {"session": session}).one()
+    seq = last.seq if last else 1
+    whole = {"first_seq": 1, "last_seq": seq, "messages": seq, "reason": TAKEN_OUT}
+    row = {"session_id": session, "since": started_at, "until": ended_at, **whole}
+    connection.execute(insert(gaps), row)
