@@ -24,15 +24,17 @@ T = TypeVar("T")
 
 try:
     from s2_mitm.history.database import RecordingError
-    from s2_mitm.history.recorder import Recorder
+    from s2_mitm.history.recorder import Figures, Recorder
+    from s2_mitm.history.retention import parse_retention
     from s2_mitm.proxy import contentview, frames, mitmweb
     from s2_mitm.proxy.annotation import annotate, attach, attach_late
     from s2_mitm.proxy.dispatch import Dispatch
     from s2_mitm.proxy.injection import inject
     from s2_mitm.proxy.journal import Journal
     from s2_mitm.proxy.log import LEVELS, Log
-    from s2_mitm.proxy.metrics import Figures, Metrics
+    from s2_mitm.proxy.metrics import Metrics
     from s2_mitm.proxy.session import LIVE, Session
+    from s2_mitm.proxy.witness import Witness
     from s2_mitm.s2.catalog import VERSIONS
     from s2_mitm.s2.conversation import Settings
     from s2_mitm.s2.rules.choice import parse_codes, parse_severities
@@ -58,6 +60,9 @@ SETTINGS = {
 }
 """The options that bear on how conversations are judged."""
 
+RECORDING = {"s2_db", "s2_retain", "s2_name"}
+"""Those that bear on where, and how, they are recorded."""
+
 
 class S2Mitm:
     """Judges, annotates and records the S2 WebSockets that pass through mitmproxy."""
@@ -67,9 +72,10 @@ class S2Mitm:
         self._filter: flowfilter.TFilter | None = None
         self._block_invalid = False
         self._keep_messages = 0
-        self._log = Log("findings")
+        self._log: Log | None = None
         self._journal: Journal | None = None
         self._metrics: Metrics | None = None
+        self._witnesses: list[Witness] = []
         self._clock: asyncio.Task[None] | None = None
         self._dispatch: Dispatch | None = None
         self._running = False
@@ -78,6 +84,8 @@ class S2Mitm:
     def load(self, loader: Loader) -> None:
         add = loader.add_option
         add("s2_db", str, "s2.sqlite3", "The recording: a file or a database URL; empty for none.")
+        add("s2_retain", str, "", "How much of the recording stays, such as 30d or 30d,2GB.")
+        add("s2_name", str, "", "The name of this proxy in the recording; else its host and port.")
         add("s2_schemas", str, "", "A directory of S2 JSON Schemas to use in place of our own.")
         add("s2_version", str, "auto", f"The version of S2: auto, {', '.join(VERSIONS)}.")
         add("s2_filter", str, "", "Look only at WebSockets that match this flow filter.")
@@ -135,14 +143,22 @@ class S2Mitm:
             self._log = Log(_choice("s2_log", {level: level for level in LEVELS}))
         if "s2_metrics" in updated:
             self._serve_metrics(options.s2_metrics)
-        if "s2_db" in updated:
-            journal = Journal(Recorder(options.s2_db, logger.error)) if options.s2_db else None
-            if self._journal:
-                self._journal.close(LIVE.values())
-            self._journal = journal
-            for session in LIVE.values():
-                if journal and session.recognised:
-                    journal.opened(session)
+        if updated & RECORDING:
+            self._record(options.s2_db, options.s2_retain, options.s2_name)
+        told = (self._journal, self._log, self._metrics)
+        self._witnesses = [witness for witness in told if witness]
+
+    def _record(self, target: str, retain: str, name: str) -> None:
+        retention = parse_retention(retain)
+        journal = None
+        if target:
+            journal = Journal(Recorder(target, logger.error, retention), name)
+        if self._journal:
+            self._journal.close(LIVE.values())
+        self._journal = journal
+        for session in LIVE.values():
+            if journal and session.recognised:
+                journal.opened(session)
 
     def _serve_metrics(self, address: str) -> None:
         if self._metrics:
@@ -200,20 +216,14 @@ class S2Mitm:
     def _take(self, flow: http.HTTPFlow, session: Session) -> None:
         for judged in session.take(flow):
             if judged.number == 1:
-                self._log.opened(session)
-                if self._journal:
-                    self._journal.opened(session)
-                if self._metrics:
-                    self._metrics.opened()
+                for witness in self._witnesses:
+                    witness.opened(session)
             if self._block_invalid and judged.may_be_blocked:
                 judged.message.dropped = True
                 session.conversation.not_forwarded(judged.verdict)
             attach(flow, judged)
-            self._log.judged(session, judged)
-            if self._journal:
-                self._journal.judged(session, judged)
-            if self._metrics:
-                self._metrics.judged(judged.verdict)
+            for witness in self._witnesses:
+                witness.judged(session, judged)
         if session.recognised:
             session.forget(flow, self._keep_messages)
             annotate(flow, session)
@@ -223,11 +233,8 @@ class S2Mitm:
             return
         attach_late(session.flow, late)
         annotate(session.flow, session)
-        self._log.late(session, late)
-        if self._journal:
-            self._journal.late(session, late)
-        if self._metrics:
-            self._metrics.late(late)
+        for witness in self._witnesses:
+            witness.late(session, late)
 
     async def _watch_the_clock(self) -> None:
         """Say what is overdue, in silent sessions too."""
@@ -247,9 +254,8 @@ class S2Mitm:
         if session is None or not session.recognised:
             return
         self._safely(session, partial(self._end, session, _end_of(flow)))
-        self._log.closed(session)
-        if self._journal:
-            self._journal.closed(session, flow)
+        for witness in self._witnesses:
+            witness.closed(session)
 
     def _end(self, session: "Session", moment: float) -> None:
         self._say_late(session, session.conversation.close(moment))

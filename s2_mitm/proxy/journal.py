@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from mitmproxy.http import HTTPFlow
-
-from s2_mitm.history.recorder import Recorder
+from s2_mitm.history.recorder import Figures, Recorder
 from s2_mitm.history.records import MessageRecord, SessionFacts, SessionStart
-from s2_mitm.proxy.metrics import Figures
 from s2_mitm.proxy.session import Judged, Session
+from s2_mitm.proxy.witness import Witness
 from s2_mitm.s2.verdict import Late, Role
 
 _ID_IN_PATH = re.compile(r"/(rm|cem)/([^/]+)")
 
 
-class Journal:
-    """Writes live sessions into one recording; flows read from a file are not written again."""
+class Journal(Witness):
+    """Writes live sessions into one recording; flows read from a file are not written again.
 
-    def __init__(self, recorder: Recorder) -> None:
+    ``name`` is what people call this proxy; without one, it is the host and port where it listens.
+    """
+
+    def __init__(self, recorder: Recorder, name: str = "") -> None:
         self._recorder = recorder
+        self._name = name
         self._told: dict[str, _Known] = {}
 
     def opened(self, session: Session) -> None:
-        """A session was recognised, or goes on into this recording."""
         if not session.is_live:
             return
         self._recorder.session_opened(
@@ -37,13 +39,13 @@ class Journal:
                 session.server_address,
                 session.path,
                 session.conversation.client_role,
+                self._name or f"{socket.gethostname()}:{session.port}",
             )
         )
         self._recorder.session_changed(session.id, **_facts(session))
         self._told[session.id] = _known(session)
 
     def judged(self, session: Session, judged: Judged) -> None:
-        """A message of the session was judged."""
         if not session.is_live:
             return
         self._tell_news(session)
@@ -65,7 +67,6 @@ class Journal:
         self.late(session, verdict.late)
 
     def late(self, session: Session, late: Iterable[Late]) -> None:
-        """Something was found about messages of the session that were judged before."""
         if session.is_live:
             for item in late:
                 self._recorder.afterthought(session.id, item.number, item.finding)
@@ -79,27 +80,25 @@ class Journal:
         self._recorder.session_changed(session.id, **_facts(session))
         self._told[session.id] = known
 
-    def closed(self, session: Session, flow: HTTPFlow | None = None) -> None:
-        """A session ended; without its flow, because the proxy stops."""
+    def closed(self, session: Session) -> None:
         if self._told.pop(session.id, None) is None:
             return
-        websocket = flow.websocket if flow else None
-        if websocket is None:
+        websocket = session.flow.websocket
+        if websocket is None or websocket.timestamp_end is None:
             self._recorder.session_closed(session.id, time.time(), None, None, "proxy")
             return
         client = session.conversation.client_role
         self._recorder.session_closed(
             session.id,
-            websocket.timestamp_end or time.time(),
+            websocket.timestamp_end,
             websocket.close_code,
             websocket.close_reason,
             client if websocket.closed_by_client else client.other,
         )
 
-    def figures(self) -> Figures | None:
-        """What the recorder says of itself now, if it does; from any thread."""
-        figures: Callable[[], Figures] | None = getattr(self._recorder, "figures", None)
-        return figures() if figures else None
+    def figures(self) -> Figures:
+        """How the recorder fares now; from any thread."""
+        return self._recorder.figures()
 
     def close(self, open_sessions: Iterable[Session] = ()) -> None:
         """Write what is still to be written, after ending the sessions given, and stop."""

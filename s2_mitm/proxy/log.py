@@ -14,6 +14,7 @@ from mitmproxy.utils import vt_codes
 
 from s2_mitm.proxy.annotation import summary_line
 from s2_mitm.proxy.session import Judged, Session
+from s2_mitm.proxy.witness import Witness
 from s2_mitm.report.verdicts import finding_lines, verdict_lines
 from s2_mitm.s2.verdict import Late
 from s2_mitm.s2.wording import printable
@@ -24,7 +25,7 @@ LEVELS = ("all", "findings", "none")
 """The values of the option ``s2_log``: every message, those with findings, nothing."""
 
 
-class Log:
+class Log(Witness):
     """Prints verdicts. ``level`` is one of LEVELS."""
 
     def __init__(self, level: str) -> None:
@@ -32,12 +33,10 @@ class Log:
         self._coloured = vt_codes.ensure_supported(sys.stdout) and not os.environ.get("NO_COLOR")
 
     def opened(self, session: Session) -> None:
-        """An S2 WebSocket was recognised."""
         path, client = printable(session.path), session.client_address
         self._print([f"{_label(session)} S2 WebSocket {path} from {client}"])
 
     def judged(self, session: Session, judged: Judged) -> None:
-        """A message was judged."""
         verdict = judged.verdict
         if self._level == "all" or verdict.findings:
             label = f"{_clock(verdict.time)} {_label(session)}"
@@ -50,14 +49,12 @@ class Log:
         self.late(session, verdict.late)
 
     def late(self, session: Session, late: Iterable[Late]) -> None:
-        """Something was found about messages of the session that were judged before."""
         for item in late:
             what = f"{item.sender:<3} {printable(item.message_type)} of {_clock(item.time)}"
             label = click.style(f"{'':>12} {_label(session)}", dim=True)
             self._print([f"{label} {what}", *finding_lines(item.finding)])
 
     def closed(self, session: Session) -> None:
-        """An S2 WebSocket was closed."""
         self._print([f"{_label(session)} closed: {summary_line(session.conversation)}"])
 
     def _print(self, lines: Iterable[str]) -> None:

@@ -11,14 +11,15 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
-from typing import Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from s2_mitm.proxy.session import LIVE
-from s2_mitm.s2.verdict import Finding, Late, Role, Severity, Verdict
+from s2_mitm.history.recorder import Figures
+from s2_mitm.proxy.session import LIVE, Judged, Session
+from s2_mitm.proxy.witness import Witness
+from s2_mitm.s2.verdict import Finding, Late, Role, Severity
 
 HOOK_SECONDS = (
     *(1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4),
@@ -32,25 +33,7 @@ _OF_FINDINGS = ("code", "severity")
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
 
-class Figures(Protocol):
-    """What a recorder says of itself: messages that wait, were written, and were given up;
-    how many transactions there were, how long they took, and whether they fail now."""
-
-    @property
-    def waiting(self) -> int: ...
-    @property
-    def written(self) -> int: ...
-    @property
-    def lost(self) -> int: ...
-    @property
-    def batches(self) -> int: ...
-    @property
-    def write_seconds(self) -> float: ...
-    @property
-    def failing(self) -> bool: ...
-
-
-class Metrics(Collector):
+class Metrics(Witness, Collector):
     """Counts, and answers at ``address``: a port of this machine alone, or ``HOST:PORT``.
 
     ``figures`` gives those of the recorder, None while there is none; it is called from a thread
@@ -77,24 +60,22 @@ class Metrics(Collector):
             ) from problem
         self.url = f"http://{_joined(host, self._server.server_port)}/metrics"
 
-    def judged(self, verdict: Verdict) -> None:
-        """A message was judged."""
+    def opened(self, session: Session) -> None:
+        self._sessions += 1
+
+    def judged(self, session: Session, judged: Judged) -> None:
+        verdict = judged.verdict
         self._messages[verdict.sender, verdict.valid] += 1
         for finding in verdict.findings:
             self._found(finding)
-        self.late(verdict.late)
+        self.late(session, verdict.late)
 
-    def late(self, late: Iterable[Late]) -> None:
-        """Something was found about messages that were judged before."""
+    def late(self, session: Session, late: Iterable[Late]) -> None:
         for item in late:
             self._found(item.finding)
 
     def _found(self, finding: Finding) -> None:
         self._findings[finding.code, finding.severity] += 1
-
-    def opened(self) -> None:
-        """A WebSocket was recognised as S2."""
-        self._sessions += 1
 
     def took(self, seconds: float) -> None:
         """A message passed our hook in so many seconds."""

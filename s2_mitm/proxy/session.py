@@ -52,6 +52,8 @@ class Session:
         self.started_at = (flow.response and flow.response.timestamp_end) or time.time()
         self.client_address = _address(flow.client_conn.peername)
         self.server_address = _address(flow.server_conn.peername or flow.server_conn.address)
+        self.port = flow.client_conn.sockname[1]
+        """Where the client found the proxy."""
         self.path = flow.request.path.partition("?")[0]  # a query may hold a token
         summary = flow.metadata.get(SUMMARY, {})
         seen = flow.websocket.messages if flow.websocket else []

@@ -48,8 +48,14 @@ WRONGS = [
     Wrong(
         "db-of-another-kind",
         "s2_db",
-        "postgresql://user:secret@cem/s2",
-        "postgresql://user:***@cem/s2 is not SQLite, ",
+        "mysql://user:secret@cem/s2",
+        "mysql:// is neither SQLite nor PostgreSQL, ",
+    ),
+    Wrong(
+        "db-on-a-server-that-is-not-there",
+        "s2_db",
+        "postgresql://user:secret@127.0.0.1:1/s2",
+        "cannot record to postgresql://user@127.0.0.1:1/s2: no server answers at 127.0.0.1, port 1",
     ),
     Wrong(
         "version",

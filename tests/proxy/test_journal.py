@@ -84,7 +84,7 @@ class Live:
         self.flow.websocket.closed_by_client = by_client
         self.flow.websocket.close_code = code
         self.flow.websocket.close_reason = reason
-        self.journal.closed(self.session, self.flow)
+        self.journal.closed(self.session)
 
 
 def test_a_session_is_recorded_from_beginning_to_end(recording: Recording) -> None:

@@ -6,40 +6,41 @@ import socket
 import threading
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
+from alone import ALONE
+from mitmproxy.test import tflow
+from mitmproxy.websocket import WebSocketMessage
 from prometheus_client.parser import text_string_to_metric_families
+from wsproto.frame_protocol import Opcode
 
+from s2_mitm.history.recorder import Figures
 from s2_mitm.proxy.metrics import HOOK_SECONDS, Metrics
+from s2_mitm.proxy.session import Judged, Session
 from s2_mitm.s2.verdict import Finding, Late, Role, Severity, Source, Verdict
 
+FIGURES = Figures(waiting=3, written=40, lost=5, batches=6, write_seconds=0.25, failing=False)
 
-@dataclass(frozen=True)
-class RecorderFigures:
-    waiting: int = 3
-    written: int = 40
-    lost: int = 5
-    batches: int = 6
-    write_seconds: float = 0.25
-    failing: bool = False
+SESSION = Session(tflow.twebsocketflow(messages=False), ALONE)
 
 
 @pytest.fixture
-def figures() -> list[RecorderFigures]:
+def figures() -> list[Figures]:
     """The recorder's figures, the last of them; none where there is no recorder."""
     return []
 
 
 @pytest.fixture
-def metrics(figures: list[RecorderFigures]) -> Iterator[Metrics]:
+def metrics(figures: list[Figures]) -> Iterator[Metrics]:
     metrics = Metrics("0", lambda: figures[-1] if figures else None)
     yield metrics
     metrics.close()
 
 
-def verdict(*findings: Finding, sender: Role = Role.RM, late: tuple[Late, ...] = ()) -> Verdict:
-    return Verdict(0.0, sender, {}, "x", None, None, list(findings), late=list(late))
+def judged(*findings: Finding, sender: Role = Role.RM, late: tuple[Late, ...] = ()) -> Judged:
+    verdict = Verdict(0.0, sender, {}, "x", None, None, list(findings), late=list(late))
+    return Judged(1, WebSocketMessage(Opcode.TEXT, True, b"{}"), verdict, in_time=True)
 
 
 def finding(code: str, severity: Severity = Severity.ERROR) -> Finding:
@@ -61,9 +62,9 @@ def scraped(metrics: Metrics) -> dict[tuple[str, ...], float]:
 
 def test_messages_are_counted_by_sender_and_validity(metrics: Metrics) -> None:
     for _ in range(3):
-        metrics.judged(verdict())
-    metrics.judged(verdict(finding("schema.type")))
-    metrics.judged(verdict(finding("schema.type", Severity.WARNING), sender=Role.CEM))
+        metrics.judged(SESSION, judged())
+    metrics.judged(SESSION, judged(finding("schema.type")))
+    metrics.judged(SESSION, judged(finding("schema.type", Severity.WARNING), sender=Role.CEM))
     samples = scraped(metrics)
     assert samples["s2_messages_total", "RM", "true"] == 3
     assert samples["s2_messages_total", "RM", "false"] == 1
@@ -74,8 +75,8 @@ def test_messages_are_counted_by_sender_and_validity(metrics: Metrics) -> None:
 
 def test_what_is_found_late_is_counted_once(metrics: Metrics) -> None:
     late = Late(1, 0.0, Role.RM, "PowerMeasurement", finding("ack.missing", Severity.WARNING))
-    metrics.judged(verdict(late=(late,)))
-    metrics.late([late, late])
+    metrics.judged(SESSION, judged(late=(late,)))
+    metrics.late(SESSION, [late, late])
     assert scraped(metrics)["s2_findings_total", "ack.missing", "warning"] == 3
 
 
@@ -94,11 +95,11 @@ def test_time_in_the_hook_is_a_histogram(metrics: Metrics) -> None:
 
 
 def test_the_figures_of_the_recorder_are_asked_for_each_time(
-    metrics: Metrics, figures: list[RecorderFigures]
+    metrics: Metrics, figures: list[Figures]
 ) -> None:
     assert not [key for key in scraped(metrics) if key[0].startswith("s2_recording")]
 
-    figures.append(RecorderFigures())
+    figures.append(FIGURES)
     samples = scraped(metrics)
     assert samples["s2_recording_queue",] == 3
     assert samples["s2_recording_written_messages_total",] == 40
@@ -114,7 +115,7 @@ def test_the_figures_of_the_recorder_are_asked_for_each_time(
 def test_two_of_them_do_not_know_of_each_other(metrics: Metrics) -> None:
     other = Metrics("0", lambda: None)
     try:
-        other.opened()
+        other.opened(SESSION)
         assert scraped(other)["s2_sessions_total",] == 1
         assert scraped(metrics)["s2_sessions_total",] == 0
     finally:
@@ -128,7 +129,7 @@ def test_it_can_be_asked_while_it_counts(metrics: Metrics) -> None:
         number = 0
         while not stop.is_set():
             number += 1
-            metrics.judged(verdict(finding(f"code.{number % 500}")))
+            metrics.judged(SESSION, judged(finding(f"code.{number % 500}")))
 
     counting = threading.Thread(target=count)
     counting.start()
