@@ -25,7 +25,7 @@ T = TypeVar("T")
 try:
     from s2_mitm.history.database import RecordingError
     from s2_mitm.history.recorder import Recorder
-    from s2_mitm.proxy import contentview, frames, mitmweb
+    from s2_mitm.proxy import contentview, frames, idle, mitmweb, pacing
     from s2_mitm.proxy.annotation import annotate, attach, attach_late
     from s2_mitm.proxy.injection import inject
     from s2_mitm.proxy.journal import Journal
@@ -88,6 +88,7 @@ class S2Mitm:
         add("s2_severity", str, "", "Other severities for findings: code=severity, with commas.")
         add("s2_log", str, "findings", f"What the terminal shows: {', '.join(LEVELS)}.")
         frames.install()
+        pacing.install()
         contentview.install(lambda: self._settings)
 
     def configure(self, updated: set[str]) -> None:
@@ -140,12 +141,16 @@ class S2Mitm:
                 self.websocket_end(session.flow)
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
-        self._session(flow)
+        session = self._session(flow)
+        self._safely(session, partial(idle.may_be_silent, flow))
+        pacing.keep_pace(flow)  # also where it is left alone: the memory is everyone's
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:
         session = self._session(flow)
         if not self._over:
+            started = time.perf_counter()
             self._safely(session, lambda: self._take(flow, session))
+            pacing.charge(flow, time.perf_counter() - started)
 
     def _safely(self, session: "Session", step: Callable[[], None]) -> None:
         """Do something with a session; the traffic goes on whatever happens in it."""
@@ -230,6 +235,7 @@ class S2Mitm:
         if self._journal:
             self._journal.close(ending)
         contentview.uninstall()
+        pacing.uninstall()
         frames.uninstall()
 
     @command.command("s2.inject")
