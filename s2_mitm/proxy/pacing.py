@@ -74,7 +74,7 @@ def _read_in_pieces(reader: asyncio.StreamReader, paced: _PacedLayer) -> None:
     def read_piece(most: int = LARGEST_PIECE) -> Coroutine[Any, Any, bytes]:
         return read(min(most, paced.piece))
 
-    reader.read = read_piece  # type: ignore[method-assign]
+    reader.read = read_piece  # type: ignore[method-assign, assignment]
 
 
 def charge(flow: HTTPFlow, seconds: float) -> None:
@@ -130,7 +130,7 @@ class _PacedLayer(_Layer):
         """So much time was just spent on this WebSocket."""
         if seconds > COSTLY or self.piece < LARGEST_PIECE:
             self._budget.charge(seconds, time.monotonic())
-            factor = min(2.0, COSTLY / 2 / seconds)
+            factor = min(2.0, COSTLY / 2 / max(seconds, 1e-6))
             self.piece = int(min(LARGEST_PIECE, max(SMALLEST_PIECE, self.piece * factor)))
 
     async def rest(self) -> None:

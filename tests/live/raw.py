@@ -45,9 +45,11 @@ def head_of(
     return struct.pack("!BBQ", first, masked << 7 | 127, size) + mask
 
 
-def open_websocket(port: int, path: str, *, deflate: bool = False) -> socket.socket:
+def open_websocket(
+    port: int, path: str, *, deflate: bool = False, host: str = "127.0.0.1"
+) -> socket.socket:
     """A WebSocket through the proxy on ``port``, when it is open."""
-    connection = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    connection = socket.create_connection((host, port), PATIENCE)
     connection.sendall(REQUEST.format(path=path, more=_DEFLATE if deflate else "").encode())
     answer = read_head(connection)
     assert answer.startswith(b"HTTP/1.1 101 "), answer
