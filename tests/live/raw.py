@@ -82,7 +82,10 @@ def reset(connection: socket.socket) -> None:
 
 
 class RawServer:
-    """Opens WebSockets, each of which ``talk`` gets, with the path, in a thread of its own."""
+    """Opens WebSockets, each of which ``talk`` gets, with the path, in a thread of its own.
+
+    A path that begins with ``/never`` gets no answer.
+    """
 
     def __init__(self, talk: Callable[[socket.socket, str], object]) -> None:
         self._talk = talk
@@ -103,6 +106,9 @@ class RawServer:
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError, AssertionError), connection:
             head = read_head(connection)
+            if head.startswith(b"GET /never"):
+                read_to_end(connection)
+                return
             more = _DEFLATE if b"permessage-deflate" in head else ""
             connection.sendall(_ANSWER.format(more=more).encode())
             self._talk(connection, head.split()[1].decode())

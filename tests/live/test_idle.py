@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
+from impatient import running_with_little_patience
 from messages import handshake, measurement
 from mitmproxy.options import Options
 from peers import PeerServer, Sent, new_path
@@ -31,35 +31,8 @@ from raw import (
     swallow,
 )
 
-# What takes ten minutes in earnest takes a second here; 11 has a constant, 12 an option.
-SOON = """
-from mitmproxy import ctx
-from mitmproxy.proxy import server
-
-class Soon:
-    def load(self, loader):
-        if hasattr(server, "TCP_TIMEOUT"):
-            server.TCP_TIMEOUT = 1
-        else:
-            ctx.options._options["tcp_timeout"]._default = 1
-
-    def running(self):
-        from s2_mitm.proxy import idle
-        idle.KEEPALIVE.update(TCP_KEEPIDLE=1, TCP_KEEPINTVL=1, TCP_KEEPCNT=2)
-
-addons = [Soon()]
-"""
 A_WHILE = 2.5
 """Seconds: longer than the timeout, and than the time after which it is looked at again."""
-
-
-@contextmanager
-def running_with_little_patience(
-    folder: Path, upstream: int, *arguments: str, **options: Any
-) -> Iterator[Proxy]:
-    (folder / "soon.py").write_text(SOON)
-    with running(folder, upstream, "-s", str(folder / "soon.py"), *arguments, **options) as proxy:
-        yield proxy
 
 
 def plain_http(proxy: Proxy) -> socket.socket:
