@@ -112,7 +112,7 @@ def test_a_flood_leaves_the_others_their_time_and_the_proxy_its_memory(
             "select count(*) as n, max(seq) as last from messages join sessions"
             " on sessions.id = session_id where path = '/flood'"
         )
-        assert recorded["last"] == recorded["n"] >= messages > 1
+        assert recorded["last"] == recorded["n"] >= messages > 0
 
 
 def send_for_ever(connection: socket.socket, data: bytes) -> None:
@@ -132,25 +132,25 @@ def test_messages_of_ten_megabytes_pass_and_are_recorded(
 ) -> None:
     large = b"x" * (10 * MEGABYTE)
     each = [measurement(name=large.decode()), b'{"chat": "' + large + b'"}', large]
-    with running(tmp_path, server.port) as proxy:
-        with (
-            bystanders(proxy, server, record_property) as others,
-            memory_within(proxy, 250, record_property),
-            server.pair(proxy.url, "/large") as (rm, cem),
-        ):
-            before = memory(proxy)
-            rm.send(handshake())
-            assert cem.receive() == rm.sent[-1]
-            for number in range(20):
-                data = each[number % 3]
-                cut = len(data) // 50 if number % 2 else len(data)
-                pieces = [data[start : start + cut] for start in range(0, len(data), cut)]
-                rm.send(pieces if number % 2 else data)
-                got = cem.receive()
-                assert got == Sent(data)
-                assert got.fragments == (len(pieces) + 1 if number % 2 else 1)  # the last is empty
-            until(lambda: memory(proxy) < before + 100, "the memory is given back")
-            record_property("memory after them", f"{memory(proxy):.0f} MB")
+    with (
+        running(tmp_path, server.port) as proxy,
+        bystanders(proxy, server, record_property) as others,
+        memory_within(proxy, 250, record_property),
+        server.pair(proxy.url, "/large") as (rm, cem),
+    ):
+        before = memory(proxy)
+        rm.send(handshake())
+        assert cem.receive() == rm.sent[-1]
+        for number in range(20):
+            data = each[number % 3]
+            cut = len(data) // 50 if number % 2 else len(data)
+            pieces = [data[start : start + cut] for start in range(0, len(data), cut)]
+            rm.send(pieces if number % 2 else data)
+            got = cem.receive()
+            assert got == Sent(data)
+            assert got.fragments == (len(pieces) + 1 if number % 2 else 1)  # the last is empty
+        until(lambda: memory(proxy) < before + 100, "the memory is given back")
+        record_property("memory after them", f"{memory(proxy):.0f} MB")
     rows = proxy.recording.rows(
         "select seq, content, (select group_concat(code) from findings"
         " where message = messages.id) as codes from messages"
