@@ -26,9 +26,10 @@ try:
     from s2_mitm.history.database import RecordingError
     from s2_mitm.history.recorder import Figures, Recorder
     from s2_mitm.history.retention import parse_retention
-    from s2_mitm.proxy import contentview, frames, mitmweb
+    from s2_mitm.proxy import contentview, frames, idle, mitmweb, pacing, straight
     from s2_mitm.proxy.annotation import annotate, attach, attach_late
     from s2_mitm.proxy.dispatch import Dispatch
+    from s2_mitm.proxy.ended import ENDED
     from s2_mitm.proxy.injection import inject
     from s2_mitm.proxy.journal import Journal
     from s2_mitm.proxy.log import LEVELS, Log
@@ -103,6 +104,8 @@ class S2Mitm:
         add("s2_metrics", str, "", "Serve Prometheus metrics at this port, or ADDRESS:PORT.")
         add("s2_log", str, "findings", f"What the terminal shows: {', '.join(LEVELS)}.")
         frames.install()
+        pacing.install()
+        straight.install()
         contentview.install(lambda: self._settings)
 
     def configure(self, updated: set[str]) -> None:
@@ -182,15 +185,19 @@ class S2Mitm:
                 self.websocket_end(session.flow)
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
-        self._session(flow)
+        session = self._session(flow)
+        self._safely(session, partial(idle.may_be_silent, flow))
+        pacing.keep_pace(flow)  # also where it is left alone: the memory is everyone's
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:
-        start = time.perf_counter() if self._metrics else 0.0
+        started = time.perf_counter()
         session = self._session(flow)
         if not self._over:
             self._safely(session, lambda: self._take(flow, session))
+        seconds = time.perf_counter() - started
+        pacing.charge(flow, seconds)
         if self._metrics and session.recognised:
-            self._metrics.took(time.perf_counter() - start)
+            self._metrics.took(seconds)
 
     def _safely(self, session: "Session", step: Callable[[], None]) -> None:
         """Do something with a session; the traffic goes on whatever happens in it."""
@@ -259,6 +266,8 @@ class S2Mitm:
 
     def _end(self, session: "Session", moment: float) -> None:
         self._say_late(session, session.conversation.close(moment))
+        if self._keep_messages:
+            ENDED.add(session.flow)
 
     def done(self) -> None:
         self._over = True
@@ -274,6 +283,8 @@ class S2Mitm:
         if self._dispatch:
             self._dispatch.uninstall()
         contentview.uninstall()
+        straight.uninstall()
+        pacing.uninstall()
         frames.uninstall()
 
     @command.command("s2.inject")

@@ -4,18 +4,35 @@ mitmproxy decodes the payload of a text frame and encodes it again. A text that 
 the connection on the way, before anyone can say what was wrong with it; and a message that was
 injected is cut into pieces of 4,000 bytes which are decoded one by one, so that a character across
 a cut arrives as U+FFFD, and a peer without support for continuation frames gets nothing at all.
+And it takes a message together until it is whole, however large that is, on the wire or inflated.
 
-mitmproxy has no setting for either, so its two classes are replaced while the addon is loaded.
+mitmproxy has no setting for any of it, so its two classes are replaced while the addon is loaded.
 """
 
 from __future__ import annotations
 
 import sys
+import zlib
 from typing import Any
 
 import wsproto.events
 from mitmproxy.proxy.layers import websocket
-from wsproto.frame_protocol import MessageDecoder
+from wsproto import ConnectionType
+from wsproto.extensions import Extension, PerMessageDeflate
+from wsproto.frame_protocol import (
+    CloseReason,
+    Frame,
+    FrameDecoder,
+    FrameProtocol,
+    MessageDecoder,
+    ParseFailed,
+)
+
+MAX_MESSAGE = 32 * 1024 * 1024
+"""Bytes. A WebSocket with a message that is larger, when it is inflated, is closed with 1009."""
+
+MAX_FRAMES = 4096
+"""Frames of one message. What comes in more is passed on in so many, the last of which is long."""
 
 _Connection = websocket.WebsocketConnection
 _Fragmentizer = websocket.Fragmentizer
@@ -23,7 +40,7 @@ _Fragmentizer = websocket.Fragmentizer
 
 def install() -> None:
     """Let the WebSockets that open from now on pass as they are."""
-    websocket.WebsocketConnection = _ByteExactConnection  # type: ignore[misc]
+    websocket.WebsocketConnection = _ByteExactConnection  # type: ignore[misc, assignment]
     websocket.Fragmentizer = _ByteExactFragmentizer  # type: ignore[misc]
 
 
@@ -34,12 +51,15 @@ def uninstall() -> None:
 
 
 class _Text(str):
-    """The payload of a text frame; encoding it gives back the very bytes that came."""
+    """The payload of a text frame; encoding it gives back the very bytes that came.
+
+    Nobody reads it as text, so it holds none.
+    """
 
     raw: bytes
 
     def __new__(cls, raw: bytes) -> _Text:
-        text = super().__new__(cls, raw.decode(errors="replace"))
+        text = super().__new__(cls)
         text.raw = raw
         return text
 
@@ -55,6 +75,19 @@ class _NoDecoder:
 
 
 class _ByteExactDecoder(MessageDecoder):
+    def __init__(self) -> None:
+        super().__init__()
+        self._size = 0
+
+    def process_frame(self, frame: Frame) -> Frame:
+        self._size += len(frame.payload)
+        if self._size > MAX_MESSAGE:
+            raise ParseFailed("a message of more bytes than pass", CloseReason.MESSAGE_TOO_BIG)
+        frame = super().process_frame(frame)
+        if frame.message_finished:
+            self._size = 0
+        return frame
+
     @property
     def decoder(self) -> Any:
         return self._no_decoder
@@ -64,10 +97,59 @@ class _ByteExactDecoder(MessageDecoder):
         self._no_decoder = None if decoder is None else _NoDecoder()
 
 
+class _BoundedDeflate(PerMessageDeflate):
+    """permessage-deflate, of which a few kilobytes do not become a gigabyte."""
+
+    def __init__(self, negotiated: PerMessageDeflate) -> None:
+        super().__init__(
+            negotiated.client_no_context_takeover,
+            negotiated.client_max_window_bits,
+            negotiated.server_no_context_takeover,
+            negotiated.server_max_window_bits,
+        )
+        self._enabled = negotiated.enabled()
+
+    def frame_inbound_payload_data(
+        self, proto: FrameDecoder | FrameProtocol, data: bytes
+    ) -> bytes | CloseReason:
+        if not (self._inbound_compressed and self._inbound_is_compressible and self._decompressor):
+            return data
+        try:
+            inflated = self._decompressor.decompress(bytes(data), MAX_MESSAGE + 1)
+        except zlib.error:
+            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+        return inflated if len(inflated) <= MAX_MESSAGE else CloseReason.MESSAGE_TOO_BIG
+
+
+class _Frames(list[Any]):
+    """The frames of a message that is coming, to the last of which more can be added in place."""
+
+    def __init__(self) -> None:
+        super().__init__([bytearray()])
+
+    def append(self, frame: bytes | bytearray) -> None:
+        if len(self) < MAX_FRAMES:
+            super().append(bytearray(frame))
+        else:
+            self[-1] += frame
+
+
 class _ByteExactConnection(_Connection):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, kind: ConnectionType, extensions: list[Extension], **kwargs: Any) -> None:
+        bounded = [
+            _BoundedDeflate(each) if isinstance(each, PerMessageDeflate) else each
+            for each in extensions
+        ]
+        super().__init__(kind, bounded, **kwargs)
         self._proto._message_decoder = _ByteExactDecoder()
+
+    @property
+    def frame_buf(self) -> _Frames:
+        return self._frames
+
+    @frame_buf.setter
+    def frame_buf(self, _empty: list[bytes]) -> None:
+        self._frames = _Frames()
 
 
 class _ByteExactFragmentizer(_Fragmentizer):

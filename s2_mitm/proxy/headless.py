@@ -32,8 +32,6 @@ from mitmproxy.master import Master
 from mitmproxy.options import Options
 from mitmproxy.tools import main
 
-from s2_mitm.proxy import straight
-
 logger = logging.getLogger(__name__)
 
 WITHOUT_MEANING = {
@@ -106,12 +104,8 @@ def run(upstream: str, addons: Sequence[Any], arguments: Sequence[str]) -> None:
         made[0].asked_for = {each.partition("=")[0] for each in args.setoptions}
         return {"mode": [f"reverse:{upstream}"]}
 
-    straight.install()
-    try:
-        # It only calls the first.
-        main.run(master, _parser, arguments, last)  # type: ignore[arg-type]
-    finally:
-        straight.uninstall()
+    # It only calls the first.
+    main.run(master, _parser, arguments, last)  # type: ignore[arg-type]
 
 
 def _parser(options: Options) -> argparse.ArgumentParser:

@@ -20,6 +20,9 @@ SUMMARY = "s2"
 HOLD = 20
 """Messages within which a WebSocket must show that it is S2; after that it is left alone."""
 
+KEEP_BYTES = 16 * 1024 * 1024
+"""What the messages that a live flow keeps may have together, however few they are."""
+
 
 class Judged(NamedTuple):
     """A message of a session and what is to be said of it.
@@ -64,6 +67,7 @@ class Session:
         self.left_alone = False
         self._looked_at = 0
         self._judged = 0
+        self._bytes = KEEP_BYTES  # of the messages in the flow, or more; to be counted at first
 
     def take(self, flow: HTTPFlow) -> Iterator[Judged]:
         """Judge the messages of the flow that were not judged yet, if it is S2.
@@ -99,15 +103,32 @@ class Session:
     def forget(self, flow: HTTPFlow, keep: int) -> None:
         """Take judged messages out of a live flow, but for the last ``keep``; 0 keeps all.
 
+        Fewer stay where they have more than ``KEEP_BYTES`` together; the last always does.
         mitmproxy itself keeps all as long as the connection lives, which may be weeks.
         """
-        if not (keep and self.is_live and flow.websocket):
+        if not (keep and self.is_live and flow.websocket and flow.websocket.messages):
             return
-        excess = min(len(flow.websocket.messages) - keep, self._judged)
+        messages = flow.websocket.messages
+        excess = len(messages) - keep
+        self._bytes += len(messages[-1].content)
+        if self._bytes > KEEP_BYTES:
+            excess = max(excess, self._too_heavy(messages))
+        excess = min(excess, self._judged)
         if excess > 0:
-            del flow.websocket.messages[:excess]
+            del messages[:excess]
             self._judged -= excess
             self.is_whole = False
+
+    def _too_heavy(self, messages: list[WebSocketMessage]) -> int:
+        """How many of the first must go for the rest to be well below ``KEEP_BYTES``."""
+        # A quarter at once, so that the rest is not counted again for every message.
+        self._bytes, count = len(messages[-1].content), 1
+        for message in reversed(messages[:-1]):
+            if self._bytes + len(message.content) > KEEP_BYTES * 3 // 4:
+                break
+            self._bytes += len(message.content)
+            count += 1
+        return len(messages) - count
 
 
 LIVE: dict[str, Session] = {}

@@ -110,6 +110,10 @@ class Proxy:
         return f"ws://127.0.0.1:{self.port}"
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         """All that it printed so far."""
         return (self.folder / "output.txt").read_text(encoding="utf-8")

@@ -251,6 +251,57 @@ def test_compressed_text_arrives_as_it_was_sent(payload: bytes) -> None:
     assert inflate.decompress(whole) == payload
 
 
+def deflated(payload: bytes) -> bytes:
+    deflate = zlib.compressobj(9, wbits=-15)
+    packed = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    return packed.removesuffix(b"\x00\x00\xff\xff")
+
+
+@pytest.mark.parametrize("piece", [0, 5000])
+def test_what_inflates_to_too_much_ends_the_connection(piece: int) -> None:
+    bomb = deflated(bytes(frames.MAX_MESSAGE + 1))
+    proxy = Proxy(deflates=True)
+
+    arrived = proxy.send(Frame(TEXT, bomb, is_compressed=True), piece=piece)
+
+    assert [(each.opcode, each.payload[:2]) for each in arrived] == [(CLOSE, (1009).to_bytes(2))]
+    assert proxy.messages == []
+
+
+def test_what_inflates_to_just_enough_passes() -> None:
+    proxy = Proxy(deflates=True)
+    proxy.send(Frame(TEXT, deflated(bytes(frames.MAX_MESSAGE)), is_compressed=True))
+
+    assert len(proxy.messages[0].content) == frames.MAX_MESSAGE
+
+
+def test_a_message_that_is_too_large_in_all_its_fragments_ends_the_connection() -> None:
+    piece = bytes(frames.MAX_MESSAGE // 4)
+    proxy = Proxy()
+
+    arrived = proxy.send(*fragments(*[piece] * 4, b"x"))
+
+    assert [each.opcode for each in arrived] == [CLOSE]
+    assert proxy.messages == []
+
+
+def test_messages_are_large_each_for_itself() -> None:
+    piece = bytes(frames.MAX_MESSAGE // 2 + 1)
+    proxy = Proxy()
+
+    for _ in range(3):
+        assert proxy.send(Frame(BINARY, piece)) == [Frame(BINARY, piece)]
+
+
+def test_very_many_fragments_are_joined_at_the_end() -> None:
+    proxy = Proxy()
+    arrived = proxy.send(*fragments(*[b"x"] * (frames.MAX_FRAMES + 10)))
+
+    assert len(arrived) == frames.MAX_FRAMES
+    assert b"".join(each.payload for each in arrived) == b"x" * (frames.MAX_FRAMES + 10)
+    assert len(arrived[-1].payload) == 11
+
+
 @pytest.mark.parametrize("to_client", [True, False])
 @pytest.mark.parametrize(
     "content",

@@ -12,7 +12,7 @@ from mitmproxy.test import tflow
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
-from s2_mitm.proxy.session import HOLD, Judged, Session, is_s2
+from s2_mitm.proxy.session import HOLD, KEEP_BYTES, Judged, Session, is_s2
 from s2_mitm.s2.catalog import SENDERS
 from s2_mitm.s2.conversation import Settings
 from s2_mitm.s2.verdict import Role
@@ -284,6 +284,28 @@ def test_messages_that_came_at_once_after_forgetting_are_all_judged(
         add(flow, STATUS)
 
     assert [each.number for each in session.take(flow)] == [6, 7, 8]
+
+
+def test_few_large_messages_are_as_much_as_many_small_ones(
+    flow: HTTPFlow, session: Session
+) -> None:
+    say(session, flow, STATUS)
+    large = STATUS + b" " * (KEEP_BYTES // 8)
+    for _ in range(20):
+        say(session, flow, large)
+        session.forget(flow, 1000)
+        kept = sum(len(message.content) for message in messages_of(flow))
+        assert kept <= KEEP_BYTES
+    assert kept >= KEEP_BYTES // 2
+    assert session.conversation.messages == 21
+
+
+def test_the_last_message_is_kept_however_large(flow: HTTPFlow, session: Session) -> None:
+    say(session, flow, STATUS)
+    for _ in range(3):
+        say(session, flow, STATUS + b" " * KEEP_BYTES)
+        session.forget(flow, 1000)
+        assert len(messages_of(flow)) == 1
 
 
 def test_zero_keeps_all(flow: HTTPFlow, session: Session) -> None:
