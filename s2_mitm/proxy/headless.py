@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,6 +49,13 @@ WITHOUT_MEANING = {
     "udp_hosts",
 }
 """Options of mitmproxy's core that nothing here looks at, or that are not for the user to set."""
+
+
+HANDOVER_SECONDS = 1e-4
+"""For how long another thread may go on in Python while a message waits; Python's own is 5 ms.
+
+With that, the thread that writes the recording takes longer than all that is done for a message.
+"""
 
 
 class HeadlessMaster(Master):
@@ -107,10 +115,13 @@ def run(upstream: str, addons: Sequence[Any], arguments: Sequence[str]) -> None:
         return {"mode": [f"reverse:{upstream}"]}
 
     straight.install()
+    handover = sys.getswitchinterval()
+    sys.setswitchinterval(HANDOVER_SECONDS)
     try:
         # It only calls the first.
         main.run(master, _parser, arguments, last)  # type: ignore[arg-type]
     finally:
+        sys.setswitchinterval(handover)
         straight.uninstall()
 
 
