@@ -52,9 +52,9 @@ WITHOUT_MEANING = {
 
 
 HANDOVER_SECONDS = 1e-4
-"""For how long another thread may go on in Python while a message waits; Python's own is 5 ms.
+"""For how long the thread that writes may go on in Python while a message waits.
 
-With that, the thread that writes the recording takes longer than all that is done for a message.
+Python's own 5 ms are longer than all that is done for a message.
 """
 
 
