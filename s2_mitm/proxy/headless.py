@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,6 +47,13 @@ WITHOUT_MEANING = {
     "udp_hosts",
 }
 """Options of mitmproxy's core that nothing here looks at, or that are not for the user to set."""
+
+
+HANDOVER_SECONDS = 1e-4
+"""For how long the thread that writes may go on in Python while a message waits.
+
+Python's own 5 ms are longer than all that is done for a message.
+"""
 
 
 class HeadlessMaster(Master):
@@ -104,8 +112,13 @@ def run(upstream: str, addons: Sequence[Any], arguments: Sequence[str]) -> None:
         made[0].asked_for = {each.partition("=")[0] for each in args.setoptions}
         return {"mode": [f"reverse:{upstream}"]}
 
-    # It only calls the first.
-    main.run(master, _parser, arguments, last)  # type: ignore[arg-type]
+    handover = sys.getswitchinterval()
+    sys.setswitchinterval(HANDOVER_SECONDS)
+    try:
+        # It only calls the first.
+        main.run(master, _parser, arguments, last)  # type: ignore[arg-type]
+    finally:
+        sys.setswitchinterval(handover)
 
 
 def _parser(options: Options) -> argparse.ArgumentParser:
