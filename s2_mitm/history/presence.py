@@ -131,12 +131,12 @@ class Presence:
         if gone:
             connection.execute(_GONE, [{"theirs": row.id, "seen": row.seen_at} for row in gone])
         living = {row.id for row in others} - {row.id for row in gone}
-        before, self._living = self._living, living
-        if before is None:
+        if self._living is None:
             self._close_sessions(connection, with_older=True)
-        elif gone or before - living:
+        elif gone or self._living - living:
             # They ended since we looked last, in order or not.
             self._close_sessions(connection, with_older=False)
+        self._living = living
 
     def _close_sessions(self, connection: Connection, *, with_older: bool) -> None:
         # Before there was this table nobody said who wrote, and there was but one to write.

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, Executable, insert, text, update
 
+import s2_mitm
 from s2_mitm.history import presence
 from s2_mitm.history import recorder as recorder_module
 from s2_mitm.history.database import place_of
@@ -150,6 +152,35 @@ def test_the_next_start_closes_what_a_killed_proxy_left_open(recording: Recordin
     assert recording.rows(HOW_IT_ENDED) == [(seen_at, "proxy", reason)]
     assert recording.rows("select ended_at from recorders where id = 'they'") == [(seen_at,)]
     recorder.close()
+
+
+_KILLED = """
+import sys, time
+from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
+from s2_mitm.s2.verdict import Role, Verdict
+recorder = Recorder(sys.argv[1], print)
+recorder.session_opened(SessionStart("left", time.time(), None, None, None, None))
+verdict = Verdict(time.time(), Role.RM, {}, "T", "m", None, [])
+recorder.message(MessageRecord("left", 1, verdict, b"{}", False, False))
+time.sleep(0.25)
+print("now", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_process_that_is_killed(recording: Recording) -> None:
+    env = {**os.environ, "PYTHONPATH": str(Path(s2_mitm.__file__).parent.parent)}
+    command = [sys.executable, "-c", _KILLED, recording.target]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "now\n"
+        process.kill()
+    assert recording.rows("select seq from messages where session_id = 'left'") == [(1,)]
+    assert recording.rows(HOW_IT_ENDED) == STILL_OPEN
+    Recorder(recording.target, print).close()
+    [(ended_at, closed_by, reason)] = recording.rows(HOW_IT_ENDED)
+    assert (closed_by, reason) == ("proxy", presence.LEFT_OPEN)
+    assert ended_at
 
 
 def test_a_session_ended_with_its_last_message_where_that_is_later(recording: Recording) -> None:
