@@ -227,8 +227,10 @@ def a_cable() -> Iterator[Cable]:
         cable = Cable()
     except subprocess.CalledProcessError:
         pytest.skip("this machine does not let root lay a cable")
-    yield cable
-    cable.remove()
+    try:
+        yield cable
+    finally:
+        cable.remove()
 
 
 def ip(*arguments: str) -> None:
