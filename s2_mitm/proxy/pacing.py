@@ -134,6 +134,11 @@ class _PacedLayer(_Layer):
 
     async def rest(self) -> None:
         """Wait until what was read is dealt with, as far as it is more than may wait."""
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            # The connection is to be closed. mitmproxy expects to hear it here: where there is
+            # more to read it would hear it in another place, and leave the socket open.
+            await asyncio.sleep(0)
         if len(self._paused_event_queue) > MOST_WAITING:
             self._room.clear()
             await self._room.wait()

@@ -201,11 +201,11 @@ class Cable:
     """Two network interfaces: one here, one in a network namespace of its own."""
 
     def __init__(self) -> None:
-        number = os.getpid() % 65536
+        number = os.getpid() % 16384  # of the networks of four addresses in 198.18.0.0/16
+        network = f"198.18.{number // 64}."
         self.name = f"s2-{number}"
-        network = f"198.18.{number // 256}.{number % 256 // 4 * 4 + 1}"
-        self.here = network
-        there = network.rpartition(".")[0] + f".{number % 256 // 4 * 4 + 2}"
+        self.here = f"{network}{number % 64 * 4 + 1}"
+        there = f"{network}{number % 64 * 4 + 2}"
         self.over_there = ["ip", "netns", "exec", self.name]
         ip("netns", "add", self.name)
         ip("link", "add", self.name, "type", "veth", "peer", "name", "there", "netns", self.name)
@@ -227,8 +227,10 @@ def a_cable() -> Iterator[Cable]:
         cable = Cable()
     except subprocess.CalledProcessError:
         pytest.skip("this machine does not let root lay a cable")
-    yield cable
-    cable.remove()
+    try:
+        yield cable
+    finally:
+        cable.remove()
 
 
 def ip(*arguments: str) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from mitmproxy.proxy import commands
+from mitmproxy.proxy.layer import CommandGenerator
 from mitmproxy.test import tflow
 
 from s2_mitm.proxy.pacing import BURST, MOST_LOGS, SHARE, Budget, _in_few
@@ -36,7 +35,7 @@ def test_what_was_not_used_is_not_saved_up() -> None:
 def test_what_goes_to_one_peer_goes_at_once_and_in_order() -> None:
     client, server = tflow.tclient_conn(), tflow.tserver_conn()
 
-    def send() -> Iterator[commands.Command]:
+    def send() -> CommandGenerator[None]:
         for number, peer in enumerate((client, client, server, client)):
             yield commands.SendData(peer, b"%d" % number)
         yield commands.CloseConnection(client)
@@ -57,6 +56,8 @@ def test_what_goes_to_one_peer_goes_at_once_and_in_order() -> None:
 
 
 def test_not_every_ping_of_a_piece_is_logged() -> None:
-    logs = (commands.Log("a ping") for _ in range(1000))
+    def log() -> CommandGenerator[None]:
+        for _ in range(1000):
+            yield commands.Log("a ping")
 
-    assert len(list(_in_few(logs))) == MOST_LOGS
+    assert len(list(_in_few(log()))) == MOST_LOGS
