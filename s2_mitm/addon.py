@@ -28,7 +28,6 @@ try:
     from s2_mitm.history.retention import parse_retention
     from s2_mitm.proxy import contentview, frames, idle, mitmweb, pacing, straight
     from s2_mitm.proxy.annotation import annotate, attach, attach_late
-    from s2_mitm.proxy.dispatch import Dispatch
     from s2_mitm.proxy.ended import ENDED
     from s2_mitm.proxy.injection import inject
     from s2_mitm.proxy.journal import Journal
@@ -78,7 +77,6 @@ class S2Mitm:
         self._metrics: Metrics | None = None
         self._witnesses: list[Witness] = []
         self._clock: asyncio.Task[None] | None = None
-        self._dispatch: Dispatch | None = None
         self._running = False
         self._over = False
 
@@ -109,8 +107,6 @@ class S2Mitm:
         contentview.install(lambda: self._settings)
 
     def configure(self, updated: set[str]) -> None:
-        if self._dispatch:
-            self._dispatch.forget()
         try:
             self._configure(updated)
         except (ValueError, SchemaError, RecordingError) as problem:
@@ -176,7 +172,6 @@ class S2Mitm:
 
     def running(self) -> None:
         self._running = True
-        self._dispatch = Dispatch(ctx.master.addons)
         self._clock = asyncio.create_task(self._watch_the_clock())
         mitmweb.prepare(ctx.master)
         for session in [*LIVE.values()]:  # that were closed while the addon could not be loaded
@@ -280,8 +275,6 @@ class S2Mitm:
         if self._journal:
             self._journal.close(ending)
         self._serve_metrics("")
-        if self._dispatch:
-            self._dispatch.uninstall()
         contentview.uninstall()
         straight.uninstall()
         pacing.uninstall()

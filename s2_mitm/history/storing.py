@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Executable, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from s2_mitm.history import at_once
 from s2_mitm.history.records import (
     Afterthought,
     Gap,
@@ -22,7 +23,7 @@ from s2_mitm.history.records import (
     SessionFacts,
     SessionStart,
 )
-from s2_mitm.history.tables import findings, gaps, iso, messages, sessions
+from s2_mitm.history.tables import findings, gaps, iso, messages, sessions, text_or_bytes
 from s2_mitm.s2.verdict import Finding, Role, Severity
 from s2_mitm.s2.wording import encodable
 
@@ -80,18 +81,48 @@ _INVALID = (
     .values(valid=0)
 )
 _MESSAGE = insert(messages)
+_MESSAGES_AT_ONCE = (
+    f"INSERT INTO messages ({', '.join(column.name for column in messages.columns[1:])}) "
+    "VALUES {rows}"
+)
 # By its place in the session, for few messages have findings: asking the database for the id of
 # every message that it takes makes all of them slower. A message that had to go has no row, and
 # then neither has the finding.
-_SAID = ("session_id", "code", "severity", "source", "path", "text")
+_SAID = ("code", "severity", "source", "path", "text")
 _FINDING = insert(findings).from_select(
-    ["message", *_SAID],
-    select(messages.c.id, *(bindparam(name, type_=findings.c[name].type) for name in _SAID))
+    ["message", "session_id", *_SAID],
+    select(
+        messages.c.id,
+        messages.c.session_id,
+        *(bindparam(name, type_=findings.c[name].type) for name in _SAID),
+    )
     .where(messages.c.session_id == bindparam("session"), messages.c.seq == bindparam("seq"))
     .order_by(messages.c.id.desc())
     .limit(1),
 )
 _GAP = insert(gaps)
+# The same for SQLite (see `at_once`); a row is named by its place, column1 and so on.
+_RECEIVED_AT_ONCE = """
+UPDATE messages SET reception_status = said.column4, reception_delay_ms = said.column5
+FROM (VALUES {rows}) AS said
+WHERE messages.id = (
+    SELECT max(id) FROM messages AS subject
+    WHERE subject.session_id = said.column1
+        AND subject.sender = said.column2 AND subject.message_id = said.column3
+) AND messages.reception_status IS NULL
+"""
+_FINDINGS_AT_ONCE = """
+INSERT INTO findings (session_id, message, code, severity, source, path, text)
+SELECT
+    said.column1,
+    (
+        SELECT max(id) FROM messages
+        WHERE messages.session_id = said.column1 AND messages.seq = said.column2
+    ) AS subject,
+    said.column3, said.column4, said.column5, said.column6, said.column7
+FROM (VALUES {rows}) AS said
+WHERE subject IS NOT NULL
+"""
 
 
 def store(connection: Connection, records: Iterable[Record], recorder: str | None = None) -> None:
@@ -122,6 +153,8 @@ class _Batch:
         self._messages: list[Row] = []
         self._newest: dict[tuple[str, str | None, str | None], Row] = {}
         self._findings: list[Row] = []
+        self._received: dict[tuple[str, str, str | None], Row] = {}
+        """Answers to older messages; the first to each."""
 
     def add(self, record: Record) -> None:
         match record:
@@ -155,10 +188,26 @@ class _Batch:
         for _, group in groupby(self._statements, key=lambda said: (id(said[0]), said[1].keys())):
             alike = list(group)
             connection.execute(alike[0][0], [row for _, row in alike])
-        if self._messages:
-            connection.execute(_MESSAGE, self._messages)
-        if self._findings:
-            connection.execute(_FINDING, self._findings)
+        if connection.dialect.name == "sqlite":
+            self._write_at_once(connection)
+            return
+        for statement, rows in (
+            (_RECEIVED, [*self._received.values()]),
+            (_MESSAGE, self._messages),
+            (_FINDING, self._findings),
+        ):
+            if rows:
+                connection.execute(statement, rows)
+
+    def _write_at_once(self, connection: Connection) -> None:
+        for row in self._messages:
+            row["content"] = text_or_bytes(row["content"])
+        for template, rows in (
+            (_RECEIVED_AT_ONCE, self._received.values()),
+            (_MESSAGES_AT_ONCE, self._messages),
+            (_FINDINGS_AT_ONCE, self._findings),
+        ):
+            at_once.execute(connection, template, [[*row.values()] for row in rows])
 
     def _say(self, statement: Executable, row: Row) -> None:
         self._statements.append((statement, row))
@@ -174,7 +223,6 @@ class _Batch:
         self._findings.append(
             {
                 "session": session_id,
-                "session_id": session_id,
                 "seq": seq,
                 "code": finding.code,
                 "severity": str(finding.severity),
@@ -202,7 +250,7 @@ class _Batch:
                 "status": storable(reception.status),
                 "delay": reception.delay_ms,
             }
-            self._say(_RECEIVED, older)
+            self._received.setdefault(_whose_answer(older), older)
         elif row["reception_status"] is None:
             row["reception_status"] = storable(reception.status)
             row["reception_delay_ms"] = reception.delay_ms
@@ -213,6 +261,10 @@ class _Batch:
         for row in self._messages:
             if row["session_id"] == session_id and row["sender"] is not None:
                 row["sender"] = str(Role(row["sender"]).other)
+        for row in self._received.values():
+            if row["session"] == session_id:
+                row["spoken_by"] = str(Role(row["spoken_by"]).other)
+        self._received = {_whose_answer(row): row for row in self._received.values()}
         self._newest = {_whose(row): row for row in self._messages}
 
 
@@ -230,6 +282,10 @@ def _id(text: str | None) -> str | None:
 
 def _whose(row: Row) -> tuple[str, str | None, str | None]:
     return row["session_id"], row["sender"], row["message_id"]
+
+
+def _whose_answer(row: Row) -> tuple[str, str, str | None]:
+    return row["session"], row["spoken_by"], row["subject"]
 
 
 def _session_row(start: SessionStart) -> Row:

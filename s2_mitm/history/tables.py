@@ -44,7 +44,7 @@ class WireContent(TypeDecorator[str | bytes]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | bytes | None:
         if value is None:
             return None
-        content = _text_or_bytes(value)
+        content = text_or_bytes(value)
         if dialect.name == "sqlite":
             return content
         if isinstance(content, str) and not content.startswith("\\x"):
@@ -55,11 +55,11 @@ class WireContent(TypeDecorator[str | bytes]):
     def process_result_value(self, value: Any, dialect: Dialect) -> str | bytes | None:
         stored: str | bytes | None = value
         if isinstance(stored, str) and dialect.name != "sqlite" and stored.startswith("\\x"):
-            return _text_or_bytes(bytes.fromhex(stored[2:]))
+            return text_or_bytes(bytes.fromhex(stored[2:]))
         return stored
 
 
-def _text_or_bytes(content: bytes) -> str | bytes:
+def text_or_bytes(content: bytes) -> str | bytes:
     """``content`` as text, unless it is none that SQL can hold: not UTF-8, or with a NUL in it."""
     try:
         text = content.decode()

@@ -49,7 +49,7 @@ WITHOUT_MEANING = {
 """Options of mitmproxy's core that nothing here looks at, or that are not for the user to set."""
 
 
-HANDOVER_SECONDS = 1e-4
+HANDOVER_SECONDS = 5e-3
 """For how long the thread that writes may go on in Python while a message waits.
 
 Python's own 5 ms are longer than all that is done for a message.

@@ -13,7 +13,6 @@ from collections.abc import Coroutine
 from typing import Any
 from weakref import WeakValueDictionary
 
-from mitmproxy.connection import Connection
 from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
@@ -111,9 +110,13 @@ class _PacedLayer(_Layer):
         _open[context.client.id] = self
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[Any]:
-        seconds, started = 0.0, time.perf_counter()
+        logs, seconds, started = 0, 0.0, time.perf_counter()
         try:
-            for command in _in_few(super().handle_event(event)):
+            for command in super().handle_event(event):
+                if isinstance(command, commands.Log):
+                    logs += 1
+                    if logs > MOST_LOGS:
+                        continue
                 # What others do meanwhile, such as the hook of a message, is charged by itself.
                 seconds += time.perf_counter() - started
                 yield command
@@ -145,34 +148,3 @@ class _PacedLayer(_Layer):
         if self.piece < LARGEST_PIECE:
             # Even a moment of no length lets the others go on.
             await asyncio.sleep(max(0.0, self._budget.wait(time.monotonic())))
-
-
-def _in_few(
-    wanted: layer.CommandGenerator[Any],
-) -> layer.CommandGenerator[Any]:
-    """The same commands; what is sent to the same peer is sent at once, and not all is logged.
-
-    A piece of pings holds ten thousand, and to send and to log each alone takes seconds.
-    """
-    logs = 0
-    peer: Connection | None = None
-    sent: list[bytes] = []
-    for command in wanted:
-        if isinstance(command, commands.SendData):
-            if peer and sent and command.connection is not peer:
-                yield commands.SendData(peer, b"".join(sent))
-                sent = []
-            peer = command.connection
-            sent.append(command.data)
-            continue
-        if isinstance(command, commands.Log):
-            logs += 1
-            if logs <= MOST_LOGS:
-                yield command
-            continue
-        if peer and sent:
-            yield commands.SendData(peer, b"".join(sent))
-            sent = []
-        yield command
-    if peer and sent:
-        yield commands.SendData(peer, b"".join(sent))

@@ -1,15 +1,14 @@
 """Let WebSocket messages pass in one go, without a task of the event loop for each.
 
 For every message mitmproxy makes a task that calls the addons, waits until it is that task's turn,
-and then sends the message by itself; that is a good part of its time. Here the addons are called on
-the spot, as long as none of them waits for something, and what came in with one read goes out with
-one write. Addons see what they always see, in the same order.
+and then sends the message by itself; that is a good part of its time. Here the addons that listen
+are called on the spot, as long as none of them waits for something, and what came in with one read
+goes out with one write. Addons see what they always see, in the same order.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import types
 from collections import deque
 from collections.abc import Coroutine, Generator, Iterator
@@ -17,17 +16,17 @@ from functools import partial
 from typing import Any
 
 from mitmproxy.connection import Connection
+from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy import mode_servers
 from mitmproxy.proxy.commands import Command, SendData, StartHook
 from mitmproxy.proxy.events import Event, HookCompleted
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers.websocket import WebsocketMessageHook
 
+from s2_mitm.proxy.listeners import Listeners
+
 AT_ONCE = 16
 """Messages of a connection that pass in one go; then it is the turn of the other connections."""
-
-_HOOKS = ("websocket_message", "update")
-"""What an addon may have that is called for a message."""
 
 _Handler = mode_servers.ProxyConnectionHandler
 
@@ -61,8 +60,7 @@ class Straight:
         self.context = layer.context
         self._layer = layer
         self._handler = handler
-        self._addons: list[object] = []
-        self._some_wait = False
+        self._listeners = Listeners(handler.master.addons)
         self._waiting: set[asyncio.Task[None]] = set()
 
     def handle_event(self, event: Event) -> Iterator[Command]:
@@ -77,7 +75,7 @@ class Straight:
                 elif (
                     isinstance(command, WebsocketMessageHook)
                     and messages < AT_ONCE
-                    and not self._addons_may_wait()
+                    and not self._listeners.have_coroutines
                 ):
                     messages += 1
                     if self._passes(command):
@@ -87,21 +85,9 @@ class Straight:
                     yield command
         yield from _joined(unsent)
 
-    def _addons_may_wait(self) -> bool:
-        """Whether an addon has coroutines, which are for tasks of their own to run."""
-        addons = [*self._handler.master.addons.lookup.values()]
-        if addons != self._addons:
-            self._addons = addons
-            self._some_wait = any(
-                inspect.iscoroutinefunction(getattr(addon, hook, None))
-                for addon in addons
-                for hook in _HOOKS
-            )
-        return self._some_wait
-
-    def _passes(self, hook: StartHook) -> bool:
+    def _passes(self, hook: WebsocketMessageHook) -> bool:
         """Call the addons. Where one holds the message back, a task waits until it is let go."""
-        calling = self._handler.handle_hook(hook)
+        calling = self._call(hook.flow)
         try:
             waits_for = calling.send(None)
         except StopIteration:
@@ -111,6 +97,12 @@ class Straight:
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
         return False
+
+    async def _call(self, flow: HTTPFlow) -> None:
+        await self._listeners.hear(flow)
+        if flow.intercepted:
+            with self._handler.timeout_watchdog.disarm():
+                await flow.wait_for_resume()
 
     async def _go_on(
         self, calling: Coroutine[Any, Any, None], waits_for: Any, hook: StartHook
