@@ -26,7 +26,7 @@ try:
     from s2_mitm.history.database import RecordingError
     from s2_mitm.history.recorder import Figures, Recorder
     from s2_mitm.history.retention import parse_retention
-    from s2_mitm.proxy import contentview, frames, idle, mitmweb, pacing, straight
+    from s2_mitm.proxy import contentview, frames, idle, interpreter, mitmweb, pacing, straight
     from s2_mitm.proxy.annotation import annotate, attach, attach_late
     from s2_mitm.proxy.ended import ENDED
     from s2_mitm.proxy.injection import inject
@@ -172,6 +172,7 @@ class S2Mitm:
 
     def running(self) -> None:
         self._running = True
+        interpreter.tune()
         self._clock = asyncio.create_task(self._watch_the_clock())
         mitmweb.prepare(ctx.master)
         for session in [*LIVE.values()]:  # that were closed while the addon could not be loaded
@@ -276,6 +277,7 @@ class S2Mitm:
             self._journal.close(ending)
         self._serve_metrics("")
         contentview.uninstall()
+        interpreter.restore()
         straight.uninstall()
         pacing.uninstall()
         frames.uninstall()

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-SIZES = (512, 64, 8, 1)
+SIZES = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 """Rows of a statement. A few sizes only, for SQLite keeps what it has made of each."""
 
 

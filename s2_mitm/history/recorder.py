@@ -1,7 +1,7 @@
 """The recorder: what is said in the hooks is written down by a thread of its own.
 
 The hooks put small records on a backlog, which neither waits nor fails. The thread takes what is
-there, some fifty milliseconds' worth, and writes it in one transaction.
+there, a hundred milliseconds' worth, and writes it in one transaction.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from s2_mitm.s2.verdict import Finding, Role
 
 __all__ = ["Figures", "MessageRecord", "Recorder", "RecordingError", "SessionStart"]
 
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.1
 """How long the first record of a batch waits for company."""
 RETRY_SECONDS = 0.5
 """How long to wait after a failed attempt."""

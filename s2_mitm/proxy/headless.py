@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,13 +46,6 @@ WITHOUT_MEANING = {
     "udp_hosts",
 }
 """Options of mitmproxy's core that nothing here looks at, or that are not for the user to set."""
-
-
-HANDOVER_SECONDS = 5e-3
-"""For how long the thread that writes may go on in Python while a message waits.
-
-Python's own 5 ms are longer than all that is done for a message.
-"""
 
 
 class HeadlessMaster(Master):
@@ -112,13 +104,8 @@ def run(upstream: str, addons: Sequence[Any], arguments: Sequence[str]) -> None:
         made[0].asked_for = {each.partition("=")[0] for each in args.setoptions}
         return {"mode": [f"reverse:{upstream}"]}
 
-    handover = sys.getswitchinterval()
-    sys.setswitchinterval(HANDOVER_SECONDS)
-    try:
-        # It only calls the first.
-        main.run(master, _parser, arguments, last)  # type: ignore[arg-type]
-    finally:
-        sys.setswitchinterval(handover)
+    # It only calls the first.
+    main.run(master, _parser, arguments, last)  # type: ignore[arg-type]
 
 
 def _parser(options: Options) -> argparse.ArgumentParser:
