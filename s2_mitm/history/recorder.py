@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -35,7 +35,7 @@ from s2_mitm.history.records import (
     SessionStart,
 )
 from s2_mitm.history.retention import Pruning, Retention
-from s2_mitm.history.storing import store
+from s2_mitm.history.writer import Writer
 from s2_mitm.s2.verdict import Finding, Role
 
 __all__ = ["Figures", "MessageRecord", "Recorder", "RecordingError", "SessionStart"]
@@ -106,6 +106,7 @@ class Recorder:
         self._place = place_of(target).absolute()
         self._name = self._place.name
         self._engine = self._place.open_for_writing()
+        self._writer = Writer(self._place)
         self._identity = self._place.identity()
         self._backlog = Backlog(messages=MOST_MESSAGES, content=MOST_BYTES, sessions=MOST_SESSIONS)
         self._backlog.reason = TOO_SLOW
@@ -283,11 +284,10 @@ class Recorder:
         else:
             self._settle(records)
 
-    def _store(self, records: Iterable[Record]) -> None:
+    def _store(self, records: Sequence[Record]) -> None:
         began = time.perf_counter()
         try:
-            with self._engine.begin() as connection:
-                store(connection, records, self._presence.id)
+            self._writer.store(self._engine, records, self._presence.id)
         finally:
             self._write_seconds += time.perf_counter() - began
         self._batches += 1
@@ -348,6 +348,7 @@ class Recorder:
         """
         if self._place.identity() == self._identity:
             return
+        self._writer.close()
         self._engine.dispose()
         self._engine = self._place.open_for_writing()
         self._in_a_transaction(self._presence.restore)
@@ -384,6 +385,7 @@ class Recorder:
 
     def _end(self) -> None:
         self._tell_what_is_left()
+        self._writer.close()
         self._presence.forget()
         with contextlib.suppress(Exception):
             if not self._failing:

@@ -1,0 +1,166 @@
+"""Write batches, and under load in a process of its own.
+
+Beside the hooks a thread that writes costs them more than the writing does: they share Python's
+lock and the memory's bookkeeping, at every statement. In a process of its own it costs them to
+hand the records over. A device that says something now and then never needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from s2_mitm.history.place import Place, RecordingError
+from s2_mitm.history.records import Record
+from s2_mitm.history.storing import store
+
+LOAD = 50
+"""Records in a batch from which on it is worth a process."""
+
+_HERE = str(Path(__file__).resolve().parents[2])
+_CHILD = f"import sys; sys.path.insert(0, {_HERE!r}); from {__name__} import serve; serve()"
+_LENGTH = 4
+"""Bytes in which the length of what is handed over stands before it."""
+
+
+class Writer:
+    """Writes batches into the recording at ``place``."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_ready = False
+
+    def store(self, engine: Engine, records: Sequence[Record], recorder: str) -> None:
+        """Write ``records`` in one transaction; ``engine`` is for where there is no process (yet).
+
+        Raises what SQLAlchemy raises. Where the process ends meanwhile, nobody knows whether they
+        were written; it is an OperationalError, and the next batch is written here.
+        """
+        if self._process is None and len(records) >= LOAD:
+            self._start()
+        if self._process and self._can_take(self._process):
+            self._hand_over(self._process, records, recorder)
+        else:
+            with engine.begin() as connection:
+                store(connection, records, recorder)
+
+    def close(self) -> None:
+        """End the process; what it was handed is written. It is made anew when it is needed."""
+        process, self._process = self._process, None
+        self._is_ready = False
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                pipe.close()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _start(self) -> None:
+        if os.name == "nt":  # where one cannot look whether a pipe has something to say
+            return
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _CHILD],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                # Ctrl-C is for the proxy, which then hands over the last.
+                start_new_session=True,
+            )
+            # Not as an argument, which everybody on the machine could read: it may hold a password.
+            _send(_pipe(self._process.stdin), self._place)
+        except OSError:
+            self.close()  # it goes without
+
+    def _can_take(self, process: subprocess.Popen[bytes]) -> bool:
+        if not self._is_ready:
+            said, _, _ = select.select([_pipe(process.stdout)], [], [], 0)
+            if said:
+                self._is_ready = _receive(_pipe(process.stdout)) == "ready"
+                if not self._is_ready:
+                    self.close()
+        return self._is_ready
+
+    def _hand_over(
+        self, process: subprocess.Popen[bytes], records: Sequence[Record], recorder: str
+    ) -> None:
+        try:
+            _send(_pipe(process.stdin), (records, recorder))
+            answer = _receive(_pipe(process.stdout))
+        except OSError:
+            answer = None
+        if answer is None:
+            self.close()
+            raise _failure("the process that writes has ended")
+        if isinstance(answer, Exception):
+            raise answer
+
+
+def serve() -> None:
+    """Be the process: write what is handed over on standard input, until that ends."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whoever prints something does not answer
+    engine: Engine | None = None
+    place = _receive(sys.stdin.buffer)
+    _send(answers, "ready")
+    while handed := _receive(sys.stdin.buffer):
+        records, recorder = handed
+        try:
+            engine = engine or place.open_for_writing()
+            with engine.begin() as connection:
+                store(connection, records, recorder)
+        except Exception as error:
+            _send(answers, _without_rows(error))
+            # One that has seen the disk full, or the server go, may be of no use again.
+            if engine:
+                engine.dispose()
+        else:
+            _send(answers, "written")
+
+
+def _without_rows(error: Exception) -> Exception:
+    """``error`` as it can be handed over, without the thousand rows of its statement."""
+    if isinstance(error, DBAPIError):
+        error.statement = error.params = None
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return _failure(str(error))
+    return _failure(str(error)) if isinstance(error, RecordingError) else error
+
+
+def _failure(sentence: str) -> OperationalError:
+    """What is wrong with the database, and not with the records."""
+    return OperationalError(None, None, Exception(sentence))
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe
+
+
+def _send(pipe: IO[bytes], what: object) -> None:
+    data = pickle.dumps(what, pickle.HIGHEST_PROTOCOL)
+    pipe.write(len(data).to_bytes(_LENGTH, "big") + data)
+    pipe.flush()
+
+
+def _receive(pipe: IO[bytes]) -> Any:
+    """What was sent; None where the other side has ended."""
+    length = int.from_bytes(pipe.read(_LENGTH), "big")
+    data = pipe.read(length)
+    return pickle.loads(data) if length and len(data) == length else None
