@@ -11,11 +11,11 @@ import pytest
 from s2_mitm.proxy import interpreter
 
 Settings = tuple[tuple[int, int, int], float]
-SET = interpreter.THRESHOLDS, pytest.approx(interpreter.HANDOVER_SECONDS)
+SET = interpreter.THRESHOLDS, interpreter.HANDOVER_SECONDS
 
 
 def settings() -> Settings:
-    return gc.get_threshold(), sys.getswitchinterval()
+    return gc.get_threshold(), round(sys.getswitchinterval(), 6)
 
 
 @pytest.fixture(autouse=True)
