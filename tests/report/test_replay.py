@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -171,18 +172,27 @@ def test_nobody_is_blamed_for_what_was_lost(
     assert numbers == sorted(lost & {each.number for each in messages})
 
 
-def test_what_was_agreed_before_a_gap_holds_after_it() -> None:
-    """Who is who, the version, and what the session is called by."""
+def test_after_a_gap_the_two_are_who_they_were() -> None:
     session, _ = recorded(CURTAILMENT, Settings(client_role=Role.CEM), Role.CEM)
-    messages = list(session.messages)
-    result = played(Recorded("x", [*messages[:30], *messages[31:]], ended=session.ended))
-    assert [judged.sender for judged in result.messages[30:]] == [
-        judged.sender for judged in played(session).messages[31:]
+    messages, whole = list(session.messages), played(session)
+    last = messages[-1]  # an answer, which either may give
+    rest = played(Recorded("x", [*messages[:-2], last]))
+    assert [judged.sender for judged in rest.messages] == [
+        judged.sender for judged in whole.messages if judged.number != last.number - 1
     ]
-    assert (result.control_type, result.resource_name) == (
-        played(session).control_type,
-        played(session).resource_name,
-    )
+    assert rest.missing == [(last.number - 1, last.number - 1)]
+    assert rest.control_type == whole.control_type is not None
+    assert rest.resource_name == whole.resource_name is not None
+
+
+def test_after_a_gap_they_speak_the_version_that_they_spoke() -> None:
+    """A message that only came with 1.0.0-beta, and later one that looks different since then."""
+    session, _ = recorded(S2_CONNECT, CONNECTED)
+    telling = next(each for each in session.messages if b"PresentDemandStatus" in each.content)
+    changed = next(each for each in session.messages if b"SystemDescription" in each.content)
+    later = replace(changed, number=50)
+    assert (50, "schema.missing") in found(Recorded("x", [later]))
+    assert (50, "schema.missing") not in found(Recorded("x", [telling, later]))
 
 
 def test_a_fault_after_a_gap_is_found() -> None:
