@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mitmproxy import command, ctx, exceptions, flow, flowfilter, http
 from mitmproxy.addonmanager import Loader
@@ -32,7 +32,6 @@ try:
     from s2_mitm.proxy.injection import inject
     from s2_mitm.proxy.journal import Journal
     from s2_mitm.proxy.log import LEVELS, Log
-    from s2_mitm.proxy.metrics import Metrics
     from s2_mitm.proxy.session import LIVE, Session
     from s2_mitm.proxy.witness import Witness
     from s2_mitm.s2.catalog import VERSIONS
@@ -48,6 +47,9 @@ except ModuleNotFoundError as missing:  # in the Python of a mitmproxy that came
     LOADED = False
 else:
     LOADED = True
+
+if TYPE_CHECKING:
+    from s2_mitm.proxy.metrics import Metrics
 
 
 SETTINGS = {
@@ -164,6 +166,9 @@ class S2Mitm:
             self._metrics.close()
             self._metrics = None
         if address:
+            # With all that belongs to it, some megabytes that few need.
+            from s2_mitm.proxy.metrics import Metrics
+
             self._metrics = Metrics(address, self._figures)
             logger.info(f"s2-mitm: metrics at {self._metrics.url}")
 

@@ -137,6 +137,13 @@ class History:
         for rows in self._read(query, ("id",), narrowing.limit):
             yield from rows
 
+    def gaps(self, session: str) -> list[Row]:
+        """The gaps of the session with this id, the whole of it: the columns of the table."""
+        if not schema.is_there(gaps, self._revision):
+            return []
+        query = select(gaps).where(gaps.c.session_id == session)
+        return [row for rows in self._read(query, ("first_seq", "id"), None) for row in rows]
+
     def _columns(self, table: Table) -> list[ColumnElement[Any]]:
         """The columns of ``table``; what an older recording does not have yet is NULL."""
         return [

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import cache
 from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Executable, bindparam, case, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from s2_mitm.history import at_once
 from s2_mitm.history.records import (
@@ -38,9 +38,15 @@ def _other_role(column: Any) -> Any:
     return case(swapped, value=column, else_=column)
 
 
-def _opening(dialect: Any) -> Executable:
+@cache
+def _opening(dialect: str) -> Executable:
+    insert_or: Any  # of the dialect in use only: SQLAlchemy loads each when it is asked for
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as insert_or
+    else:
+        from sqlalchemy.dialects.postgresql import insert as insert_or
     # A session may be opened again, by a reloaded script: then it goes on, and is not over.
-    start = dialect.insert(sessions).values(
+    start = insert_or(sessions).values(
         {name: bindparam(name) for name in (*SessionStart.__slots__, "recorder")}
     )
     over = ("ended_at", "close_code", "close_reason", "closed_by")
@@ -51,7 +57,6 @@ def _opening(dialect: Any) -> Executable:
     return opening
 
 
-_OPEN = {dialect.dialect.name: _opening(dialect) for dialect in (sqlite, postgresql)}
 _CHANGE = update(sessions).where(sessions.c.id == bindparam("session"))
 _SWAP_CLIENT = _CHANGE.values(client_role=_other_role(sessions.c.client_role))
 _SWAP_SENDERS = (
@@ -133,7 +138,7 @@ def store(connection: Connection, records: Iterable[Record], recorder: str | Non
     Raises what SQLAlchemy raises, and ValueError, TypeError or OverflowError for a record that
     holds what no row can.
     """
-    batch = _Batch(_OPEN[connection.dialect.name], recorder)
+    batch = _Batch(_opening(connection.dialect.name), recorder)
     for record in records:
         batch.add(record)
     batch.write(connection)

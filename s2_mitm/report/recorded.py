@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from s2_mitm.history.presence import LEFT_OPEN
 from s2_mitm.history.queries import History, Row
 from s2_mitm.s2.verdict import Role
 from s2_mitm.s2.wording import describe, excerpt
@@ -42,7 +43,8 @@ class Recorded:
 
     ``client_role`` is the role of the WebSocket client where it is known; ``version`` the version
     of S2 where that cannot be told from its messages; ``ended`` when it was over, in seconds since
-    1970, None while it was not, or nobody knows.
+    1970, None while it was not, or nobody knows. ``lost_to`` is the number of the last message that
+    is known not to have been recorded, 0 where there is none.
     """
 
     id: str
@@ -50,6 +52,7 @@ class Recorded:
     client_role: Role | None = None
     version: str | None = None
     ended: float | None = None
+    lost_to: int = 0
 
 
 class NotRecordedError(Exception):
@@ -68,8 +71,16 @@ def from_history(history: History) -> Iterator[Recorded]:
             _messages_of(history, row["id"], role or Role.RM),
             role,
             row["protocol_version"] if _lacks_beginning(history, row["id"]) else None,
-            _seconds(row["ended_at"]) if row["ended_at"] else None,
+            _end_of(row),
+            max((gap["last_seq"] for gap in history.gaps(row["id"])), default=0),
         )
+
+
+def _end_of(session: Row) -> float | None:
+    # What was said just before a proxy ended without warning may not have been written.
+    if session["ended_at"] is None or session["close_reason"] == LEFT_OPEN:
+        return None
+    return _seconds(session["ended_at"])
 
 
 def _lacks_beginning(history: History, session: str) -> bool:

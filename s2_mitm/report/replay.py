@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -59,11 +59,12 @@ class Replayed:
     """A recorded session, judged.
 
     ``missing`` has the numbers, first and last, of messages that were not recorded;
-    ``conversation`` is the last, where messages are missing in between.
+    ``control_type`` and ``resource_name`` are the last that were heard of.
     """
 
     id: str
-    conversation: Conversation
+    control_type: str | None = None
+    resource_name: str | None = None
     messages: list[Judged] = field(default_factory=list)
     missing: list[tuple[int, int]] = field(default_factory=list)
 
@@ -72,25 +73,33 @@ def replay(recorded: Recorded, settings: Settings) -> Replayed | None:
     """Judge a recorded session as if it happened now; None where it has no message.
 
     Where messages are missing what follows is judged as a conversation whose beginning was not
-    seen, since anything may have been said in between.
+    seen, since anything may have been said in between; who is who and the version stay. And nobody
+    is blamed for what came no more, since it may have come.
     """
     settings = replace(
         settings,
         client_role=settings.client_role or recorded.client_role,
         version=settings.version or (recorded.version and closest_version(recorded.version)),
     )
+    replayed = Replayed(recorded.id)
     stretch: _Stretch | None = None
-    replayed: Replayed | None = None
+    number = 1
     for message in recorded.messages:
-        if stretch is None or replayed is None or message.number != stretch.next_number:
+        if stretch is None or message.number != number:
+            if stretch:
+                settings = stretch.agreed(settings)
             stretch = _Stretch(Conversation(settings, from_start=message.number == 1))
-            before = 1 if replayed is None else replayed.messages[-1].number + 1
-            replayed = replayed or Replayed(recorded.id, stretch.conversation)
-            replayed.conversation = stretch.conversation
-            if message.number > before:
-                replayed.missing.append((before, message.number - 1))
+        if message.number > number:
+            replayed.missing.append((number, message.number - 1))
         replayed.messages.append(stretch.take(message))
-    if stretch and recorded.ended is not None:
+        replayed.control_type = stretch.conversation.control_type or replayed.control_type
+        replayed.resource_name = stretch.conversation.resource_name or replayed.resource_name
+        number = message.number + 1
+    if stretch is None:
+        return None
+    if recorded.lost_to >= number:
+        replayed.missing.append((number, recorded.lost_to))
+    elif recorded.ended is not None:
         stretch.end(recorded.ended)
     return replayed
 
@@ -100,12 +109,10 @@ class _Stretch:
 
     def __init__(self, conversation: Conversation) -> None:
         self.conversation = conversation
-        self.next_number = 0
         self._judged: list[Judged] = []
         self._client = conversation.client_role
 
     def take(self, message: Message) -> Judged:
-        self.next_number = message.number + 1
         verdict = self.conversation.receive(
             message.content,
             from_client=message.from_client,
@@ -123,6 +130,11 @@ class _Stretch:
         self._judged.append(judged)
         self._add(verdict.late)
         return judged
+
+    def agreed(self, settings: Settings) -> Settings:
+        """``settings`` for what follows after a gap, with what was known before it."""
+        known = self.conversation
+        return replace(settings, client_role=known.client_role, version=known.version)
 
     def end(self, time: float) -> None:
         self._add(self.conversation.close(max(time, self._judged[-1].time)))
@@ -150,15 +162,17 @@ def _judged(message: Message, verdict: Verdict) -> Judged:
 
 
 class Sums:
-    """``2 sessions, 12 messages, 2 invalid, 3 errors, 1 warning``."""
+    """``2 sessions, 12 messages, 2 invalid, 3 errors, 1 warning``; after the messages, where some
+    were not recorded, ``5 missing``."""
 
     def __init__(self) -> None:
-        self.sessions = self._messages = self._invalid = 0
+        self.sessions = self._messages = self._missing = self._invalid = 0
         self._found: Counter[Severity] = Counter()
 
     def add(self, replayed: Replayed) -> None:
         self.sessions += 1
         self._messages += len(replayed.messages)
+        self._missing += sum(last - first + 1 for first, last in replayed.missing)
         self._invalid += sum(not judged.valid for judged in replayed.messages)
         self._found += severities(replayed)
 
@@ -175,6 +189,7 @@ class Sums:
         parts = [
             plural(self.sessions, "session"),
             plural(self._messages, "message"),
+            *([f"{self._missing} missing"] if self._missing else []),
             f"{self._invalid} invalid",
             *_counts(self._found),
         ]
@@ -193,27 +208,32 @@ def _counts(found: Counter[Severity]) -> list[str]:
 
 
 def replay_lines(replayed: Replayed, name: str, *, verbose: bool = False) -> Iterator[str]:
-    """A session for a terminal: a headline, then its messages that have findings, or all.
+    """A session for a terminal: a headline, then its messages that have findings, or all, and
+    where messages are missing.
 
     ``name`` is that of its file. The lines are styled with ANSI sequences.
     """
     yield _headline(replayed, name)
-    for first, last in replayed.missing:
-        some = f"message {first} is" if first == last else f"messages {first} to {last} are"
-        if first == 1:
-            some = "the beginning is"
-        yield f"{'':>4}{some} missing"
+    missing = deque(replayed.missing)
     for judged in replayed.messages:
+        if missing and missing[0][0] < judged.number:
+            yield _missing_line(*missing.popleft())
         if judged.findings or verbose:
             lines = verdict_lines(_verdict(judged), label=f"{_time(judged.time)} #{judged.number}")
             yield next(lines) + (click.style(" injected", fg="magenta") if judged.injected else "")
             yield from lines
+    for first, last in missing:
+        yield _missing_line(first, last)
+
+
+def _missing_line(first: int, last: int) -> str:
+    if first == last:
+        return f"    1 message was not recorded: #{first}"
+    return f"    {last - first + 1} messages were not recorded: #{first} to #{last}"
 
 
 def _headline(replayed: Replayed, name: str) -> str:
-    conversation = replayed.conversation
-    control_type = conversation.control_type
-    named = conversation.resource_name
+    control_type, named = replayed.control_type, replayed.resource_name
     parts = [
         f"S2 {CONTROL_TYPES.get(control_type, printable(control_type))}" if control_type else "S2",
         *([f'RM "{printable(named)}"'] if named else []),

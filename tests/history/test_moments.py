@@ -64,10 +64,11 @@ def test_any_text_is_a_time_or_is_refused(text: str) -> None:
 
 @given(
     st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)),
-    st.timedeltas(timedelta(hours=-23), timedelta(hours=23)),
+    # ISO 8601 has whole minutes; of less than a second Python writes what it does not read.
+    st.integers(-23 * 60, 23 * 60),
 )
-def test_what_is_written_is_read_as_the_same_moment(time: datetime, offset: timedelta) -> None:
-    aware = time.replace(tzinfo=timezone(offset))
+def test_what_is_written_is_read_as_the_same_moment(time: datetime, minutes: int) -> None:
+    aware = time.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     assert moment(aware.isoformat(), now=NOW) == aware
 
 

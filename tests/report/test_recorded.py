@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from s2_mitm.history.presence import LEFT_OPEN
 from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.report.recorded import Message, NotRecordedError, Recorded, from_history, from_lines
@@ -71,6 +73,42 @@ def test_a_database(database: str) -> None:
     [third] = two.messages
     assert (third.number, third.from_client, third.content) == (4, True, SHAKE)
     history.close()
+
+
+def test_gaps_of_a_database(tmp_path: Path) -> None:
+    file = str(tmp_path / "s2.sqlite3")
+    recorder = Recorder(file, print)
+    for session in ("one", "two"):
+        recorder.session_opened(SessionStart(session, NOW, "peer:1", "cem", "/", Role.RM))
+        record(recorder, session, 1, SHAKE)
+        recorder.session_closed(session, NOW + 60, 1000, "", "RM")
+    recorder.close()
+    with sqlite3.connect(file) as connection:
+        for first, last in ((5, 9), (2, 3)):
+            row = ("one", first, last, last - first + 1, "", "", "the disk was full")
+            connection.execute(
+                "INSERT INTO gaps (session_id, first_seq, last_seq, messages, since, until, reason)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+    connection.close()
+    history = History(file)
+    one, two = sorted(from_history(history), key=lambda session: session.id)
+    history.close()
+    assert (one.lost_to, two.lost_to) == (9, 0)
+
+
+def test_the_end_is_not_known_where_the_proxy_ended_without_warning(tmp_path: Path) -> None:
+    file = str(tmp_path / "s2.sqlite3")
+    recorder = Recorder(file, print)
+    recorder.session_opened(SessionStart("one", NOW, "peer:1", "cem", "/", Role.RM))
+    record(recorder, "one", 1, SHAKE)
+    recorder.session_closed("one", NOW + 60, None, LEFT_OPEN, "proxy")
+    recorder.close()
+    history = History(file)
+    [session] = from_history(history)
+    history.close()
+    assert session.ended is None
 
 
 def lines(*rows: Any) -> list[Recorded]:

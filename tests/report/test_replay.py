@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
 import pytest
-from conversations import CHARGING, CURTAILMENT, HOME_BATTERY, S2_CONNECT, Play
+from conversations import (
+    CHARGING,
+    CURTAILMENT,
+    HOME_BATTERY,
+    HOT_WATER,
+    HYBRID_HEATING,
+    LAUNDRY,
+    MEASURING,
+    S2_CONNECT,
+    Play,
+)
+from hypothesis import given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
 from script import START
 
 from s2_mitm.report.recorded import Message, Recorded
@@ -121,6 +135,84 @@ def test_messages_that_were_lost_in_between() -> None:
     assert {code for _, code in found(gap)} <= {"handshake.not-seen", "modes.cannot-check"}
 
 
+CONNECTED = Settings(version="1.0.0-beta")
+FAULTLESS = [
+    (recorded(script, how)[0], how)
+    for script, how in (
+        *((script, Settings()) for script in (CHARGING, CURTAILMENT, HOME_BATTERY, HOT_WATER)),
+        *((script, Settings()) for script in (HYBRID_HEATING, LAUNDRY, MEASURING)),
+        (S2_CONNECT, CONNECTED),
+    )
+]
+UNSEEN = {"handshake.not-seen", "modes.cannot-check", "pebc.cannot-check", "ppbc.cannot-check"}
+
+
+@effort(max_examples=60, deadline=None)
+@given(st.sampled_from(FAULTLESS), st.data())
+def test_nobody_is_blamed_for_what_was_lost(
+    whole: tuple[Recorded, Settings], data: st.DataObject
+) -> None:
+    session, how = whole
+    messages = list(session.messages)
+    lost: set[int] = set()
+    for _ in range(data.draw(st.integers(1, 3), label="gaps")):
+        first = data.draw(st.integers(1, len(messages)), label="first")
+        lost.update(range(first, first + data.draw(st.integers(1, 12), label="messages")))
+    kept = [message for message in messages if message.number not in lost]
+    rest = Recorded(
+        "x", kept, ended=session.ended, lost_to=max(lost & {each.number for each in messages})
+    )
+    result = replay(rest, how)
+    if result is None:
+        assert not kept
+        return
+    accused = [finding for judged in result.messages for finding in judged.findings]
+    assert {finding.code for finding in accused} <= UNSEEN
+    numbers = [number for first, last in result.missing for number in range(first, last + 1)]
+    assert numbers == sorted(lost & {each.number for each in messages})
+
+
+def test_after_a_gap_the_two_are_who_they_were() -> None:
+    session, _ = recorded(CURTAILMENT, Settings(client_role=Role.CEM), Role.CEM)
+    messages, whole = list(session.messages), played(session)
+    last = messages[-1]  # an answer, which either may give
+    rest = played(Recorded("x", [*messages[:-2], last]))
+    assert [judged.sender for judged in rest.messages] == [
+        judged.sender for judged in whole.messages if judged.number != last.number - 1
+    ]
+    assert rest.missing == [(last.number - 1, last.number - 1)]
+    assert rest.control_type == whole.control_type is not None
+    assert rest.resource_name == whole.resource_name is not None
+
+
+def test_after_a_gap_they_speak_the_version_that_they_spoke() -> None:
+    """A message that only came with 1.0.0-beta, and later one that looks different since then."""
+    session, _ = recorded(S2_CONNECT, CONNECTED)
+    telling = next(each for each in session.messages if b"PresentDemandStatus" in each.content)
+    changed = next(each for each in session.messages if b"SystemDescription" in each.content)
+    later = replace(changed, number=50)
+    assert (50, "schema.missing") in found(Recorded("x", [later]))
+    assert (50, "schema.missing") not in found(Recorded("x", [telling, later]))
+
+
+def test_a_fault_after_a_gap_is_found() -> None:
+    session, _ = recorded(SHAKE + 'rm("PowerMeasurement")\nrm("PowerMeasurement", values=[])')
+    messages = list(session.messages)
+    assert (9, "schema.too-few") in found(Recorded("x", [*messages[:6], *messages[8:]]))
+
+
+def test_what_was_lost_at_the_end_may_have_been_the_answer() -> None:
+    session, _ = recorded(SHAKE + 'rm("PowerMeasurement", answer=None)\nwait(60)')
+    assert found(session) == [(7, "ack.missing")]
+    cut = Recorded("x", session.messages, ended=session.ended, lost_to=9)
+    assert found(cut) == []
+    assert shown(cut)[-1] == "    2 messages were not recorded: #8 to #9"
+    # A gap that is older says nothing about it.
+    assert found(Recorded("x", session.messages, ended=session.ended, lost_to=6)) == [
+        (7, "ack.missing")
+    ]
+
+
 def test_nothing() -> None:
     assert replay(Recorded("x", []), Settings()) is None
 
@@ -160,12 +252,24 @@ def test_all_lines() -> None:
     assert len(lines) == 1 + 13 + 3
 
 
+def test_what_is_missing_is_said_where_it_is_missing() -> None:
+    session, _ = recorded(FAULTY)
+    messages = list(session.messages)
+    lines = shown(Recorded("", [*messages[:9], *messages[11:]], Role.RM), verbose=True)
+    place = lines.index("    2 messages were not recorded: #10 to #11")
+    assert "#9 RM" in lines[place - 2]
+    assert "#12 RM" in lines[place + 1]
+    sums = Sums()
+    sums.add(played(Recorded("", [*messages[:9], *messages[11:]], Role.RM)))
+    assert str(sums).startswith("1 session, 11 messages, 2 missing, 1 invalid, ")
+
+
 @pytest.mark.parametrize(
     ("kept", "line"),
     [
-        (slice(1, None), "    the beginning is missing"),
-        (slice(0, 12, 11), "    messages 2 to 11 are missing"),
-        (slice(0, 3, 2), "    message 2 is missing"),
+        (slice(1, None), "    1 message was not recorded: #1"),
+        (slice(0, 12, 11), "    10 messages were not recorded: #2 to #11"),
+        (slice(0, 3, 2), "    1 message was not recorded: #2"),
     ],
 )
 def test_what_is_missing_is_said(kept: slice, line: str) -> None:
