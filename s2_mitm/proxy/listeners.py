@@ -8,10 +8,11 @@ addon comes or goes.
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from typing import Any
 
 from mitmproxy.addonmanager import AddonManager, safecall, traverse
-from mitmproxy.exceptions import AddonHalt
+from mitmproxy.exceptions import AddonHalt, OptionsError
 from mitmproxy.http import HTTPFlow
 
 EVENTS = ("websocket_message", "update")
@@ -45,7 +46,8 @@ class Listeners:
                 except AddonHalt:
                     break
                 except Exception:
-                    with safecall():  # which says it in mitmproxy's words
+                    # It is said in mitmproxy's words; whatever it was, the message goes on.
+                    with suppress(OptionsError), safecall():
                         raise
 
     def _look(self) -> None:
