@@ -19,7 +19,6 @@ WRITTEN_WITHIN = 0.25
 """Seconds after which a message that was forwarded is in the file."""
 
 Start = Callable[..., AbstractContextManager[Proxy]]
-PROXIES = pytest.mark.parametrize("start", [running, running_record])
 
 
 def instruct(_: float) -> bytes:
@@ -47,23 +46,22 @@ def assert_is_sound(proxy: Proxy) -> None:
     assert proxy.recording.rows("pragma integrity_check") == [{"integrity_check": "ok"}]
 
 
-@PROXIES
 def test_what_arrived_before_a_kill_is_recorded_and_the_next_proxy_says_how_it_ended(
-    server: PeerServer, tmp_path: Path, start: Start
+    server: PeerServer, tmp_path: Path
 ) -> None:
     path, others = new_path(), new_path()
     folders = [tmp_path / name for name in ("killed", "living", "next")]
     for folder in folders:
         folder.mkdir()
-    options = {"s2_db": folders[0] / "s2.sqlite3", "s2_ignore": BY_THEMSELVES}
+    file = folders[0] / "s2.sqlite3"
     with (
-        start(folders[1], server.port, **options) as living,
+        running(folders[1], server.port, s2_db=file) as living,
         server.pair(living.url, others) as (other_rm, other_cem),
     ):
         other_rm.send(handshake())
         other_cem.wait_for(1)
         with (
-            start(folders[0], server.port, **options) as proxy,
+            running(folders[0], server.port, s2_db=file) as proxy,
             server.pair(proxy.url, path) as (rm, cem),
         ):
             rm.send(handshake())
@@ -80,7 +78,7 @@ def test_what_arrived_before_a_kill_is_recorded_and_the_next_proxy_says_how_it_e
         assert left is not None
         assert left["ended_at"] is None
 
-        with start(folders[2], server.port, **options):
+        with running(folders[2], server.port, s2_db=file):
             closed = until(lambda: ended(proxy, path), "the next proxy closes what was left open")
             assert (closed["closed_by"], closed["close_reason"]) == ("proxy", LEFT_OPEN)
             assert closed["close_code"] is None
@@ -102,7 +100,7 @@ def ended(proxy: Proxy, path: str) -> dict[str, object]:
     return session if session and session["ended_at"] else {}
 
 
-@PROXIES
+@pytest.mark.parametrize("start", [running, running_record])
 def test_what_arrived_before_a_kill_is_recorded_also_under_load(
     server: PeerServer, tmp_path: Path, start: Start
 ) -> None:
@@ -113,8 +111,7 @@ def test_what_arrived_before_a_kill_is_recorded_also_under_load(
     ):
         rm.send(handshake())
         cem.wait_for(1)
-        prepared = [measurement(number) for number in range(40_000)]
-        with rm.talking(lambda number: prepared[int(number)], pause=0):
+        with rm.talking(measurement, pause=0):
             time.sleep(2)
             killed_at = time.monotonic()
             proxy.kill()
@@ -122,8 +119,9 @@ def test_what_arrived_before_a_kill_is_recorded_also_under_load(
     assert_is_sound(proxy)
 
 
-@PROXIES
-@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("start", "with_signal"), [(running, signal.SIGINT), (running_record, signal.SIGTERM)]
+)
 def test_a_burst_just_before_it_is_told_to_stop_is_recorded(
     server: PeerServer, tmp_path: Path, start: Start, with_signal: signal.Signals
 ) -> None:
@@ -148,7 +146,7 @@ def test_a_burst_just_before_it_is_told_to_stop_is_recorded(
     assert proxy.recording.rows("select * from gaps") == []
 
 
-@PROXIES
+@pytest.mark.parametrize("start", [running, running_record])
 def test_what_was_forwarded_is_recorded_when_it_is_told_to_stop_in_full_flow(
     server: PeerServer, tmp_path: Path, start: Start
 ) -> None:
@@ -159,9 +157,9 @@ def test_what_was_forwarded_is_recorded_when_it_is_told_to_stop_in_full_flow(
     ):
         rm.send(handshake())
         cem.wait_for(1)
-        with rm.talking(measurement), cem.talking(instruct):
+        with rm.talking(measurement, pause=0), cem.talking(instruct):
             cem.wait_for(200)
-            proxy.stop(signal.SIGTERM)
+            proxy.stop(signal.SIGINT)
         for sender, peer in (("RM", cem), ("CEM", rm)):
             arrived = [sent.data for sent in peer.receive_all()]
             assert proxy.recording.said(path, sender)[: len(arrived)] == arrived
