@@ -195,6 +195,9 @@ class S2Mitm:
         session = self._session(flow)
         if not self._over:
             self._safely(session, lambda: self._take(flow, session))
+        elif flow.websocket and session.recognised and ctx.master.should_exit.is_set():
+            # Too late to be judged and recorded; so it does not go on, just before all is closed.
+            flow.websocket.messages[-1].dropped = True
         seconds = time.perf_counter() - started
         pacing.charge(flow, seconds)
         if self._metrics and session.recognised:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Empty, Queue
 from typing import Any
 
-from proxies import PATIENCE
+from proxies import PATIENCE, until
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
@@ -23,11 +24,15 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Sent:
-    """A WebSocket message: its bytes, in a text frame or a binary one, in so many fragments."""
+    """A WebSocket message: its bytes, in a text frame or a binary one, in so many fragments.
+
+    ``at`` is when it had arrived, in seconds of ``time.monotonic()``.
+    """
 
     data: bytes
     is_text: bool = True
     fragments: int = field(default=1, compare=False)
+    at: float = field(default=0.0, compare=False)
 
     def __repr__(self) -> str:
         cut = self.data if len(self.data) < 300 else self.data[:300] + b"..."
@@ -54,7 +59,7 @@ class _Noting:
         if event.fin:
             data = b"".join(bytes(frame.data) for frame in self._frames)
             is_text = self._frames[0].opcode is Opcode.TEXT
-            self.arrived.put(Sent(data, is_text, len(self._frames)))
+            self.arrived.put(Sent(data, is_text, len(self._frames), time.monotonic()))
             self._frames.clear()
 
 
@@ -102,6 +107,38 @@ class Peer:
         self.received.extend(self._arrived.queue)
         self._arrived.queue.clear()
         return self.received
+
+    @property
+    def arrivals(self) -> int:
+        """How many messages have arrived."""
+        return len(self.received) + self._arrived.qsize()
+
+    def wait_for(self, arrivals: int) -> None:
+        """Wait until so many messages have arrived, since it was opened."""
+        until(lambda: self.arrivals >= arrivals, f"{arrivals} messages have arrived")
+
+    @contextmanager
+    def talking(self, message: Callable[[float], bytes], pause: float = 0.002) -> Iterator[None]:
+        """Send ``message(0.0)``, ``message(1.0)`` and so on while the context lasts.
+
+        It waits ``pause`` seconds after each, and ends before where the connection does.
+        """
+        silent = threading.Event()
+
+        def talk() -> None:
+            with suppress(ConnectionClosed):
+                for number in itertools.count():
+                    self.send(message(float(number)))
+                    if silent.wait(pause):
+                        break
+
+        talk_on = threading.Thread(target=talk)
+        talk_on.start()
+        try:
+            yield
+        finally:
+            silent.set()
+            talk_on.join(PATIENCE)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         self.connection.close(code, reason)

@@ -101,6 +101,7 @@ class Proxy:
 
     def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
         self._process = process
+        self._is_killed = False
         self.folder = folder
         self.recording = Recording(folder / "s2.sqlite3")
         self.port = until(self._listening_port, "the proxy listens", _START_PATIENCE)
@@ -119,15 +120,18 @@ class Proxy:
         return (self.folder / "output.txt").read_text(encoding="utf-8")
 
     def stop(self, with_signal: signal.Signals = signal.SIGINT) -> None:
-        """End it, unless it has ended, and see to it that it did so in order."""
+        """End it, unless it has ended, and see to it that it did so in order or was killed."""
         if self._process.poll() is None:
             self._process.send_signal(with_signal)
-        assert self._process.wait(_START_PATIENCE) == 0, self.output
+        status = -signal.SIGKILL if self._is_killed else 0
+        assert self._process.wait(_START_PATIENCE) == status, self.output
 
     def kill(self) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        """End it without giving it a moment."""
+        assert self._process.poll() is None, self.output
+        self._is_killed = True
+        self._process.kill()
+        self._process.wait()
 
     def saved_flows(self) -> list[HTTPFlow]:
         """The flows of a proxy that was started with ``-w flows`` and is stopped."""
@@ -160,6 +164,31 @@ def running(
         confdir=folder / "confdir",
         **options,
     )
+    with _run(folder, line) as proxy:
+        yield proxy
+
+
+@contextmanager
+def running_record(
+    folder: Path, upstream: int, *arguments: str | Path, scheme: str = "ws", **options: Any
+) -> Iterator[Proxy]:
+    """As `running`, with ``s2-mitm record``."""
+    url = f"{scheme}://127.0.0.1:{upstream}"
+    with _run(folder, record_command(folder, url, "-p", "0", *arguments, **options)) as proxy:
+        yield proxy
+
+
+def record_command(folder: Path, url: str, *arguments: str | Path, **options: Any) -> list[str]:
+    """A command line for ``s2-mitm record``."""
+    line = [sys.executable, "-m", "s2_mitm.cli", "record", url]
+    line += ["--listen-host", "127.0.0.1"]
+    for name, value in {"confdir": folder / "confdir", **options}.items():
+        line += ["--set", f"{name}={value}"]
+    return line + [str(argument) for argument in arguments]
+
+
+@contextmanager
+def _run(folder: Path, line: list[str]) -> Iterator[Proxy]:
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(
             line,

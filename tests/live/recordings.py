@@ -46,6 +46,16 @@ class Recording:
             message["codes"] = [finding["code"] for finding in findings]
         return messages
 
+    def said(self, path: str, sender: str) -> list[bytes]:
+        """What ``sender`` said in a session, without what is missing of it."""
+        rows = self.rows(
+            "select content from messages join sessions on sessions.id = session_id"
+            " where path = ? and sender = ? order by seq, messages.id",
+            path,
+            sender,
+        )
+        return list(map(wire, rows))
+
 
 def wire(row: Row) -> bytes:
     """The bytes of a recorded message."""

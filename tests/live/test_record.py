@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
 import re
 import signal
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,51 +23,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from messages import handshake, measurement, reception_status, resource_manager_details
 from mitmproxy.http import HTTPFlow
 from peers import PeerServer, Sent, new_path
-from proxies import PATIENCE, Proxy, assert_nothing_to_complain, free_port, running, until
+from proxies import (
+    PATIENCE,
+    Proxy,
+    free_port,
+    record_command,
+    running,
+    running_record,
+    until,
+)
 from recordings import wire
 from websockets.exceptions import InvalidHandshake
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
 
-def command(folder: Path, url: str, *arguments: str | Path, **options: Any) -> list[str]:
-    line = [sys.executable, "-m", "s2_mitm.cli", "record", url]
-    line += ["--listen-host", "127.0.0.1"]
-    for name, value in {"confdir": folder / "confdir", **options}.items():
-        line += ["--set", f"{name}={value}"]
-    return line + [str(argument) for argument in arguments]
-
-
-@contextmanager
-def recording(
-    folder: Path, upstream: int, *arguments: str | Path, scheme: str = "ws", **options: Any
-) -> Iterator[Proxy]:
-    """As `proxies.running`, with ``s2-mitm record``."""
-    url = f"{scheme}://127.0.0.1:{upstream}"
-    with (folder / "output.txt").open("wb") as output:
-        process = subprocess.Popen(
-            command(folder, url, "-p", "0", *arguments, **options),
-            cwd=folder,
-            env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        proxy = Proxy(process, folder)
-        yield proxy
-        proxy.stop()
-        assert_nothing_to_complain(proxy.output)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
 def run(folder: Path, *arguments: str | Path, **options: Any) -> tuple[int, str]:
     """A record that ends by itself: its exit status and its output."""
     done = subprocess.run(
-        command(folder, "ws://127.0.0.1:9", *arguments, **options),
+        record_command(folder, "ws://127.0.0.1:9", *arguments, **options),
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -143,7 +114,7 @@ def test_it_records_and_shows_what_mitmdump_does(server: PeerServer, tmp_path: P
     seen: list[Any] = []
     path = new_path()
     options: dict[str, Any] = {"s2_log": "all", "s2_ignore": "handshake.*, measurement.old"}
-    for start in (partial(running, flow_detail=0), recording):
+    for start in (partial(running, flow_detail=0), running_record):
         folder = tmp_path / str(len(seen))
         folder.mkdir()
         with start(folder, server.port, "-w", folder / "flows", **options) as proxy:
@@ -156,7 +127,7 @@ def test_it_records_and_shows_what_mitmdump_does(server: PeerServer, tmp_path: P
 
 
 def test_plain_http_passes(server: PeerServer, tmp_path: Path) -> None:
-    with recording(tmp_path, server.port) as proxy:
+    with running_record(tmp_path, server.port) as proxy:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"http://127.0.0.1:{proxy.port}/plain", timeout=PATIENCE) as answer:
             assert answer.headers["X-Plain"] == "yes"
@@ -168,7 +139,7 @@ def test_what_was_forwarded_when_record_stops_is_recorded(
     server: PeerServer, tmp_path: Path, with_signal: signal.Signals
 ) -> None:
     path = new_path()
-    with recording(tmp_path, server.port) as proxy, server.pair(proxy.url, path) as (rm, cem):
+    with running_record(tmp_path, server.port) as proxy, server.pair(proxy.url, path) as (rm, cem):
         for number in range(300):
             rm.send(measurement(number))
         for _ in range(300):
@@ -246,7 +217,7 @@ def echo(secrets: Secrets) -> Iterator[int]:
 
 def test_tls_on_both_sides(echo: int, secrets: Secrets, tmp_path: Path) -> None:
     arguments = ("-k", "--certs", f"*={secrets.file}")
-    with recording(tmp_path, echo, *arguments, scheme="wss") as proxy:
+    with running_record(tmp_path, echo, *arguments, scheme="wss") as proxy:
         url = f"wss://127.0.0.1:{proxy.port}/tls"
         with connect(url, ssl=secrets.for_client(), proxy=None) as rm:
             rm.send(handshake().decode())
@@ -256,7 +227,7 @@ def test_tls_on_both_sides(echo: int, secrets: Secrets, tmp_path: Path) -> None:
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(echo: int, tmp_path: Path) -> None:
-    with recording(tmp_path, echo, scheme="wss") as proxy:
+    with running_record(tmp_path, echo, scheme="wss") as proxy:
         with pytest.raises(InvalidHandshake), connect(proxy.url, proxy=None):
             pass
         assert "ertificate verify failed" in proxy.output
@@ -297,7 +268,7 @@ def test_the_configuration_file_of_the_other_programs_does_no_harm(
     (tmp_path / "confdir" / "config.yaml").write_text(
         "web_port: 9\nanticache: true\nshowhost: true\nmode: [regular]\ns2_log: all\n"
     )
-    with recording(tmp_path, server.port) as proxy, server.pair(proxy.url) as (rm, cem):
+    with running_record(tmp_path, server.port) as proxy, server.pair(proxy.url) as (rm, cem):
         rm.send(handshake())
         assert cem.receive() == rm.sent[0]
         until(lambda: "RM  Handshake" in proxy.output, "s2_log=all is in force")
@@ -317,7 +288,7 @@ def test_scripts_of_the_user_run_with_options_of_their_own(
         "        message.drop()\n"
     )
     with (
-        recording(tmp_path, server.port, "-s", script, mine="Details") as proxy,
+        running_record(tmp_path, server.port, "-s", script, mine="Details") as proxy,
         server.pair(proxy.url) as (rm, cem),
     ):
         for data in (handshake(), DETAILS, measurement()):
@@ -350,7 +321,7 @@ def test_what_is_said_in_one_breath_arrives_whole_and_in_order(
     server: PeerServer, tmp_path: Path
 ) -> None:
     path = new_path()
-    with recording(tmp_path, server.port) as proxy:
+    with running_record(tmp_path, server.port) as proxy:
         with server.pair(proxy.url, path) as (rm, cem):
             for number in range(400):
                 rm.send(measurement(number) if number % 50 else measurement("x" * 70_000))
@@ -371,7 +342,7 @@ def test_a_script_may_hold_a_message_back(server: PeerServer, tmp_path: Path) ->
         "        asyncio.get_running_loop().call_later(0.2, flow.resume)\n"
     )
     with (
-        recording(tmp_path, server.port, "-s", script) as proxy,
+        running_record(tmp_path, server.port, "-s", script) as proxy,
         server.pair(proxy.url) as (rm, cem),
     ):
         for data in (handshake(), DETAILS, measurement(), DETAILS, measurement()):
@@ -391,7 +362,7 @@ def test_a_script_may_give_itself_a_deadline(server: PeerServer, tmp_path: Path)
         "        pass\n"
     )
     with (
-        recording(tmp_path, server.port, "-s", script) as proxy,
+        running_record(tmp_path, server.port, "-s", script) as proxy,
         server.pair(proxy.url) as (rm, cem),
     ):
         for data in (handshake(), DETAILS, measurement()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -21,9 +22,11 @@ def test_two_proxies_and_ten_conversations_at_once(
     said: dict[str, list[tuple[str, bytes]]] = {new_path(): [] for _ in range(10)}
     with ExitStack() as stack:
         proxies = []
-        for folder in folders:
+        for folder, name in zip(folders, ("", "cellar"), strict=True):
             folder.mkdir()
-            proxies.append(stack.enter_context(running(folder, server.port, s2_db=postgres_url)))
+            run = running(folder, server.port, s2_db=postgres_url, s2_name=name)
+            proxies.append(stack.enter_context(run))
+        names = [f"{socket.gethostname()}:{proxies[0].port}", "cellar"]
         with ExitStack() as conversations:
             pairs = {
                 path: conversations.enter_context(server.pair(proxies[number % 2].url, path))
@@ -44,6 +47,10 @@ def test_two_proxies_and_ten_conversations_at_once(
     with closing(History(postgres_url)) as history:
         sessions = {row["path"]: row for row in history.sessions()}
         assert sessions.keys() == said.keys()
+        seen_by = [sessions[path]["proxy"] for path in said]
+        assert seen_by == names * 5
+        recorders = {sessions[path]["recorder"] for path in said}
+        assert len(recorders) == 2
         for path, expected in said.items():
             rows = list(history.messages(session=sessions[path]["id"]))
             assert [(row["sender"], row["content"].encode()) for row in rows] == expected
