@@ -13,6 +13,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -61,8 +62,8 @@ class Writer:
         if process is None:
             return
         for pipe in (process.stdin, process.stdout):
-            if pipe:
-                pipe.close()
+            with suppress(OSError):  # where it has ended before
+                _pipe(pipe).close()
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:

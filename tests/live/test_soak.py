@@ -8,15 +8,25 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from proxies import until
 
 from s2_mitm.cli import cli
 
 SOAK = Path(__file__).parents[2] / "scripts" / "soak"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder of a short name, for the browser makes a socket in it."""
+    with TemporaryDirectory(prefix="s2-") as name:
+        yield Path(name)
 
 
 def soak(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -34,8 +44,8 @@ def rows(output: str) -> dict[str, dict[str, Any]]:
     return {row["what"]: row for row in map(json.loads, output.splitlines())}
 
 
-def test_every_proxy_that_is_here_carries_it_and_records_all(tmp_path: Path) -> None:
-    process = soak(tmp_path, "--quick", "--json")
+def test_every_proxy_that_is_here_carries_it_and_records_all(folder: Path) -> None:
+    process = soak(folder, "--quick", "--json")
     output, complaints = process.communicate(timeout=600)
     # Not whether the goals are met: that is for a machine that does nothing else.
     assert process.returncode in (0, 1), complaints
@@ -49,21 +59,21 @@ def test_every_proxy_that_is_here_carries_it_and_records_all(tmp_path: Path) -> 
         assert [point["after"] for point in row["messages"]][-1] in (10_000, 4_000)
         assert [point["after"] for point in row["connections"]][-1] in (40, 20)
         assert all(point["memory"] > 0 and point["cost"] > 0 for point in row["messages"])
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
-def test_ctrl_c_ends_it_with_all_that_it_started(tmp_path: Path) -> None:
-    process = soak(tmp_path, "--proxies", "mitmdump")
-    until(lambda: [*tmp_path.glob("s2-soak-*/s2.sqlite3")], "the proxy records", 60)
+def test_ctrl_c_ends_it_with_all_that_it_started(folder: Path) -> None:
+    process = soak(folder, "--proxies", "mitmdump")
+    until(lambda: [*folder.glob("s2-soak-*/s2.sqlite3")], "the proxy records", 60)
     process.send_signal(signal.SIGINT)
     output, complaints = process.communicate(timeout=120)
     assert (process.returncode, output) == (130, "")
     assert "Traceback" not in complaints
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
-def test_what_it_does_not_know_it_says(tmp_path: Path) -> None:
-    process = soak(tmp_path, "--proxies", "squid")
+def test_what_it_does_not_know_it_says(folder: Path) -> None:
+    process = soak(folder, "--proxies", "squid")
     _, complaints = process.communicate(timeout=120)
     assert process.returncode == 2
     assert complaints.endswith("there is no squid; there is mitmdump, record, mitmweb\n")
