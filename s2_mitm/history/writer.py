@@ -12,6 +12,7 @@ import pickle
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,9 @@ from s2_mitm.history.storing import store
 LOAD = 50
 """Records in a batch from which on it is worth a process."""
 
+IDLE_SECONDS = 60.0
+"""After so long without such a batch the process ends; it takes some 50 MB."""
+
 _HERE = str(Path(__file__).resolve().parents[2])
 _CHILD = f"import sys; sys.path.insert(0, {_HERE!r}); from {__name__} import serve; serve()"
 _LENGTH = 4
@@ -40,6 +44,7 @@ class Writer:
         self._place = place
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ready = False
+        self._loaded_at = 0.0
 
     def store(self, engine: Engine, records: Sequence[Record], recorder: str) -> None:
         """Write ``records`` in one transaction; ``engine`` is for where there is no process (yet).
@@ -47,8 +52,13 @@ class Writer:
         Raises what SQLAlchemy raises. Where the process ends meanwhile, nobody knows whether they
         were written; it is an OperationalError, and the next batch is written here.
         """
-        if self._process is None and len(records) >= LOAD:
-            self._start()
+        now = time.monotonic()
+        if len(records) >= LOAD:
+            self._loaded_at = now
+            if self._process is None:
+                self._start()
+        elif self._process and now > self._loaded_at + IDLE_SECONDS:
+            self.close()
         if self._process and self._can_take(self._process):
             self._hand_over(self._process, records, recorder)
         else:

@@ -96,6 +96,21 @@ def test_under_load_another_process_writes(
     assert written() == before + 2100
 
 
+def test_when_there_is_little_to_write_it_ends(
+    its: Writer, engine: Engine, written: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere(its, engine, monkeypatch)
+    before = written()
+    monkeypatch.setattr(writer, "store", storing.store)
+    its.store(engine, batch(10_000, 1), "r")
+    assert its._process is not None
+    monkeypatch.setattr(writer, "IDLE_SECONDS", 0.0)
+    its.store(engine, batch(20_000, 1), "r")
+
+    assert its._process is None
+    assert written() == before + 2
+
+
 def test_it_is_written_before_it_ends(
     its: Writer, engine: Engine, written: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
