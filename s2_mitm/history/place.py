@@ -14,7 +14,14 @@ _READ_ANOTHER = "name the recording with --db FILE"
 
 
 class RecordingError(Exception):
-    """A recording that cannot be opened or asked; ``str()`` is one sentence for its user."""
+    """A recording that cannot be opened or asked; ``str()`` is one sentence for its user.
+
+    ``reason`` is the part of it that says why, where it is about one recording.
+    """
+
+    def __init__(self, sentence: str, reason: str = "") -> None:
+        super().__init__(sentence)
+        self.reason = reason
 
 
 class UnfitError(Exception):
@@ -83,7 +90,7 @@ class Place(ABC):
         except self._WRONG as error:
             reason = self.reason(error)
             sentence = f"cannot record to {self.name}: {reason}; {_WRITE_ELSEWHERE}"
-            raise RecordingError(sentence) from None
+            raise RecordingError(sentence, reason) from None
 
     @contextmanager
     def reading(self) -> Iterator[None]:

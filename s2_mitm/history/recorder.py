@@ -403,7 +403,8 @@ class Recorder:
         if not self._failing:
             self._failing = True
             self._backlog.reason = UNWRITABLE
-            reason = self._place.reason(error).removeprefix(f"cannot record to {self._name}: ")
+            known = error.reason if isinstance(error, RecordingError) else ""
+            reason = known or self._place.reason(error)
             self._tell(
                 f"{self._name} cannot be written now ({reason}); "
                 f"the traffic goes on, and up to {MOST_MESSAGES} messages wait in memory."

@@ -151,7 +151,9 @@ def _without_rows(error: Exception) -> Exception:
         pickle.loads(pickle.dumps(error))
     except Exception:
         return _failure(str(error))
-    return _failure(str(error)) if isinstance(error, RecordingError) else error
+    if isinstance(error, RecordingError):
+        return _failure(error.reason or str(error))
+    return error
 
 
 def _failure(sentence: str) -> OperationalError:
