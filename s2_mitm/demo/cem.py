@@ -153,7 +153,7 @@ class CEM:
     async def _terminate(self) -> None:
         # A message of the battery that crosses the request on its way would be out of place;
         # so wait for its next word, and then for the pause after that.
-        pause = min(0.1, self._seconds / 40)
+        pause = min(0.1, self._seconds / 100)
         self._heard.clear()
         await self._heard.wait()
         while self._heard.is_set():

@@ -34,7 +34,7 @@ from s2_mitm.demo.cem import CEM, serve_cem
 from s2_mitm.demo.frames import Frames
 from s2_mitm.demo.mistakes import MISTAKES
 
-SECONDS = 2.0
+SECONDS = 4.0
 PLANTED = [mistake for mistake in MISTAKES if not mistake.valid]
 
 

@@ -34,9 +34,13 @@ recorder.MOST_MESSAGES = 200
 recorder.BATCH = 10
 """
 OFTEN = """
+import gc
 from s2_mitm.history import recorder
 
 recorder.PRUNE_SECONDS = 0.2
+for each in gc.get_objects():  # which may have looked already, and would do so in a minute again
+    if isinstance(each, recorder.Recorder):
+        each._prune_at = 0.0
 """
 
 
