@@ -913,7 +913,8 @@ def print_proxy(rows: Sequence[dict[str, Any]]) -> None:
         _print_proxies([row for row in of_these if "peak" in row], conversations)
         _print_ratios(ratios)
         print(
-            "\nRound trips are one at a time. CPU: of the process, its writing included. Busy: the"
+            "\nRound trips are one at a time. CPU: of the proxy, without the process that writes\n"
+            "under load (some 15 µs more). Busy: the"
             "\nshare of a core that each used while messages flowed; where the RM or the CEM is"
             "\nnear 100 %, it and not the proxy is what was measured. Peak: after so many messages."
             "\nThe ratios are those of each pair: median (least – most)."
