@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from old_recording import make_old_recording
+from together import run_together
 
 import s2_mitm
 from s2_mitm.history.database import RecordingError, place_of
@@ -205,26 +204,8 @@ def test_many_recorders_that_begin_one_file_at_once(tmp_path: Path) -> None:
         sys.stdin.readline()
         Recorder("s2.sqlite3", print).close()
     """
-    programs = [
-        subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=tmp_path,
-            env=ENV,
-        )
-        for _ in range(6)
-    ]
-    for program in programs:
-        assert program.stdout
-        assert program.stdout.readline() == b"ready\n"
-    for program in programs:
-        assert program.stdin
-        program.stdin.write(b"go\n")
-        program.stdin.flush()
-    for program in programs:
-        program.communicate()
-        assert program.returncode == 0
+    ended = run_together(code, [[]] * 6, ENV, tmp_path)
+    assert [status for status, _ in ended] == [0] * 6
 
 
 def test_a_database_that_someone_keeps_locked(tmp_path: Path) -> None:

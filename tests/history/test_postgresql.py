@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import builtins
 import os
-import subprocess
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 from postgres_server import PostgresServer, connected
 from sqlalchemy import make_url
+from together import run_together
 
 import s2_mitm
 from s2_mitm.history.database import RecordingError, place_of
@@ -184,25 +183,8 @@ def test_programs_that_make_the_tables_at_once_all_succeed(postgres_url: str) ->
         recorder.session_opened(SessionStart(sys.argv[2], 1e9, None, None, None, None))
         recorder.close()
     """
-    programs = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, postgres_url, f"s{number}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=ENV,
-        )
-        for number in range(5)
-    ]
-    for program in programs:
-        assert program.stdout
-        assert program.stdout.readline() == b"ready\n"
-    for program in programs:
-        assert program.stdin
-        program.stdin.write(b"go\n")
-        program.stdin.flush()
-    for program in programs:
-        said, _ = program.communicate()
-        assert (program.returncode, said) == (0, b"")
+    arguments = [[postgres_url, f"s{number}"] for number in range(5)]
+    assert run_together(code, arguments, ENV) == [(0, b"")] * 5
     with closing(History(postgres_url)) as history:
         assert [row["id"] for row in history.sessions()] == ["s0", "s1", "s2", "s3", "s4"]
 

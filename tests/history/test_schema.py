@@ -20,6 +20,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from old_recording import make_old_recording
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from together import run_together
 
 import s2_mitm
 from s2_mitm.history import schema
@@ -215,25 +216,7 @@ def test_programs_that_open_an_old_recording_at_once_all_succeed(target: str) ->
         sys.stdin.readline()
         Recorder(sys.argv[1], print).close()
     """
-    programs = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, target],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=ENV,
-        )
-        for _ in range(4)
-    ]
-    for program in programs:
-        assert program.stdout
-        assert program.stdout.readline() == b"ready\n"
-    for program in programs:
-        assert program.stdin
-        program.stdin.write(b"go\n")
-        program.stdin.flush()
-    for program in programs:
-        said, _ = program.communicate()
-        assert (program.returncode, said) == (0, b"")
+    assert run_together(code, [[target]] * 4, ENV) == [(0, b"")] * 4
     with closing(History(target)) as history:
         assert list(history.sessions()) == []
 
