@@ -6,48 +6,42 @@ injected is cut into pieces of 4,000 bytes which are decoded one by one, so that
 a cut arrives as U+FFFD, and a peer without support for continuation frames gets nothing at all.
 And it takes a message together until it is whole, however large that is, on the wire or inflated.
 
-mitmproxy has no setting for any of it, so its two classes are replaced while the addon is loaded.
+mitmproxy has no setting for any of it, so its two classes are replaced while the addon is loaded,
+and wsproto's for messages that are compressed.
 """
 
 from __future__ import annotations
 
 import sys
-import zlib
 from typing import Any
 
 import wsproto.events
+import wsproto.extensions
 from mitmproxy.proxy.layers import websocket
-from wsproto import ConnectionType
-from wsproto.extensions import Extension, PerMessageDeflate
-from wsproto.frame_protocol import (
-    CloseReason,
-    Frame,
-    FrameDecoder,
-    FrameProtocol,
-    MessageDecoder,
-    ParseFailed,
-)
+from wsproto.frame_protocol import CloseReason, Frame, MessageDecoder, ParseFailed
 
-MAX_MESSAGE = 32 * 1024 * 1024
-"""Bytes. A WebSocket with a message that is larger, when it is inflated, is closed with 1009."""
+from s2_mitm.proxy.deflate import MAX_MESSAGE, PerMessageDeflate
 
 MAX_FRAMES = 4096
 """Frames of one message. What comes in more is passed on in so many, the last of which is long."""
 
 _Connection = websocket.WebsocketConnection
 _Fragmentizer = websocket.Fragmentizer
+_PerMessageDeflate = wsproto.extensions.PerMessageDeflate
 
 
 def install() -> None:
     """Let the WebSockets that open from now on pass as they are."""
-    websocket.WebsocketConnection = _ByteExactConnection  # type: ignore[misc, assignment]
+    websocket.WebsocketConnection = _ByteExactConnection  # type: ignore[misc]
     websocket.Fragmentizer = _ByteExactFragmentizer  # type: ignore[misc]
+    wsproto.extensions.PerMessageDeflate = PerMessageDeflate  # type: ignore[misc, assignment]
 
 
 def uninstall() -> None:
     """Give mitmproxy its own classes back; WebSockets that are open keep what they have."""
     websocket.WebsocketConnection = _Connection  # type: ignore[misc]
     websocket.Fragmentizer = _Fragmentizer  # type: ignore[misc]
+    wsproto.extensions.PerMessageDeflate = _PerMessageDeflate  # type: ignore[misc]
 
 
 class _Text(str):
@@ -97,30 +91,6 @@ class _ByteExactDecoder(MessageDecoder):
         self._no_decoder = None if decoder is None else _NoDecoder()
 
 
-class _BoundedDeflate(PerMessageDeflate):
-    """permessage-deflate, of which a few kilobytes do not become a gigabyte."""
-
-    def __init__(self, negotiated: PerMessageDeflate) -> None:
-        super().__init__(
-            negotiated.client_no_context_takeover,
-            negotiated.client_max_window_bits,
-            negotiated.server_no_context_takeover,
-            negotiated.server_max_window_bits,
-        )
-        self._enabled = negotiated.enabled()
-
-    def frame_inbound_payload_data(
-        self, proto: FrameDecoder | FrameProtocol, data: bytes
-    ) -> bytes | CloseReason:
-        if not (self._inbound_compressed and self._inbound_is_compressible and self._decompressor):
-            return data
-        try:
-            inflated = self._decompressor.decompress(bytes(data), MAX_MESSAGE + 1)
-        except zlib.error:
-            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
-        return inflated if len(inflated) <= MAX_MESSAGE else CloseReason.MESSAGE_TOO_BIG
-
-
 class _Frames(list[Any]):
     """The frames of a message that is coming, to the last of which more can be added in place."""
 
@@ -135,12 +105,8 @@ class _Frames(list[Any]):
 
 
 class _ByteExactConnection(_Connection):
-    def __init__(self, kind: ConnectionType, extensions: list[Extension], **kwargs: Any) -> None:
-        bounded = [
-            _BoundedDeflate(each) if isinstance(each, PerMessageDeflate) else each
-            for each in extensions
-        ]
-        super().__init__(kind, bounded, **kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._proto._message_decoder = _ByteExactDecoder()
 
     @property

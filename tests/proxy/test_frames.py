@@ -2,132 +2,20 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mitmproxy.http import HTTPFlow
-from mitmproxy.options import Options
-from mitmproxy.proxy import commands, events
-from mitmproxy.proxy.context import Context
+from mitmproxy.proxy import commands
 from mitmproxy.proxy.layers import websocket
-from mitmproxy.test import tflow
-from mitmproxy.websocket import WebSocketMessage
-from wsproto.frame_protocol import Opcode
+from websocket_frames import BINARY, CLOSE, CONTINUED, PING, TEXT, Frame
+from websocket_layer import Proxy
 
 from s2_mitm.proxy import frames
+from s2_mitm.proxy.deflate import MAX_MESSAGE
 
-TEXT, BINARY, CONTINUED, CLOSE, PING = 1, 2, 0, 8, 9
 MITMPROXYS_OWN = (websocket.WebsocketConnection, websocket.Fragmentizer)
-MASK = b"\x11\x22\x33\x44"
-
-
-@dataclass
-class Frame:
-    """A frame as RFC 6455 has it, before and after the wire."""
-
-    opcode: int
-    payload: bytes
-    is_last: bool = True
-    is_compressed: bool = False
-
-    def on_the_wire(self, *, masked: bool) -> bytes:
-        first = self.is_last << 7 | self.is_compressed << 6 | self.opcode
-        size = len(self.payload)
-        if size < 126:
-            head = bytes([first, masked << 7 | size])
-        elif size < 65536:
-            head = bytes([first, masked << 7 | 126]) + size.to_bytes(2)
-        else:
-            head = bytes([first, masked << 7 | 127]) + size.to_bytes(8)
-        return head + (MASK + unmask(self.payload, MASK) if masked else self.payload)
-
-
-def unmask(payload: bytes, mask: bytes) -> bytes:
-    whole = (mask * (len(payload) // 4 + 1))[: len(payload)]
-    return (int.from_bytes(payload) ^ int.from_bytes(whole)).to_bytes(len(payload))
-
-
-def read_frames(data: bytes) -> Iterator[Frame]:
-    while data:
-        size, place = data[1] & 127, 2
-        if size >= 126:
-            place += 2 if size == 126 else 8
-            size = int.from_bytes(data[2:place])
-        mask = b""
-        if data[1] & 128:
-            mask, place = data[place : place + 4], place + 4
-        payload = data[place : place + size]
-        yield Frame(
-            data[0] & 15,
-            unmask(payload, mask) if mask else payload,
-            data[0] > 127,
-            data[0] & 64 > 0,
-        )
-        data = data[place + size :]
-
-
-@dataclass
-class Proxy:
-    """mitmproxy's WebSocket layer between a client and a server, without a network."""
-
-    deflates: bool = False
-    to_client: bytearray = field(default_factory=bytearray)
-    to_server: bytearray = field(default_factory=bytearray)
-
-    def __post_init__(self) -> None:
-        self.flow: HTTPFlow = tflow.twebsocketflow(messages=False)
-        assert self.flow.websocket is not None
-        assert self.flow.response is not None
-        self.flow.websocket.messages = []
-        if self.deflates:
-            self.flow.response.headers["Sec-WebSocket-Extensions"] = "permessage-deflate"
-        self.context = Context(self.flow.client_conn, Options())
-        self.context.server = self.flow.server_conn
-        self.layer = websocket.WebsocketLayer(self.context, self.flow)
-        self.handle(events.Start())
-
-    def handle(self, event: events.Event) -> None:
-        waiting = [event]
-        while waiting:
-            for command in self.layer.handle_event(waiting.pop(0)):
-                if isinstance(command, commands.SendData):
-                    is_client = command.connection is self.context.client
-                    (self.to_client if is_client else self.to_server).extend(command.data)
-                elif isinstance(command, commands.StartHook):
-                    self.hook(command)
-                    waiting.append(events.HookCompleted(command, None))
-
-    def hook(self, command: commands.StartHook) -> None:
-        """What an addon does."""
-
-    def send(self, *sent: Frame, from_client: bool = True, piece: int = 0) -> list[Frame]:
-        """What arrives at the other side of frames; ``piece`` cuts them as TCP may."""
-        connection = self.context.client if from_client else self.context.server
-        data = b"".join(frame.on_the_wire(masked=from_client) for frame in sent)
-        piece = piece or len(data)
-        for start in range(0, len(data), piece):
-            self.handle(events.DataReceived(connection, data[start : start + piece]))
-        return self.arrived(at_server=from_client)
-
-    def inject(self, content: bytes, *, to_client: bool) -> list[Frame]:
-        message = WebSocketMessage(Opcode.TEXT, not to_client, content)
-        self.handle(websocket.WebSocketMessageInjected(self.flow, message))
-        return self.arrived(at_server=not to_client)
-
-    def arrived(self, *, at_server: bool) -> list[Frame]:
-        wire = self.to_server if at_server else self.to_client
-        arrived = list(read_frames(bytes(wire)))
-        wire.clear()
-        return arrived
-
-    @property
-    def messages(self) -> list[WebSocketMessage]:
-        assert self.flow.websocket is not None
-        return self.flow.websocket.messages
 
 
 @pytest.fixture(autouse=True)
@@ -234,49 +122,8 @@ def test_any_frames_arrive_as_they_were_sent(
     assert [each.content for each in proxy.messages] == [b"".join(each) for each, _ in sent]
 
 
-@pytest.mark.parametrize("payload", NOT_ALL_UTF8, ids=lambda payload: repr(payload[:12])[2:-1])
-def test_compressed_text_arrives_as_it_was_sent(payload: bytes) -> None:
-    deflate = zlib.compressobj(wbits=-15)
-    packed = (deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)).removesuffix(
-        b"\x00\x00\xff\xff"
-    )
-    proxy = Proxy(deflates=True)
-
-    arrived = proxy.send(Frame(TEXT, packed, is_compressed=True))
-
-    assert proxy.messages[0].content == payload
-    assert all(frame.is_compressed for frame in arrived[:1])
-    inflate = zlib.decompressobj(wbits=-15)
-    whole = b"".join(frame.payload for frame in arrived) + b"\x00\x00\xff\xff"
-    assert inflate.decompress(whole) == payload
-
-
-def deflated(payload: bytes) -> bytes:
-    deflate = zlib.compressobj(9, wbits=-15)
-    packed = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
-    return packed.removesuffix(b"\x00\x00\xff\xff")
-
-
-@pytest.mark.parametrize("piece", [0, 5000])
-def test_what_inflates_to_too_much_ends_the_connection(piece: int) -> None:
-    bomb = deflated(bytes(frames.MAX_MESSAGE + 1))
-    proxy = Proxy(deflates=True)
-
-    arrived = proxy.send(Frame(TEXT, bomb, is_compressed=True), piece=piece)
-
-    assert [(each.opcode, each.payload[:2]) for each in arrived] == [(CLOSE, (1009).to_bytes(2))]
-    assert proxy.messages == []
-
-
-def test_what_inflates_to_just_enough_passes() -> None:
-    proxy = Proxy(deflates=True)
-    proxy.send(Frame(TEXT, deflated(bytes(frames.MAX_MESSAGE)), is_compressed=True))
-
-    assert len(proxy.messages[0].content) == frames.MAX_MESSAGE
-
-
 def test_a_message_that_is_too_large_in_all_its_fragments_ends_the_connection() -> None:
-    piece = bytes(frames.MAX_MESSAGE // 4)
+    piece = bytes(MAX_MESSAGE // 4)
     proxy = Proxy()
 
     arrived = proxy.send(*fragments(*[piece] * 4, b"x"))
@@ -286,7 +133,7 @@ def test_a_message_that_is_too_large_in_all_its_fragments_ends_the_connection() 
 
 
 def test_messages_are_large_each_for_itself() -> None:
-    piece = bytes(frames.MAX_MESSAGE // 2 + 1)
+    piece = bytes(MAX_MESSAGE // 2 + 1)
     proxy = Proxy()
 
     for _ in range(3):
