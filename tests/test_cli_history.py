@@ -20,6 +20,7 @@ from s2_mitm.cli import cli
 from s2_mitm.cli.recording import NEWEST
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
+from s2_mitm.s2.wording import printable
 
 pytest_plugins = ["postgres_server"]
 
@@ -81,7 +82,7 @@ def test_json_for_programs() -> None:
     assert first["content"] == '{"a": 1}'
     assert first["findings"] == []
     assert (first["valid"], third["valid"]) == (True, False)
-    assert second["findings"][0]["text"] == HOSTILE
+    assert second["findings"][0]["text"] == printable(HOSTILE)
     assert third["content"] is None
     assert b64decode(third["content_base64"]) == b"\xff"
     assert [row["id"] for row in rows("sessions")] == ["0123456789"]
@@ -170,7 +171,7 @@ def test_a_recording_on_a_server_is_read_by_every_command(postgres_url: str) -> 
     shown = rows("messages", "--db", postgres_url, "--session", "0123")
     assert [row["seq"] for row in shown] == [1, 2, 3]
     assert b64decode(shown[2]["content_base64"]) == b"\xff"
-    assert [row["text"] for row in rows("findings", "--db", postgres_url)] == [HOSTILE]
+    assert [row["text"] for row in rows("findings", "--db", postgres_url)] == [printable(HOSTILE)]
     url = make_url(postgres_url)
     place = f"postgresql://{url.username}@{url.host}"
     for command, said in {

@@ -25,7 +25,7 @@ from s2_mitm.history.records import (
 )
 from s2_mitm.history.tables import findings, gaps, iso, messages, sessions, text_or_bytes
 from s2_mitm.s2.verdict import Finding, Role, Severity
-from s2_mitm.s2.wording import encodable
+from s2_mitm.s2.wording import printable
 
 Row = dict[str, Any]
 
@@ -274,15 +274,17 @@ class _Batch:
 
 
 def storable(text: str | None) -> str | None:
-    """``text`` as SQL can hold it: a lone surrogate or a NUL becomes its escape."""
-    if text is None:
-        return None
+    """``text`` as people read it, with ``sqlite3`` too, and as SQL can hold it (see `printable`).
+
+    So is every column but ``messages.content``, which has the bytes as they were.
+    """
     # str makes a Role plain text, which is what a database driver expects.
-    return encodable(str(text)).replace("\0", "\\x00")
+    return None if text is None else printable(str(text))
 
 
 def _id(text: str | None) -> str | None:
-    return storable(text[:LONGEST_ID] if text else text)
+    # Cut twice: an escape is longer than what it stands for.
+    return (storable(text[:LONGEST_ID]) or "")[:LONGEST_ID] if text else text
 
 
 def _whose(row: Row) -> tuple[str, str | None, str | None]:

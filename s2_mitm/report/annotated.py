@@ -12,7 +12,7 @@ from s2_mitm.s2.verdict import Finding, Severity, Verdict
 from s2_mitm.s2.wording import excerpt, printable
 
 Place = tuple[str, ...]
-"""Where a value is in a message: the keys and indices that lead to it."""
+"""Where a value is in a message: the keys, as a pointer has them, and indices that lead to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _json_lines(value: Any, place: Place, depth: int) -> Iterator[tuple[str, Pla
     """
     indent = "  " * depth
     if isinstance(value, dict) and value:
-        named = ((f"{json.dumps(name, ensure_ascii=False)}: ", name) for name in value)
+        named = ((f"{json.dumps(name, ensure_ascii=False)}: ", printable(name)) for name in value)
         yield from _container("{}", named, value.values(), place, indent)
     elif isinstance(value, list) and value:
         numbered = (("", str(index)) for index in range(len(value)))

@@ -28,7 +28,7 @@ from s2_mitm.s2.schemas import Schemas
 from s2_mitm.s2.states import FAMILIES, State
 from s2_mitm.s2.validation import judge
 from s2_mitm.s2.verdict import MAX_FINDINGS, Answer, Finding, Late, Role, Severity, Verdict
-from s2_mitm.s2.wording import encodable
+from s2_mitm.s2.wording import printable
 
 MAX_UNANSWERED = 1000
 """Messages remembered while their ReceptionStatus is due; a peer may never answer."""
@@ -623,7 +623,7 @@ def _late(subject: Said, finding: Finding) -> Late:
 
 def _finding(asked: Rule, found: Found, said: Said) -> Finding:
     text = f"{found.text} (this message was injected)" if said.injected else found.text
-    return asked.kind.at(found.path, encodable(text), found.hint)
+    return asked.kind.at(found.path, text, found.hint)
 
 
 def _without_doubles(by_message: list[Finding], by_rules: list[Finding]) -> list[Finding]:
@@ -641,7 +641,7 @@ def _without_doubles(by_message: list[Finding], by_rules: list[Finding]) -> list
 
 def _label(said: Said | None, name: str) -> str | None:
     value = said.content.text(name) if said else None
-    return encodable(value[:LABEL_LENGTH]) if value is not None else None
+    return printable(value[:LABEL_LENGTH]) if value is not None else None
 
 
 def _put(mapping: OrderedDict[Key, Value], key: Key, value: Value, most: int) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from s2_mitm.s2.verdict import Finding, Severity, Source
+from s2_mitm.s2.wording import printable
 
 MAX_PATH = 1000
 """Characters of a JSON Pointer."""
@@ -57,11 +58,13 @@ class Kind:
     def at(self, path: str, text: str, hint: str = "") -> Finding:
         """A finding of this kind at a place (JSON Pointer), in words.
 
-        A pointer that is very long, as only a hostile peer needs it, ends at an outer place.
+        A pointer that is very long, as only a hostile peer needs it, ends at an outer place. All
+        three are made harmless here, once for whoever shows them (see `printable`).
         """
         if len(path) > MAX_PATH:
             path = path[:MAX_PATH].rpartition("/")[0]
-        return Finding(self.code, self.severity, self.source, path, text, hint)
+        said = printable(path), printable(text), printable(hint)
+        return Finding(self.code, self.severity, self.source, *said)
 
 
 def _kind(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from s2_mitm.s2.wording import encodable
+from s2_mitm.s2.wording import printable
 
 MAX_FINDINGS = 25
 """Findings of one engine about one message; a peer that sends garbage must not fill the memory."""
@@ -146,7 +146,11 @@ class Verdict:
 
 
 def pointer(*parts: str | int) -> str:
-    """The JSON Pointer (RFC 6901) of a place: ``pointer("values", 0)`` is ``/values/0``."""
+    """The JSON Pointer (RFC 6901) of a place: ``pointer("values", 0)`` is ``/values/0``.
+
+    It is for people too: what is not `printable` in a name, as only a hostile peer has it, is
+    written as its escape.
+    """
     return "".join(
-        "/" + encodable(str(part)).replace("~", "~0").replace("/", "~1") for part in parts
+        "/" + printable(str(part)).replace("~", "~0").replace("/", "~1") for part in parts
     )

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from s2_mitm.history import recorder as recorder_module
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
+from s2_mitm.s2.wording import printable
 
 NOON = 1795262400.25
 
@@ -86,9 +87,10 @@ def message(
     message_type: str | None = "PowerMeasurement",
     content: bytes = b'{"message_type":"PowerMeasurement"}',
     at: float = NOON,
+    subject: str | None = None,
 ) -> MessageRecord:
     name = f"m{seq}" if message_id is None else message_id
-    verdict = Verdict(at, sender, {}, message_type, name, None, list(findings))
+    verdict = Verdict(at, sender, {}, message_type, name, subject, list(findings))
     return MessageRecord(session, seq, verdict, content, injected=False, dropped=False)
 
 
@@ -200,16 +202,52 @@ def test_no_text_breaks_a_batch(recorder: Recorder, file: Path, text: str) -> No
     newest = "select message_id, reception_status from messages order by id desc limit 1"
     [(message_id, status)] = rows(file, newest)
     assert message_id == status
-    if "\0" not in text and text.encode("utf-8", "replace").decode() == text:
-        assert message_id == text
+    assert message_id == printable(text)
 
 
-def test_a_lone_surrogate_and_a_nul_are_stored_as_their_escapes(
+HOSTILE = "a\ud800b\0c\x1b[2Jd\u202ee\n\x9bf"
+
+
+def test_every_text_of_the_wire_is_stored_for_people_to_read_but_for_content(
     recorder: Recorder, file: Path
 ) -> None:
-    recorder.message(message(1, message_id="a\ud800b\0c"))
+    """What ``sqlite3`` prints steers no terminal, in whatever column; ``content`` is the wire's."""
+    recorder.session_opened(SessionStart("s1", NOON, HOSTILE, HOSTILE, HOSTILE, None, HOSTILE))
+    facts = ("rm_id", "cem_id", "protocol_version", "control_type")
+    known: Any = dict.fromkeys(facts, HOSTILE)
+    recorder.session_changed("s1", **known)
+    content = HOSTILE.encode(errors="replace")
+    recorder.message(
+        message(
+            1,
+            finding(path=HOSTILE, text=HOSTILE),
+            content=content,
+            message_id=HOSTILE,
+            message_type=HOSTILE,
+            subject=HOSTILE,
+        )
+    )
+    recorder.reception_status("s1", Role.RM, HOSTILE, HOSTILE, 1.0)
+    recorder.session_closed("s1", NOON, 1000, HOSTILE, "RM")
     assert recorder.flush(10)
-    assert rows(file, "select message_id from messages") == [("a\\ud800b\\x00c",)]
+
+    shown = r"a\ud800b\u0000c\u001b[2Jd\u202ee\u000a\u009bf"
+    columns = {
+        "sessions": ("client_address", "server_address", "path", "proxy", "close_reason", *facts),
+        "messages": ("message_type", "message_id", "subject_message_id", "reception_status"),
+        "findings": ("path", "text"),
+    }
+    for table, names in columns.items():
+        assert rows(file, f"select {', '.join(names)} from {table}") == [(shown,) * len(names)]
+    assert rows(file, "select content from messages") == [(content,)]
+
+
+def test_the_escapes_of_a_long_id_make_it_no_longer_than_an_index_holds(
+    recorder: Recorder, file: Path
+) -> None:
+    recorder.message(message(1, message_id="\x1b" * 10_000))
+    assert recorder.flush(10)
+    assert rows(file, "select length(message_id) from messages") == [(500,)]
 
 
 # The answer to a message

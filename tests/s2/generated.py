@@ -21,6 +21,7 @@ from referencing.jsonschema import DRAFT202012
 
 from s2_mitm.s2.timestamps import is_date_time
 from s2_mitm.s2.verdict import MAX_FINDINGS, Finding
+from s2_mitm.s2.wording import printable
 
 Message = dict[str, Any]
 
@@ -470,8 +471,8 @@ def _has_place(value: Any, path: str) -> bool:
         name = part.replace("~1", "/").replace("~0", "~")
         if isinstance(value, list) and name.isascii() and name.isdigit() and int(name) < len(value):
             value = value[int(name)]
-        elif isinstance(value, dict) and name in value:
-            value = value[name]
+        elif isinstance(value, dict) and name in (keys := {printable(key): key for key in value}):
+            value = value[keys[name]]
         else:
             return False
     return True

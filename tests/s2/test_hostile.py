@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-import unicodedata
 from functools import cache
+from typing import Any
 
 import pytest
 from generated import MOST_FINDINGS, S2_WORDS, SchemaFolder, damaged, is_well_said, mutated, wire
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from s2_mitm.s2.catalog import VERSIONS
-from s2_mitm.s2.conversation import Conversation
+from s2_mitm.s2.conversation import Conversation, Settings
 from s2_mitm.s2.reading import MAX_SIZE, read
 from s2_mitm.s2.schemas import BUILT_IN
 from s2_mitm.s2.validation import judge
@@ -66,18 +66,18 @@ def survives(data: bytes, *, binary: bool = False, from_client: bool = True) -> 
 
 def is_bounded_and_harmless(verdict: Verdict) -> None:
     assert len(verdict.findings) <= MOST_FINDINGS
-    for finding in verdict.findings:
+    for finding in (*verdict.findings, *(late.finding for late in verdict.late)):
         is_harmless(finding)
     names = (verdict.message_type, verdict.message_id, verdict.subject_message_id)
     json.dumps(names, ensure_ascii=False).encode()
 
 
 def is_harmless(finding: Finding) -> None:
-    """Fail unless a finding can be stored, sent, and shown in a terminal."""
-    json.dumps(finding.as_dict(), ensure_ascii=False).encode()
+    """Fail unless a finding can be stored, sent, and read by people, by whatever shows it."""
+    for words in (finding.path, finding.text, finding.hint):
+        assert words.isprintable(), words
     for words in (finding.text, finding.hint):
         assert len(words) <= LONGEST_TEXT
-        assert not any(unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") for each in words)
 
 
 @given(data=st.binary(max_size=2000), binary=st.booleans(), from_client=st.booleans())
@@ -105,6 +105,49 @@ def test_any_text_in_the_place_of_any_other(version: str, text: str, seed: int) 
     for written in (json.dumps(text)[1:-1], text):
         parts[place] = written
         survives('"'.join(parts).encode(errors="surrogatepass"))
+
+
+HOSTILE = st.sampled_from(
+    ("\x1b]0;x\x07", "\x9b2J", "\0", "\u202e", "\u2066", "\ud800", "\r\n", "\u200b")
+)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@given(hostile=HOSTILE, seeds=st.lists(SEEDS, min_size=1, max_size=8), keys=st.booleans())
+@SLOW
+def test_what_steers_or_hides_in_any_text_is_in_no_finding(
+    version: str, hostile: str, seeds: list[int], keys: bool
+) -> None:
+    """In every text of a conversation, or in every name of its fields but the message type."""
+    conversation = Conversation(Settings(version=version))
+    for number, seed in enumerate(seeds):
+        message = schemas(version).message(random.Random(seed))
+        for each in (message, poisoned(message, hostile, keys=keys)):
+            data = json.dumps(each).encode()
+            from_client = number % 2 == 0
+            is_bounded_and_harmless(
+                conversation.receive(data, from_client=from_client, time=20.0 * number)
+            )
+    for late in conversation.close(1e6):
+        is_harmless(late.finding)
+
+
+def poisoned(value: Any, hostile: str, *, keys: bool) -> Any:
+    """``value`` with ``hostile`` in all its texts but its message type, or in all its keys."""
+    match value:
+        case str():
+            return value if keys else value + hostile
+        case list():
+            return [poisoned(item, hostile, keys=keys) for item in value]
+        case dict():
+            kept = ("message_type",)
+            return {
+                name + hostile * (keys and name not in kept): item
+                if name in kept
+                else poisoned(item, hostile, keys=keys)
+                for name, item in value.items()
+            }
+    return value
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -25,6 +25,7 @@ from s2_mitm.s2.schemas import SchemaError, Schemas
 from s2_mitm.s2.timestamps import is_date_time
 from s2_mitm.s2.validation import built_in
 from s2_mitm.s2.verdict import MAX_FINDINGS, Severity, Source
+from s2_mitm.s2.wording import printable
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 EXAMPLES = [example for version in VERSIONS for example in valid_examples(version)]
@@ -174,7 +175,10 @@ def value_at(value: Any, path: str) -> Any:
     """What a JSON Pointer points at; KeyError or IndexError where that is nothing."""
     for part in path.split("/")[1:]:
         part = part.replace("~1", "/").replace("~0", "~")
-        value = value[int(part)] if isinstance(value, list) else value[part]
+        if isinstance(value, list):
+            value = value[int(part)]
+        else:
+            value = {printable(name): each for name, each in value.items()}[part]
     return value
 
 
