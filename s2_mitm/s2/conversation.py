@@ -27,7 +27,7 @@ from s2_mitm.s2.rules import AT_THE_END, RULES, SAID_BY_S2_PYTHON, UNANSWERED, F
 from s2_mitm.s2.schemas import Schemas
 from s2_mitm.s2.states import FAMILIES, State
 from s2_mitm.s2.validation import judge
-from s2_mitm.s2.verdict import MAX_FINDINGS, Answer, Finding, Late, Role, Severity, Verdict
+from s2_mitm.s2.verdict import MAX_FINDINGS, Answer, Finding, Late, Role, Severity, Verdict, bounded
 from s2_mitm.s2.wording import printable
 
 MAX_UNANSWERED = 1000
@@ -292,7 +292,8 @@ class Conversation:
             own, of_others = self._asked_of_rules(said)
             late += self._counted(of_others)
             if own:
-                verdict.findings = _without_doubles(verdict.findings, self._wanted(own))
+                found = _without_doubles(verdict.findings, self._wanted(own))
+                verdict.findings = bounded(found)
                 # What the user ignores is a fault all the same, which the receiver may refuse.
                 faults = [finding for finding in own if finding.severity is not Severity.INFO]
                 faultless = faultless and not faults

@@ -15,7 +15,7 @@ from s2_mitm.s2.catalog import DEFAULT_VERSION, SINCE
 from s2_mitm.s2.explaining import MAX_EXPLAINED, nearest
 from s2_mitm.s2.reading import read
 from s2_mitm.s2.schemas import BUILT_IN, Schemas
-from s2_mitm.s2.verdict import Finding, Role, Verdict
+from s2_mitm.s2.verdict import Finding, Role, Verdict, bounded
 from s2_mitm.s2.wording import describe, encodable, quoted
 
 
@@ -59,7 +59,7 @@ def judge(
         message_type,
         _text(message, "message_id"),
         _text(message, "subject_message_id"),
-        findings,
+        bounded(findings),
     )
 
 

@@ -11,6 +11,9 @@ from s2_mitm.s2.wording import printable
 MAX_FINDINGS = 25
 """Findings of one engine about one message; a peer that sends garbage must not fill the memory."""
 
+MOST_FINDINGS = 3 * MAX_FINDINGS
+"""Findings about one message in all, whoever found them."""
+
 
 class Role(StrEnum):
     """Who speaks: the Resource Manager or the Customer Energy Manager."""
@@ -80,6 +83,17 @@ class Finding:
         if self.hint:
             fields["hint"] = self.hint
         return fields
+
+
+def bounded(findings: list[Finding]) -> list[Finding]:
+    """``findings``, or where they are more than ``MOST_FINDINGS`` the worst of them, in order.
+
+    The worst, so that what is left out never makes a message valid.
+    """
+    if len(findings) <= MOST_FINDINGS:
+        return findings
+    worst_first = sorted(range(len(findings)), key=lambda index: -findings[index].severity.rank)
+    return [findings[index] for index in sorted(worst_first[:MOST_FINDINGS])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from s2_mitm.s2.timestamps import is_date_time
-from s2_mitm.s2.verdict import MAX_FINDINGS, Finding
+from s2_mitm.s2.verdict import MOST_FINDINGS, Finding
 from s2_mitm.s2.wording import printable
 
 Message = dict[str, Any]
@@ -448,9 +448,6 @@ def wire(message: object, rng: random.Random | None = None) -> bytes:
 
 
 # What is said of them
-
-MOST_FINDINGS = 3 * MAX_FINDINGS
-"""Of one message: the three engines, each with its bound."""
 
 
 def is_well_said(findings: list[Finding], message: Any) -> None:
