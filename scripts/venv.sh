@@ -18,10 +18,12 @@ find_python() {
   return 1
 }
 
-# make_venv PYTHON FOLDER [EXTRAS]: sees to it that FOLDER is a virtual environment of PYTHON's
-# version with this checkout installed in it, with EXTRAS (such as "dev").
+# make_venv PYTHON FOLDER [EXTRAS [REQUIREMENT ...]]: sees to it that FOLDER is a virtual environment
+# of PYTHON's version with this checkout installed in it, with EXTRAS (such as "dev"), and with what
+# the REQUIREMENTs say. With --lowest for one, every package that we name is the oldest we allow.
 make_venv() {
   local python=$1 folder=$2 extras=${3:-} root stamp version
+  local requirements=("${@:4}")
   root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
   stamp=$folder/.s2-mitm${extras:+-$extras}
   version='import sys; print(sys.version_info[:2])'
@@ -31,8 +33,14 @@ make_venv() {
   fi
   # The stamp holds the place of the checkout: who moves it has the old place in every script.
   if [ "$(cat "$stamp" 2>/dev/null)" != "$root" ] || [ "$root/pyproject.toml" -nt "$stamp" ]; then
-    "$folder/bin/python" -m pip install -q --disable-pip-version-check \
-      -e "$root${extras:+[$extras]}"
+    if [ "${requirements[*]}" = --lowest ]; then
+      "$folder/bin/python" -m pip install -q --disable-pip-version-check uv
+      "$folder/bin/uv" pip install -q --python "$folder/bin/python" --resolution lowest-direct \
+        -e "$root${extras:+[$extras]}"
+    else
+      "$folder/bin/python" -m pip install -q --disable-pip-version-check \
+        -e "$root${extras:+[$extras]}" ${requirements[@]+"${requirements[@]}"}
+    fi
     echo "$root" >"$stamp"
   fi
 }
