@@ -98,7 +98,7 @@ class History:
         what `findings` yields for them. Raises RecordingError for an unknown session.
         """
         narrowing = self._narrowing(wanted)
-        query = select(messages).where(
+        query = select(*self._columns(messages)).where(
             *narrowing.session(messages.c.session_id),
             *narrowing.span(),
             *narrowing.of_messages(),

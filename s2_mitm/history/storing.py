@@ -8,7 +8,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Executable, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Executable, Table, bindparam, case, func, insert, select, update
 
 from s2_mitm.history import at_once
 from s2_mitm.history.records import (
@@ -38,15 +38,21 @@ def _other_role(column: Any) -> Any:
     return case(swapped, value=column, else_=column)
 
 
+def _insert_or(dialect: str, table: Table) -> Any:
+    # Of the dialect in use only: SQLAlchemy loads each when it is asked for.
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
+
+
 @cache
 def _opening(dialect: str) -> Executable:
-    insert_or: Any  # of the dialect in use only: SQLAlchemy loads each when it is asked for
-    if dialect == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert as insert_or
-    else:
-        from sqlalchemy.dialects.postgresql import insert as insert_or
     # A session may be opened again, by a reloaded script: then it goes on, and is not over.
-    start = insert_or(sessions).values(
+    start = _insert_or(dialect, sessions).values(
         {name: bindparam(name) for name in (*SessionStart.__slots__, "recorder")}
     )
     over = ("ended_at", "close_code", "close_reason", "closed_by")
@@ -55,6 +61,15 @@ def _opening(dialect: str) -> Executable:
         index_elements=[sessions.c.id], set_=dict.fromkeys(over) | whose
     )
     return opening
+
+
+@cache
+def _adding(dialect: str) -> Executable:
+    # What is there already must not refuse the others of its batch.
+    adding: Executable = _insert_or(dialect, messages).on_conflict_do_nothing(
+        index_elements=[messages.c.session_id, messages.c.seq]
+    )
+    return adding
 
 
 _CHANGE = update(sessions).where(sessions.c.id == bindparam("session"))
@@ -85,10 +100,9 @@ _INVALID = (
     .where(messages.c.session_id == bindparam("session"), messages.c.seq == bindparam("number"))
     .values(valid=0)
 )
-_MESSAGE = insert(messages)
 _MESSAGES_AT_ONCE = (
     f"INSERT INTO messages ({', '.join(column.name for column in messages.columns[1:])}) "
-    "VALUES {rows}"
+    "VALUES {rows} ON CONFLICT (session_id, seq) DO NOTHING"
 )
 # By its place in the session, for few messages have findings: asking the database for the id of
 # every message that it takes makes all of them slower. A message that had to go has no row, and
@@ -100,10 +114,7 @@ _FINDING = insert(findings).from_select(
         messages.c.id,
         messages.c.session_id,
         *(bindparam(name, type_=findings.c[name].type) for name in _SAID),
-    )
-    .where(messages.c.session_id == bindparam("session"), messages.c.seq == bindparam("seq"))
-    .order_by(messages.c.id.desc())
-    .limit(1),
+    ).where(messages.c.session_id == bindparam("session"), messages.c.seq == bindparam("seq")),
 )
 _GAP = insert(gaps)
 # The same for SQLite (see `at_once`); a row is named by its place, column1 and so on.
@@ -121,7 +132,7 @@ INSERT INTO findings (session_id, message, code, severity, source, path, text)
 SELECT
     said.column1,
     (
-        SELECT max(id) FROM messages
+        SELECT id FROM messages
         WHERE messages.session_id = said.column1 AND messages.seq = said.column2
     ) AS subject,
     said.column3, said.column4, said.column5, said.column6, said.column7
@@ -198,7 +209,7 @@ class _Batch:
             return
         for statement, rows in (
             (_RECEIVED, [*self._received.values()]),
-            (_MESSAGE, self._messages),
+            (_adding(connection.dialect.name), self._messages),
             (_FINDING, self._findings),
         ):
             if rows:
@@ -351,4 +362,5 @@ def _message_row(message: Message) -> Row:
         "valid": int(message.valid),
         "reception_status": None,
         "reception_delay_ms": None,
+        "sent": None,
     }

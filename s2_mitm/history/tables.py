@@ -69,6 +69,7 @@ def text_or_bytes(content: bytes) -> str | bytes:
 
 
 _SINCE_2 = {"since": "0002"}
+_SINCE_3 = {"since": "0003"}
 
 
 def _refers(column: str, table: str) -> ForeignKeyConstraint:
@@ -112,9 +113,11 @@ recorders = Table(
     Column("started_at", Text, nullable=False),
     Column("seen_at", Text, nullable=False),
     Column("ended_at", Text),
+    Column("written", Number, info=_SINCE_3),
     info=_SINCE_2,
 )
-"""One row a run of a proxy that wrote here; ``seen_at`` is renewed as long as it lives."""
+"""One row a run of a proxy that wrote here; ``seen_at`` is renewed as long as it lives, ``written``
+is how many records it has written, so that none is written twice."""
 
 gaps = Table(
     "gaps",
@@ -151,12 +154,14 @@ messages = Table(
     Column("valid", Number, nullable=False),
     Column("reception_status", Text),
     Column("reception_delay_ms", Float),
+    Column("sent", WireContent, info=_SINCE_3),
     _refers("session_id", "sessions"),
-    Index("messages_in_order", "session_id", "seq"),
+    Index("messages_by_seq", "session_id", "seq", unique=True),
     Index("messages_by_message_id", "session_id", "message_id"),
 )
-"""One row a message. ``content`` is what went over the wire (see `WireContent`); ``size`` is its
-length in bytes."""
+"""One row a message. ``content`` is what came over the wire (see `WireContent`); ``size`` is its
+length in bytes. ``sent`` is what went on to the peer where it differs; it is NULL where it is the
+same, and where nothing went."""
 
 findings = Table(
     "findings",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import resource
 import sqlite3
@@ -22,14 +23,16 @@ from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
 from s2_mitm.s2.wording import printable
 
 NOON = 1795262400.25
+NUMBERS = itertools.count(1)
+"""For messages of one session that hypothesis puts one after the other."""
 
 CONTRACT = {
     "sessions": "id started_at ended_at client_address server_address path client_role rm_id "
     "cem_id protocol_version control_type close_code close_reason closed_by proxy recorder",
     "messages": "id session_id seq timestamp sender message_type message_id subject_message_id "
-    "content size injected dropped valid reception_status reception_delay_ms",
+    "content size injected dropped valid reception_status reception_delay_ms sent",
     "findings": "id message session_id code severity source path text",
-    "recorders": "id host pid started_at seen_at ended_at",
+    "recorders": "id host pid started_at seen_at ended_at written",
     "gaps": "id session_id first_seq last_seq messages since until reason",
 }
 
@@ -141,7 +144,7 @@ def test_a_message_and_its_findings(recorder: Recorder, file: Path) -> None:
     first, second = rows(file, "select * from messages")
     assert first == (
         1, "s1", 1, "2026-11-21T12:00:00.250000Z", "CEM", "ReceptionStatus", "m1", "m0",
-        content.decode(), len(content), 1, 1, 0, None, None,
+        content.decode(), len(content), 1, 1, 0, None, None, None,
     )  # fmt: skip
     assert second[10:13] == (0, 0, 1)
     schema = ("s1", "schema.type", "error", "schema", "/values/0/value", "'17', expected a number")
@@ -196,7 +199,9 @@ def test_content_is_what_went_over_the_wire(
 def test_no_text_breaks_a_batch(recorder: Recorder, file: Path, text: str) -> None:
     recorder.session_opened(start(text or "s1"))
     recorder.session_changed("s1", rm_id=text)
-    recorder.message(message(1, finding(path=text, text=text), message_id=text, message_type=text))
+    seq = next(NUMBERS)
+    found = finding(path=text, text=text)
+    recorder.message(message(seq, found, message_id=text, message_type=text))
     recorder.reception_status("s1", Role.RM, text, text, 1.0)
     assert recorder.flush(10)
     newest = "select message_id, reception_status from messages order by id desc limit 1"
@@ -339,10 +344,10 @@ def test_closing_writes_everything_and_may_be_repeated(file: Path, reports: Repo
 
 
 def test_a_recording_is_continued(file: Path, reports: Reports) -> None:
-    for target in (str(file), f"sqlite:///{file}"):
+    for seq, target in enumerate((str(file), f"sqlite:///{file}"), 1):
         recorder = Recorder(target, reports.append)
         recorder.session_opened(start())
-        recorder.message(message(1))
+        recorder.message(message(seq))
         recorder.close()
     assert rows(file, "select count(*) from messages") == [(2,)]
     assert rows(file, "select count(*) from sessions") == [(1,)]
@@ -615,9 +620,9 @@ def test_a_report_that_fails_does_not_end_the_recording(file: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "50%", "what?", "#1", "ünïcode", "a'b"])
 def test_any_name_of_a_file(tmp_path: Path, reports: Reports, name: str) -> None:
-    for _ in range(2):
+    for seq in (1, 2):
         recorder = Recorder(str(tmp_path / name), reports.append)
-        recorder.message(message(1))
+        recorder.message(message(seq))
         recorder.close()
     assert rows(tmp_path / name, "select count(*) from messages") == [(2,)]
     assert [entry.name for entry in tmp_path.iterdir()] == [name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -21,6 +22,8 @@ from s2_mitm.s2.wording import printable
 pytest_plugins = ["postgres_server"]
 
 NOON = 1795262400.25
+NUMBERS = itertools.count(1)
+"""For messages of one session that hypothesis puts one after the other."""
 
 
 @pytest.fixture
@@ -110,7 +113,7 @@ def test_no_text_breaks_a_batch(recorder: Recorder, target: str, text: str) -> N
     finding = Finding("x.y", Severity.ERROR, Source.RULE, text, text)
     recorder.session_opened(SessionStart("s1", NOON, text, text, text, None))
     recorder.session_changed("s1", rm_id=text)
-    recorder.message(message(1, finding, message_id=text))
+    recorder.message(message(next(NUMBERS), finding, message_id=text))
     recorder.reception_status("s1", Role.RM, text, text, 1.0)
     assert recorder.flush(10)
     with closing(History(target)) as history:
