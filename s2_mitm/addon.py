@@ -225,6 +225,8 @@ class S2Mitm:
         return session
 
     def _take(self, flow: http.HTTPFlow, session: Session) -> None:
+        if not session.recognises(flow):
+            return
         for judged in session.take(flow):
             if judged.number == 1:
                 for witness in self._witnesses:
@@ -235,9 +237,8 @@ class S2Mitm:
             attach(flow, judged)
             for witness in self._witnesses:
                 witness.judged(session, judged)
-        if session.recognised:
-            session.forget(flow, self._keep_messages)
-            annotate(flow, session)
+        session.forget(flow, self._keep_messages)
+        annotate(flow, session)
 
     def _say_late(self, session: "Session", late: "list[Late]") -> None:
         if not late:

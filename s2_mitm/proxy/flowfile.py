@@ -40,14 +40,21 @@ def from_flows(data: bytes, name: str) -> Iterator[Recorded]:
 
 def _recorded(flow: HTTPFlow) -> Recorded | None:
     websocket = flow.websocket
-    if websocket is None or not any(map(is_s2, websocket.messages)):
+    if websocket is None:
         return None
+    places = (place for place, message in enumerate(websocket.messages) if is_s2(message))
+    recognised = next(places, None)
+    if recognised is None:
+        return None
+    # As it was while it was live: before that, it may have been anything for a long time.
+    held = max(0, recognised - HOLD)
     summary = flow.metadata.get(SUMMARY)
     summary = summary if isinstance(summary, dict) else {}
     # Of a long session mitmproxy has only the last messages, and nobody knows how many came before.
-    first = 1 if summary.get("whole", True) else 2
+    first = 1 if summary.get("whole", True) and not held else 2
     role, version = summary.get("client_role"), summary.get("version")
-    if first == 1 and any(b"Handshake" in message.content for message in websocket.messages[:HOLD]):
+    beginning = websocket.messages[recognised : recognised + HOLD]
+    if first == 1 and any(b"Handshake" in message.content for message in beginning):
         version = None  # it is in the messages
     return Recorded(
         flow.id,
@@ -61,7 +68,7 @@ def _recorded(flow: HTTPFlow) -> Recorded | None:
                 injected=message.injected,
                 dropped=message.dropped,
             )
-            for number, message in enumerate(websocket.messages, first)
+            for number, message in enumerate(websocket.messages[held:], first)
         ],
         Role(role) if isinstance(role, str) and role in set(Role) else None,
         version if isinstance(version, str) and version else None,

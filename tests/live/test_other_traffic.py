@@ -12,6 +12,7 @@ from messages import handshake, measurement
 from mitmproxy.http import HTTPFlow
 from peers import PeerServer, Sent, new_path
 from proxies import Proxy, running, until
+from recordings import wire
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,6 @@ OTHERS = [
     ),
     Other("s2-deeper-in-it", [b'{"topic": "s2", "payload": ' + handshake() + b"}"]),
     Other("binary", [b"\x01\x02message_type", bytes(range(256))], is_text=False),
-    Other("s2-too-late", [*(_ocpp(number) for number in range(20)), handshake(), measurement()]),
 ]
 
 
@@ -62,8 +62,8 @@ def watched(
                     ends = (client, at_server) if number % 2 else (at_server, client)
                     ends[0].send(data, text=other.is_text)
                     assert ends[1].receive() == Sent(data, other.is_text)
-        with server.pair(proxy.url, "/s2-just-in-time") as (rm, cem):
-            for data in [*(_ocpp(number) for number in range(19)), handshake()]:
+        with server.pair(proxy.url, "/s2-at-last") as (rm, cem):
+            for data in [*(_ocpp(number) for number in range(30)), handshake()]:
                 rm.send(data)
                 assert cem.receive() == Sent(data)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -97,18 +97,42 @@ def test_plain_http_is_left_alone(watched: tuple[Proxy, dict[str, HTTPFlow]], me
 
 def test_only_s2_is_recorded_and_spoken_of(watched: tuple[Proxy, dict[str, HTTPFlow]]) -> None:
     proxy, flows = watched
-    s2 = flows["/s2-just-in-time"]
+    s2 = flows["/s2-at-last"]
     assert s2.marked
-    assert s2.comment.endswith(" 20 messages, 19 errors, 0 warnings")
+    assert s2.comment.endswith(" 21 messages, 20 errors, 0 warnings")
     assert proxy.recording.rows("select id, path from sessions") == [
         {"id": s2.id, "path": s2.request.path}
     ]
-    assert len(proxy.recording.messages(s2.request.path)) == 20
-    assert proxy.recording.rows("select count(*) as n from messages") == [{"n": 20}]
+    assert len(proxy.recording.messages(s2.request.path)) == 21
+    assert proxy.recording.rows("select count(*) as n from messages") == [{"n": 21}]
     assert proxy.recording.rows("select distinct session_id from findings") == [
         {"session_id": s2.id}
     ]
     assert proxy.output.count(" S2 WebSocket ") == 1
+
+
+def test_other_texts_before_do_not_hide_a_conversation(server: PeerServer, tmp_path: Path) -> None:
+    """A peer cannot switch judging, recording and blocking off by what it says before."""
+    path = new_path()
+    invalid, hidden = measurement("57.3"), measurement().replace(b"message", b"mess\\u0061ge", 1)
+    said = [*([b"ping"] * 20), handshake(), invalid, measurement()]
+    with running(tmp_path, server.port, s2_block_invalid="true") as proxy:
+        with server.pair(proxy.url, path) as (rm, cem):
+            for data in said:
+                rm.send(data)
+        assert cem.receive_all() == [sent for sent in rm.sent if sent.data != invalid]
+        with server.pair(proxy.url, path + "/escaped") as (rm, cem):
+            for data in (*([b"ping"] * 20), hidden, invalid):
+                rm.send(data)
+        assert cem.receive_all() == rm.sent[:-1]
+    messages = proxy.recording.messages(path)
+    assert [wire(row) for row in messages] == said
+    assert [row["valid"] for row in messages] == [0] * 20 + [1, 0, 1]
+    assert [row["dropped"] for row in messages] == [0] * 21 + [1, 0]
+    assert [wire(row) for row in proxy.recording.messages(path + "/escaped")][-2:] == [
+        hidden,
+        invalid,
+    ]
 
 
 def test_the_filter_narrows(server: PeerServer, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from s2_mitm.proxy.flowfile import from_flows
+from s2_mitm.proxy.session import HOLD
 from s2_mitm.report.recorded import Message, NotRecordedError, Recorded
 from s2_mitm.s2.verdict import Role
 
@@ -86,6 +87,21 @@ def test_a_session_of_which_only_the_end_was_kept() -> None:
     )
     assert [message.number for message in session.messages] == [2, 3]
     assert (session.client_role, session.version) == (Role.CEM, "1.0.0-beta")
+
+
+@pytest.mark.parametrize(("before", "first"), [(HOLD, 1), (HOLD + 1, 2), (500, 2)])
+def test_what_was_no_s2_for_long_before_is_passed_over(before: int, first: int) -> None:
+    contents = [b"%d" % number for number in range(before)] + [SHAKE, STATUS]
+    [session] = read(websocket(*contents))
+    messages = list(session.messages)
+    assert [message.content for message in messages] == contents[-HOLD - 2 :]
+    assert [message.number for message in messages] == [*range(first, first + HOLD + 2)]
+
+
+def test_the_handshake_may_come_after_what_was_no_s2() -> None:
+    contents = [b"ping"] * HOLD + [SHAKE, STATUS]
+    [session] = read(websocket(*contents, whole=True, client_role="RM", version="1.0.0-beta"))
+    assert session.version is None
 
 
 def test_the_version_is_that_of_the_handshake_where_there_is_one() -> None:

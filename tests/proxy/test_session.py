@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from alone import ALONE
+from hypothesis import given
+from hypothesis import strategies as st
 from mitmproxy.http import HTTPFlow
 from mitmproxy.test import tflow
 from mitmproxy.websocket import WebSocketMessage
@@ -136,23 +138,96 @@ def test_once_recognised_every_message_is_judged(flow: HTTPFlow, session: Sessio
     assert (judged.number, judged.in_time, judged.verdict.valid) == (2, True, False)
 
 
-def test_what_is_no_s2_is_left_alone_after_a_while(flow: HTTPFlow, session: Session) -> None:
-    for number in range(HOLD):
-        assert not session.left_alone
-        assert say(session, flow, b"%d" % number) == []
-
-    assert session.left_alone
-    assert not session.recognised
+def escaped(letter: str) -> str:
+    return f"\\u{ord(letter):04x}"
 
 
-def test_the_last_message_that_counts_may_be_the_first_of_s2(
-    flow: HTTPFlow, session: Session
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"mess\\u0061ge_type": "Handshake"}',
+        b'{"message\\u005Ftype": "Handshake"}',
+        b'{"message_type": "\\u0048andshake"}',
+        b'{"message_type": "FRBC\\u002EStorageStatus"}',
+        b'{"message_type": "FRBC\\u002eStorageStatus"}',
+        b'{"x": "\\\\", "%s":"%s"}'
+        % (
+            "".join(map(escaped, "message_type")).encode(),
+            "".join(map(escaped, "ReceptionStatus")).encode(),
+        ),
+        b'\t{"message_type"\r\n\t :\t"Handshake"}',
+        b'{"x": {"message_type": "subscribe"}, "message_type": "Handshake"}',
+    ],
+)
+def test_s2_is_s2_however_its_json_is_written(content: bytes) -> None:
+    assert is_s2(WebSocketMessage(Opcode.TEXT, True, content))
+
+
+@given(
+    type_=st.sampled_from(sorted(SENDERS)),
+    keys=st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
+    at=st.integers(0, 3),
+    escape=st.sets(st.integers(0, 60)),
+    space=st.text(" \t\r\n", max_size=3),
+)
+def test_no_way_to_write_it_hides_it(
+    type_: str, keys: dict[str, str], at: int, escape: set[int], space: str
 ) -> None:
-    for _ in range(HOLD - 1):
-        say(session, flow, b"hello")
+    """JSON allows each letter as an escape, white space around it, and other keys before."""
+    letters = [
+        escaped(letter) if place in escape else letter
+        for place, letter in enumerate(f"message_type{type_}")
+    ]
+    key, value = "".join(letters[:12]), "".join(letters[12:])
+    pairs = [f"{json.dumps(each)}:{json.dumps(other)}" for each, other in keys.items()]
+    pairs.insert(at, f'"{key}"{space}:{space}"{value}"')
+    content = f"{space}{{{space}{f'{space},'.join(pairs)}}}{space}"
 
-    assert len(say(session, flow, STATUS)) == HOLD
+    assert is_s2(WebSocketMessage(Opcode.TEXT, True, content.encode()))
+
+
+@pytest.mark.parametrize("before", [HOLD, HOLD + 1, 1000])
+def test_it_is_never_too_late_to_be_s2(flow: HTTPFlow, session: Session, before: int) -> None:
+    for _ in range(before):
+        assert say(session, flow, b"ping") == []
     assert not session.left_alone
+
+    judged = say(session, flow, STATUS)
+
+    assert [each.message for each in judged] == messages_of(flow)[-HOLD - 1 :]
+    assert [each.number for each in judged] == [*range(1, HOLD + 2)]
+    assert [each.in_time for each in judged] == HOLD * [False] + [True]
+    assert len(say(session, flow, b"hello")) == 1
+
+
+@pytest.mark.parametrize(("before", "from_start"), [(0, True), (HOLD, True), (HOLD + 1, False)])
+def test_it_was_seen_from_its_start_where_all_before_it_is_judged(
+    flow: HTTPFlow, session: Session, before: int, from_start: bool
+) -> None:
+    for _ in range(before):
+        say(session, flow, b"ping")
+    say(session, flow, STATUS)
+
+    assert session.conversation.from_start is from_start
+
+
+def test_what_came_while_nobody_looked_is_not_gone_through(
+    flow: HTTPFlow, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = 0
+
+    def look(message: WebSocketMessage) -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        return is_s2(message)
+
+    monkeypatch.setattr("s2_mitm.proxy.session.is_s2", look)
+    messages_of(flow).extend([WebSocketMessage(Opcode.TEXT, True, b"ping")] * 10_000)
+    assert say(session, flow, b"ping") == []
+    assert looked_at <= HOLD + 1
+    for _ in range(10):
+        say(session, flow, b"ping")
+    assert looked_at <= HOLD + 11
 
 
 def test_messages_that_came_at_once_are_judged_at_once(flow: HTTPFlow, session: Session) -> None:
