@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
-from pathlib import Path
 
 from mitmproxy import ctx
 from mitmproxy.exceptions import CommandError
 from mitmproxy.flow import Flow
 from mitmproxy.http import HTTPFlow
 
+from s2_mitm.proxy import mitmweb
+from s2_mitm.proxy.message_file import UnreadableError, read_message
 from s2_mitm.proxy.session import Session
+from s2_mitm.s2.catalog import SENDERS
+from s2_mitm.s2.kinds import KINDS
 from s2_mitm.s2.reading import read
 from s2_mitm.s2.validation import judge
 from s2_mitm.s2.verdict import Finding, Role, Severity
@@ -28,9 +32,10 @@ def inject(flow: Flow, session: Session | None, to: str, message: str, *, valida
     """Send a message to one side of a session, as if the other had sent it.
 
     ``to`` is ``rm`` or ``cem``; ``message`` is JSON, or ``@`` and the path of a file that holds
-    it. With ``validate``, a missing message_id is filled in, and an invalid message is refused
-    with its findings; without, it is sent exactly as given. Returns a sentence that says what was
-    sent; raises CommandError, with a sentence, when it was not.
+    it (see `read_message`), which no refusal shows anything of. With ``validate``, a missing
+    message_id is filled in, and an invalid message is refused with its findings; without, it is
+    sent exactly as given. Returns a sentence that says what was sent; raises CommandError, with a
+    sentence, when it was not.
     """
     role = {"rm": Role.RM, "cem": Role.CEM}.get(to.lower())
     if role is None:
@@ -47,6 +52,13 @@ def inject(flow: Flow, session: Session | None, to: str, message: str, *, valida
     if validate:
         content = with_message_id(content)
         verdict = judge(content, version=conversation.version)
+        if not verdict.valid and message.startswith("@") and verdict.message_type not in SENDERS:
+            # It may be any file of this machine.
+            raise CommandError(
+                f"Not injected, {_named(message)} holds no S2 message:"
+                f" {_kinds(verdict.findings)}{_where(content)}"
+                " (put 'false' after it to send it all the same)."
+            )
         if not verdict.valid:
             raise CommandError(
                 f"Not injected, the message is invalid: {_sentence(verdict.findings)}"
@@ -60,20 +72,41 @@ def inject(flow: Flow, session: Session | None, to: str, message: str, *, valida
 
 
 def _content(message: str) -> bytes:
-    try:
-        if not message.startswith("@"):
+    if not message.startswith("@"):
+        try:
             return message.encode(errors="surrogateescape")
-        return Path(message[1:]).expanduser().read_bytes().strip()
-    except UnicodeEncodeError as fault:
-        raise CommandError("Cannot inject: the message holds what is no character.") from fault
-    except OSError as fault:
-        raise CommandError(f"Cannot inject {_named(message)}: {fault.strerror}.") from fault
-    except (ValueError, RuntimeError) as fault:  # a NUL in the path, a home that is not known
-        raise CommandError(f"Cannot inject {_named(message)}: {fault}.") from fault
+        except UnicodeEncodeError:
+            sentence = "Cannot inject: the message holds what is no character."
+            raise CommandError(sentence) from None
+    if mitmweb.is_open_to_all(ctx.master):
+        raise CommandError(
+            "Cannot inject from a file: this mitmweb has no login, so that whoever reaches its page"
+            " could send any file of this machine. Give the message itself, or use mitmproxy 12."
+        )
+    try:
+        return read_message(message[1:])
+    except UnreadableError as fault:
+        raise CommandError(f"Cannot inject {_named(message)}: {fault}.") from None
 
 
 def _named(message: str) -> str:
     return excerpt(message[1:], 200)
+
+
+def _kinds(findings: list[Finding]) -> str:
+    """What is wrong, without what is there."""
+    codes = dict.fromkeys(each.code for each in findings if each.severity is Severity.ERROR)
+    return "; ".join(f"{KINDS[code].title} [{code}]" for code in codes)
+
+
+def _where(content: bytes) -> str:
+    try:
+        json.loads(content)
+    except json.JSONDecodeError as fault:
+        return f" at line {fault.lineno} column {fault.colno}"
+    except (ValueError, RecursionError):  # what has no place
+        pass
+    return ""
 
 
 def with_message_id(content: bytes) -> bytes:

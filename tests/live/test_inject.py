@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from messages import handshake, measurement, message, reception_status, select_control_type
 from peers import Peer, PeerServer, Sent, new_path
-from proxies import Proxy, Web, running_mitmweb, until
+from proxies import HAS_LOGIN, Proxy, Web, running_mitmweb, until
 from recordings import Row, wire
 
 
@@ -148,6 +149,26 @@ def test_a_long_message_arrives_in_one_piece(live: Live, to: str) -> None:
     assert wire(live.recorded(3)[2]) == data
 
 
+needs_login = pytest.mark.skipif(not HAS_LOGIN, reason="without a login no file is sent")
+
+
+@pytest.mark.skipif(HAS_LOGIN, reason="this mitmweb has a login")
+def test_without_a_login_no_file_is_sent(live: Live, tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_bytes(select_control_type())
+    for more in ((), ("false",)):
+        why = live.refused("rm", f"@{tmp_path}/m.json", *more)
+        assert "this mitmweb has no login" in why
+    _and_still(live)
+
+
+@needs_login
+def test_a_fifo_does_not_hold_the_traffic(live: Live, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert "it is no regular file" in live.refused("rm", f"@{tmp_path}/fifo")
+    _and_still(live)
+
+
+@needs_login
 def test_a_file_is_sent(live: Live, tmp_path: Path) -> None:
     file = tmp_path / "Grüße an den RM.json"
     data = json.dumps(json.loads(select_control_type()), indent=4).encode()
@@ -156,6 +177,7 @@ def test_a_file_is_sent(live: Live, tmp_path: Path) -> None:
     assert live.rm.receive() == Sent(data)
 
 
+@needs_login
 def test_a_file_of_no_utf_8_is_sent_as_it_is(live: Live, tmp_path: Path) -> None:
     file = tmp_path / "latin-1"
     file.write_bytes(b'{"message_type": "Gr\xfc\xdfe"}')
@@ -217,8 +239,9 @@ def test_what_is_wanted_is_not_blocked(server: PeerServer, tmp_path: Path) -> No
 def test_what_cannot_be_is_one_sentence(live: Live, tmp_path: Path) -> None:
     good = select_control_type().decode()
     assert "'both'" in live.refused("both", good)
-    assert str(tmp_path / "missing") in live.refused("rm", f"@{tmp_path / 'missing'}")
-    assert str(tmp_path) in live.refused("rm", f"@{tmp_path}")
+    if HAS_LOGIN:
+        assert str(tmp_path / "missing") in live.refused("rm", f"@{tmp_path / 'missing'}")
+        assert str(tmp_path) in live.refused("rm", f"@{tmp_path}")
     _and_still(live)
 
 

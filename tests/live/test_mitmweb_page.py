@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,22 +9,10 @@ from pathlib import Path
 import pytest
 from messages import handshake, measurement, resource_manager_details, select_control_type
 from peers import Peer, PeerServer, new_path
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
-from proxies import PATIENCE, Proxy, Web, running_mitmweb
+from playwright.sync_api import Browser, Locator, Page, expect
+from proxies import HAS_LOGIN, PATIENCE, Proxy, Web, running_mitmweb
 
-_CHROMES = ("chromium", "chromium-browser", "google-chrome")
 _HTML = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, _CHROMES)), None)
-    if found is None:
-        reason = f"no browser here, none of {', '.join(_CHROMES)}"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    expect.set_options(timeout=PATIENCE * 1000)
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +172,7 @@ def test_a_message_from_the_command_bar_arrives(shown: Shown, given: str) -> Non
     expect(messages).to_contain_text("# CEM SelectControlType: valid · injected")
 
 
+@pytest.mark.skipif(not HAS_LOGIN, reason="without a login no file is sent")
 def test_a_file_named_in_the_command_bar_arrives(shown: Shown, tmp_path: Path) -> None:
     file = tmp_path / "message.json"
     file.write_bytes(measurement())

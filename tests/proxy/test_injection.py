@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from alone import ALONE
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mitmproxy import ctx
 from mitmproxy.exceptions import CommandError
 from mitmproxy.flow import Flow
 from mitmproxy.http import HTTPFlow
@@ -19,6 +20,7 @@ from mitmproxy.test import taddons, tflow
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
+from s2_mitm.proxy import mitmweb
 from s2_mitm.proxy.injection import inject, with_message_id
 from s2_mitm.proxy.session import Session
 
@@ -270,6 +272,74 @@ def test_a_file_that_cannot_be_read_is_told(
     refusal(flow, speaking(flow), "rm", f"@{path}", validate=validate)
 
     assert wire.sent == []
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (f"root:{SECRET}:19000:0:::", "[json.syntax] at line 1 column 1"),
+        (f"\n\n{SECRET}", "[json.syntax] at line 1 column 1"),
+        (f'{{"password": "{SECRET}"}}', "[schema.no-message-type]"),
+        (f'{{"{SECRET}": {{"message_type": "Handshake"}}}}', "[schema.no-message-type]"),
+        (f'{{"messagetype{SECRET}": 1}}', "[schema.no-message-type]"),
+        (f'{{"message_type": "{SECRET}"}}', "[schema.unknown-message-type]"),
+        (f'{{"message_type": ["{SECRET}"]}}', "[schema.message-type-not-text]"),
+        (f'{{"{SECRET}": 1, "{SECRET}": NaN}}', "[json.nan]"),
+        (f'["{SECRET}"]', "[json.not-an-object]"),
+        (f'"{SECRET}"', "[json.not-an-object]"),
+        (f'{{"a": 1}}\n{SECRET}', "[json.trailing-data] at line 2 column 1"),
+        (f'{{"a": "{SECRET}\x01"}}', "[json.control-character] at line 1 column 15"),
+    ],
+)
+def test_no_refusal_shows_what_is_in_a_file_that_is_no_s2_message(
+    wire: Wire, flow: HTTPFlow, tmp_path: Path, content: str, named: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_text(content)
+
+    sentence = refusal(flow, speaking(flow), "rm", f"@{file}")
+
+    assert f"{file} holds no S2 message" in sentence
+    assert named in sentence
+    assert SECRET not in sentence
+    assert wire.sent == []
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(before=st.binary(max_size=20), after=st.binary(max_size=20))
+def test_no_refusal_shows_what_is_in_any_file(
+    wire: Wire, flow: HTTPFlow, tmp_path: Path, before: bytes, after: bytes
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(before + SECRET.encode() + after)
+
+    assert SECRET not in refusal(flow, speaking(flow), "rm", f"@{file}")
+
+
+def test_what_is_wrong_with_an_s2_message_in_a_file_is_told_in_full(
+    wire: Wire, flow: HTTPFlow, tmp_path: Path
+) -> None:
+    (tmp_path / "m.json").write_text(SELECT.replace("NO_SELECTION", "NONE"))
+
+    assert 'text "NONE"' in refusal(flow, speaking(flow), "rm", f"@{tmp_path}/m.json")
+
+
+def test_a_mitmweb_without_a_login_sends_no_file(
+    wire: Wire, flow: HTTPFlow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "m.json").write_text(SELECT)
+    monkeypatch.setattr(mitmweb, "HAS_LOGIN", False)
+    monkeypatch.setattr(ctx.master, "app", object(), raising=False)
+
+    for validate in (True, False):
+        sentence = refusal(flow, speaking(flow), "rm", f"@{tmp_path}/m.json", validate=validate)
+        assert "this mitmweb has no login" in sentence
+    assert wire.sent == []
+    inject(flow, speaking(flow), "rm", SELECT, validate=True)
+    assert wire.sent
 
 
 # Filling in the message_id

@@ -1,0 +1,51 @@
+"""Read the file that a user names in place of a message, without holding the traffic up.
+
+The command runs between two messages of the traffic: what may wait, or never end, is not read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+MAX_SIZE = 1024 * 1024
+"""Bytes."""
+
+
+class UnreadableError(Exception):
+    """Why a file is not read; ``str()`` completes a sentence and says nothing of what is in it."""
+
+
+def read_message(path: str) -> bytes:
+    """The bytes of a regular file of at most ``MAX_SIZE`` bytes, without space around them.
+
+    ``~`` is the home directory. Raises UnreadableError where it is anything else, or is not there.
+    """
+    try:
+        file = Path(path).expanduser()
+        # Before it is opened: with some devices that alone does something.
+        _expect_regular(os.stat(file))
+        # Another may have come there since; without waiting for whoever writes into a pipe.
+        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(descriptor, "rb") as opened:
+            status = os.fstat(descriptor)
+            _expect_regular(status)
+            content = opened.read(status.st_size)
+    except OSError as fault:
+        raise UnreadableError(fault.strerror or "it cannot be read") from None
+    except (ValueError, RuntimeError) as fault:  # a NUL in the path, a home that is not known
+        raise UnreadableError(str(fault)) from None
+    if len(content) != status.st_size:
+        # As those of /sys, which are made when they are read.
+        raise UnreadableError("it is not as long as it says")
+    return content.strip()
+
+
+def _expect_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableError("it is no regular file")
+    if not status.st_size:  # or one of /proc, which never say how long they are
+        raise UnreadableError("it is empty")
+    if status.st_size > MAX_SIZE:
+        raise UnreadableError(f"it is larger than {MAX_SIZE:,} bytes")
