@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from s2_mitm.history.recorder import Figures
+from s2_mitm.proxy.scraping import ScrapeServer
 from s2_mitm.proxy.session import LIVE, Judged, Session
 from s2_mitm.proxy.witness import Witness
 from s2_mitm.s2.verdict import Finding, Late, Role, Severity
@@ -52,7 +53,7 @@ class Metrics(Witness, Collector):
         registry.register(self)
         ProcessCollector(registry=registry)
         try:
-            self._server, self._thread = start_http_server(port, host, registry)
+            self._server = ScrapeServer(host, port, registry)
         except OSError as problem:
             raise ValueError(
                 f"s2_metrics cannot be served at {_joined(host, port)}: "
@@ -108,9 +109,7 @@ class Metrics(Witness, Collector):
 
     def close(self) -> None:
         """Stop answering; it may take half a second."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.close()
 
 
 def _of_recording(figures: Figures) -> Iterator[Family]:

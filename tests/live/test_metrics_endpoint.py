@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+import sys
 import urllib.error
 import urllib.request
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -83,6 +86,23 @@ def test_it_is_for_this_machine_unless_told_otherwise(server: PeerServer, tmp_pa
             scraped(proxy, elsewhere)
     with running(tmp_path, server.port, s2_metrics="0.0.0.0:0") as proxy:
         assert scraped(proxy, elsewhere)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
+def test_many_who_say_nothing_fill_nothing(server: PeerServer, tmp_path: Path) -> None:
+    with running(tmp_path, server.port, s2_metrics="0") as proxy, ExitStack() as stack:
+        scraped(proxy)
+        before = opened(proxy)
+        port = int(re.findall(r"metrics at http://\S+:(\d+)/metrics", proxy.output)[-1])
+        for _ in range(200):
+            stack.enter_context(closing(socket.create_connection(("127.0.0.1", port), 15)))
+        assert opened(proxy) <= before + 2 * 10
+        assert scraped(proxy)
+
+
+def opened(proxy: Proxy) -> int:
+    """How many files and threads the proxy has."""
+    return sum(len(os.listdir(f"/proc/{proxy.pid}/{kind}")) for kind in ("fd", "task"))
 
 
 def test_without_the_option_nobody_listens(server: PeerServer, tmp_path: Path) -> None:
