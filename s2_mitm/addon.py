@@ -26,7 +26,16 @@ try:
     from s2_mitm.history.database import RecordingError
     from s2_mitm.history.recorder import Figures, Recorder
     from s2_mitm.history.retention import parse_retention
-    from s2_mitm.proxy import contentview, frames, idle, interpreter, mitmweb, pacing, straight
+    from s2_mitm.proxy import (
+        contentview,
+        frames,
+        idle,
+        interpreter,
+        mitmweb,
+        pacing,
+        passwords,
+        straight,
+    )
     from s2_mitm.proxy.annotation import annotate, attach, attach_late
     from s2_mitm.proxy.ended import ENDED
     from s2_mitm.proxy.injection import inject
@@ -118,6 +127,8 @@ class S2Mitm:
 
     def _configure(self, updated: set[str]) -> None:
         options = ctx.options
+        # Before all else, so that nobody sees the password, whatever is wrong besides.
+        database = passwords.take_out(options) if updated & RECORDING else ""
         if updated & SETTINGS:
             self._settings = Settings(
                 version=_choice(
@@ -145,7 +156,8 @@ class S2Mitm:
         if "s2_metrics" in updated:
             self._serve_metrics(options.s2_metrics)
         if updated & RECORDING:
-            self._record(options.s2_db, options.s2_retain, options.s2_name)
+            self._record(database, options.s2_retain, options.s2_name)
+            passwords.keep(database)
         told = (self._journal, self._log, self._metrics)
         self._witnesses = [witness for witness in told if witness]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -9,6 +11,8 @@ from s2_mitm.history.place import Place, RecordingError
 from s2_mitm.history.sqlite import SqliteFile
 
 __all__ = ["Place", "RecordingError", "place_of"]
+
+_NEARLY_A_URL = re.compile(r"(sqlite|postgres(ql)?)(\+\w+)?:")
 
 _NAME_ONE = (
     "name a file or postgresql://USER@HOST/DATABASE,"
@@ -22,6 +26,9 @@ def place_of(target: str) -> Place:
     Raises RecordingError where it names none.
     """
     if "://" not in target:
+        if _NEARLY_A_URL.match(target):
+            # It may hold a password: it is not repeated.
+            raise RecordingError(f"that is no database URL; {_NAME_ONE}")
         return _file(target, target)
     try:
         url = make_url(target)

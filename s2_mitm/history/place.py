@@ -31,11 +31,13 @@ class UnfitError(Exception):
 class Place(ABC):
     """A file or a server's database that is a recording, or can become one.
 
-    ``name`` is what people call it, never with a password; ``patience`` is how long, in seconds,
-    one attempt to write waits for what is in its way.
+    ``name`` is what people call it, never with a password; ``has_password`` says that there is
+    one, without which ``name`` does not open it; ``patience`` is how long, in seconds, one attempt
+    to write waits for what is in its way.
     """
 
     name: str
+    has_password = False
     patience: float
     _WRONG: tuple[type[Exception], ...]
     """What opening or asking it may raise."""

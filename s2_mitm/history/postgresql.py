@@ -39,6 +39,8 @@ _CONNECTING = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+_SECRET = re.compile("pass|secret|^scram_", re.IGNORECASE)
+"""In the names of what nobody is shown."""
 _LOCK_TIMEOUT = "5s"
 _PREPARING = 0x53325F6D69746D
 """The number, ours alone, of the lock that whoever makes or changes the tables holds."""
@@ -70,13 +72,15 @@ class PostgresqlDatabase(Place):
     _WRONG = (DBAPIError, UnfitError, ValueError)
 
     def __init__(self, url: URL) -> None:
-        self._url = url.set(drivername="postgresql+psycopg")
-        # Built anew, for what is set to None stays; and libpq also takes passwords as parameters.
-        query = {name: value for name, value in url.query.items() if "pass" not in name.lower()}
+        # libpq also takes passwords as parameters, which SQLAlchemy would show.
+        self._secrets = {name: url.query[name] for name in url.query if _SECRET.search(name)}
+        self._url = url.difference_update_query(self._secrets).set(drivername="postgresql+psycopg")
+        # Built anew, for what is set to None stays.
         shown = URL.create(
-            "postgresql", url.username, None, url.host, url.port, url.database, query
+            "postgresql", url.username, None, url.host, url.port, url.database, self._url.query
         )
         self.name = shown.render_as_string()
+        self.has_password = bool(url.password or self._secrets)
 
     def absolute(self) -> PostgresqlDatabase:
         return self
@@ -166,7 +170,8 @@ class PostgresqlDatabase(Place):
             ) from None
         said = self._url.query
         ours = {name: value for name, value in _CONNECTING.items() if name not in said}
-        engine = create_engine(self._url, connect_args=ours, pool_pre_ping=True)
+        given = {**ours, **self._secrets}
+        engine = create_engine(self._url, connect_args=given, pool_pre_ping=True)
         event.listen(engine, "connect", _set_up)
         return engine
 

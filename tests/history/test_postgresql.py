@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 import time
+import traceback
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 from postgres_server import PostgresServer, connected
 from sqlalchemy import make_url
+from sqlalchemy.exc import OperationalError
 from together import run_together
 
 import s2_mitm
 from s2_mitm.history.database import RecordingError, place_of
+from s2_mitm.history.postgresql import PostgresqlDatabase
 from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import Recorder, SessionStart
 
@@ -107,6 +110,21 @@ def test_a_database_with_nothing_in_it_is_not_read(postgres_url: str) -> None:
     with connected(postgres_url) as connection:
         tables = "select count(*) from pg_tables where schemaname = 'public'"
         assert connection.execute(tables).fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["postgresql://me:hunter2@127.0.0.1:1/s2", "postgresql://127.0.0.1:1/s2?password=hunter2"],
+)
+def test_nothing_that_may_be_printed_shows_the_password(target: str) -> None:
+    place = place_of(target)
+    assert isinstance(place, PostgresqlDatabase)
+    engine = place._engine()
+    for thing in (place, place.name, engine, engine.url, engine.pool, engine.dialect):
+        assert "hunter2" not in f"{thing!r} {thing}"
+    with pytest.raises(OperationalError) as failed:
+        engine.connect()
+    assert "hunter2" not in repr(failed.value) + "".join(traceback.format_exception(failed.value))
 
 
 def test_other_tables_may_stand_beside_ours(postgres_url: str) -> None:

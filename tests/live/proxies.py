@@ -272,12 +272,27 @@ class Web:
         """Send JSON, with these headers in place of, or besides, those of a program."""
         return self._ask(path, body, headers)
 
-    def _ask(self, path: str, body: object = None, headers: Mapping[str, str] = {}) -> Any:
+    def set(self, **options: str) -> str:
+        """Set options as the page does; returns why not, empty where they are set."""
+        try:
+            self._ask("/options", options, method="PUT")
+        except urllib.error.HTTPError as refusal:
+            return refusal.read().decode()
+        return ""
+
+    def _ask(
+        self,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] = {},
+        method: str | None = None,
+    ) -> Any:
         data = None if body is None else json.dumps(body).encode()
         headers = {**self._headers, **headers}
-        request = urllib.request.Request(self.address + path, data, headers)
+        request = urllib.request.Request(self.address + path, data, headers, method=method)
         with self._opener.open(request, timeout=PATIENCE) as answer:
-            return json.load(answer)
+            said = answer.read()
+            return json.loads(said) if said else None
 
 
 def _shown(message: dict[str, Any]) -> str:
