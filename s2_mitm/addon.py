@@ -269,7 +269,7 @@ class S2Mitm:
                     self._safely(session, partial(self._tick, session))
 
     def _tick(self, session: "Session") -> None:
-        if late := session.conversation.tick(time.time()):
+        if late := session.conversation.tick(time.time(), time.monotonic()):
             self._say_late(session, late)
             ctx.master.addons.trigger(UpdateHook([session.flow]))
 
@@ -282,7 +282,8 @@ class S2Mitm:
             witness.closed(session)
 
     def _end(self, session: "Session", moment: float) -> None:
-        self._say_late(session, session.conversation.close(moment))
+        late = session.conversation.close(moment, session.monotonic(moment))
+        self._say_late(session, late)
         if self._keep_messages:
             ENDED.add(session.flow)
 

@@ -123,11 +123,21 @@ class Session:
                 message.content,
                 from_client=message.from_client,
                 time=message.timestamp,
+                monotonic=self.monotonic(message.timestamp),
                 binary=not message.is_text,
                 injected=message.injected,
             )
             in_time = self.is_live and self._judged == len(messages)
             yield Judged(self.conversation.messages, message, verdict, in_time)
+
+    def monotonic(self, moment: float) -> float | None:
+        """What a clock that nobody sets showed at ``moment`` (seconds since 1970), not long ago.
+
+        None for a flow that is read from a file, of which only its own times are known.
+        """
+        if not self.is_live:
+            return None
+        return time.monotonic() - max(0.0, time.time() - moment)
 
     def forget(self, flow: HTTPFlow, keep: int) -> None:
         """Take judged messages out of a live flow, but for the last ``keep``; 0 keeps all.

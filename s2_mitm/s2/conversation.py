@@ -83,7 +83,8 @@ class Settings:
 class Instruction:
     """An instruction and how far it came. ``said`` is the message that gave it.
 
-    ``answer`` is the status that message was answered with; ``revoked`` what revoked it;
+    ``since`` is when it came to its status, on the clock that nobody sets; ``answer`` is the status
+    that message was answered with; ``revoked`` what revoked it;
     ``doubled`` says that its id was given again, so that it is unknown whose a status is.
     """
 
@@ -182,9 +183,14 @@ class Conversation:
         """What rules share about the message that is being judged; empty before each."""
 
         self.unreadable: dict[Role, float] = {}
-        """When each side has last sent something that could not be read, seconds since 1970."""
+        """When each side has last sent something that could not be read, by ``monotonic``."""
         self.now = 0.0
-        """The time of what is being judged, in seconds since 1970."""
+        """The time of what is being judged, in seconds since 1970: what stands on the wire is
+        compared with it."""
+        self.monotonic = 0.0
+        """The same in seconds of a clock that nobody sets: what is due is due by it."""
+        self._set_back = 0.0
+        """Seconds by which recorded times were set back so far."""
         self.messages = 0
         self.invalid = 0
         self.findings: Counter[Severity] = Counter()
@@ -254,17 +260,19 @@ class Conversation:
         *,
         from_client: bool,
         time: float,
+        monotonic: float | None = None,
         binary: bool = False,
         injected: bool = False,
     ) -> Verdict:
         """Judge the next message and take in what it says.
 
         Takes the bytes as they went over the wire, whether the WebSocket client sent them (or
-        was made to appear so), when (seconds since 1970), whether in a binary frame, and whether
-        they were injected by the user. Returns the verdict; what it shows of earlier messages is
+        was made to appear so), when (seconds since 1970, and seconds of a clock that nobody sets,
+        None where there is only the former), whether in a binary frame, and whether they were
+        injected by the user. Returns the verdict; what it shows of earlier messages is
         in ``late``.
         """
-        self.now = time
+        self._it_is(time, monotonic)
         schemas = self.settings.schemas
         verdict = judge(data, version=self.version, schemas=schemas, binary=binary, time=time)
         faultless = not verdict.findings
@@ -273,13 +281,14 @@ class Conversation:
         if verdict.message is not None and not injected:
             self._learn_roles(verdict, from_client)
         verdict.sender = self.client_role if from_client else self.client_role.other
-        late = self._overdue(time)
+        late = self._overdue()
         if verdict.message is None:
-            self.unreadable[verdict.sender] = time
+            self.unreadable[verdict.sender] = self.monotonic
         else:
             said = Said(
                 self.messages,
                 time,
+                self.monotonic,
                 verdict.sender,
                 verdict.message_type or "",
                 verdict.message_id,
@@ -310,14 +319,14 @@ class Conversation:
         if verdict.sender is not None and verdict.message_id is not None:
             self.unanswered.pop((verdict.sender, verdict.message_id), None)
 
-    def tick(self, time: float) -> list[Late]:
-        """What is to be said of earlier messages now that it is ``time`` (seconds since 1970)."""
-        self.now = time
-        return self._overdue(time)
+    def tick(self, time: float, monotonic: float | None = None) -> list[Late]:
+        """What is to be said of earlier messages now; the times are those of `receive`."""
+        self._it_is(time, monotonic)
+        return self._overdue()
 
-    def close(self, time: float) -> list[Late]:
+    def close(self, time: float, monotonic: float | None = None) -> list[Late]:
         """What is to be said of earlier messages now that the conversation is over."""
-        self.now = time
+        self._it_is(time, monotonic)
         late = [
             found
             for said in self.unanswered.values()
@@ -330,6 +339,15 @@ class Conversation:
         ]
         self.unanswered.clear()
         return self._counted(late)
+
+    def _it_is(self, time: float, monotonic: float | None) -> None:
+        self.now = time
+        if monotonic is None:
+            # What is recorded has one time: while that was set back, the other stands still.
+            self._set_back = max(self._set_back, self.monotonic - time)
+            monotonic = time + self._set_back
+        if monotonic > self.monotonic:
+            self.monotonic = monotonic
 
     # How it is judged
 
@@ -352,12 +370,12 @@ class Conversation:
             for found in asked.check(subject, self):
                 yield _late(subject, _finding(asked, found, subject))
 
-    def _overdue(self, time: float) -> list[Late]:
+    def _overdue(self) -> list[Late]:
         """What is to be said of the messages whose answer did not come in time."""
         late: list[Late] = []
         while self.unanswered:
             key, said = next(iter(self.unanswered.items()))
-            if time - said.time < self.settings.ack_timeout:
+            if self.monotonic - said.monotonic < self.settings.ack_timeout:
                 break
             del self.unanswered[key]
             _put(self.overdue, key, said, MAX_UNANSWERED)
@@ -441,7 +459,7 @@ class Conversation:
             case "ReceptionStatus":
                 verdict.answer = self._answer(said, verdict)
             case "InstructionStatusUpdate":
-                self._progress(content, said.time)
+                self._progress(said)
             case "RevokeObject":
                 self._revoke(said)
             case "FRBC.ActuatorStatus" | "DDBC.ActuatorStatus" | "OMBC.Status":
@@ -530,12 +548,13 @@ class Conversation:
         if said.message_id is not None:
             _put(self.instructions_by_message, said.message_id, instruction, MAX_INSTRUCTIONS)
 
-    def _progress(self, content: Part, time: float) -> None:
+    def _progress(self, said: Said) -> None:
+        content = said.content
         named = content.text("instruction_id") or ""
         instruction = self.instructions.get(named) or self.instructions_by_message.get(named)
         if instruction is not None:
             instruction.status = content.text("status_type")
-            instruction.since = time
+            instruction.since = said.monotonic
 
     def _revoke(self, said: Said) -> None:
         object_type, object_id = said.content.text("object_type"), said.content.text("object_id")
@@ -581,7 +600,8 @@ class Conversation:
             self._selection_answered(status)
         if status == "TEMPORARY_ERROR":  # which asks for the same again
             self._ids.get(f"message {subject.sender}", OrderedDict()).pop(subject_id, None)
-        return Answer(said.sender.other, subject_id, status, (said.time - subject.time) * 1000)
+        delay = said.monotonic - subject.monotonic
+        return Answer(said.sender.other, subject_id, status, delay * 1000)
 
     def given(self, message_type: str, now: float) -> list[Given]:
         """The messages of a type that may be referred to at ``now``, newest first."""

@@ -103,12 +103,14 @@ class Said(NamedTuple):
     """A message that was said.
 
     ``number`` counts the messages of the conversation from 1, ``time`` is in seconds since 1970,
+    ``monotonic`` in seconds of a clock that nobody sets, for what lies between two messages,
     ``size`` in bytes on the wire; ``valid`` is about the message by itself, ``faultless`` says
     that nothing at all was found wrong with it, by the rules either.
     """
 
     number: int
     time: float
+    monotonic: float
     sender: Role
     message_type: str
     message_id: str | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -156,7 +157,12 @@ def test_messages_are_recorded_as_they_were(recording: Recording) -> None:
     assert (second["injected"], second["dropped"]) == (False, False)
 
 
-def test_an_answer_is_recorded_with_what_it_answers(recording: Recording) -> None:
+def test_an_answer_is_recorded_with_what_it_answers(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "s2_mitm.proxy.session.time", SimpleNamespace(time=lambda: 1001.0, monotonic=lambda: 5.0)
+    )
     live = Live(recording.journal)
     live.say(STATUS, timestamp=1000.0)
     live.say(RECEIPT, from_client=False, timestamp=1000.25)

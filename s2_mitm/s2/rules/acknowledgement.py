@@ -34,7 +34,7 @@ def missing(said: Said, talk: Conversation) -> Iterator[Found]:
         wait(11)
     Do: Answer every message, also one that you cannot use, and before you work on it.
     """
-    waited = talk.now - said.time
+    waited = talk.monotonic - said.monotonic
     when = f"within {waited:.1f} s" if waited >= talk.settings.ack_timeout else "before the end"
     yield Found("", f"no ReceptionStatus from the {said.sender.other} {when}")
 
@@ -60,7 +60,7 @@ def late(said: Said, talk: Conversation) -> Iterator[Found]:
     """
     subject = talk.overdue.get(_subject(said))
     if subject is not None:
-        took = said.time - subject.time
+        took = said.monotonic - subject.monotonic
         yield Found("", f"answered by the {said.sender} after {took:.1f} s", on=subject)
 
 

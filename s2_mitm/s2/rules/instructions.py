@@ -145,7 +145,7 @@ def after_final(said: Said, talk: Conversation) -> Iterator[Found]:
     """
     instruction, before, status = _step(said, talk)
     if instruction and not FOLLOWING[before] and status != before:
-        ago = f"{max(0.0, said.time - instruction.since):.1f} s before"
+        ago = f"{said.monotonic - instruction.since:.1f} s before"
         name = instruction.said.name(said.time)
         yield Found("/status_type", f"{status} after {before}, {ago}, of {name}")
 
@@ -228,10 +228,8 @@ def slow(said: Said, talk: Conversation) -> Iterator[Found]:
     delay = talk.details.content.number("instruction_processing_delay") if talk.details else None
     if not instruction or instruction.status or status not in PROMPT or delay is None or delay < 0:
         return
-    since = instruction.said.time
-    if status == "STARTED":
-        since = max(since, instruction.said.content.moment("execution_time") or since)
-    if said.time - since > _patience(talk):
+    ahead = _ahead(instruction.said) if status == "STARTED" else 0.0
+    if said.monotonic - instruction.said.monotonic - ahead > _patience(talk):
         yield Found(
             "",
             f"{status}, the first status of {instruction.said.name(said.time)}, where"
@@ -270,10 +268,10 @@ def no_status(said: Said, talk: Conversation) -> Iterator[Found]:
         return  # that is said already
     if talk.latest_instructions.get(instruction.target) is not instruction:
         return
-    due = max(said.time, said.content.moment("execution_time") or said.time)
-    if talk.now - due > _patience(talk):
+    waited = talk.monotonic - said.monotonic
+    if waited - _ahead(said) > _patience(talk):
         status = "no status but NEW" if instruction.status else "no InstructionStatusUpdate"
-        yield Found("", f"{status} in the {talk.now - said.time:.1f} s before the end")
+        yield Found("", f"{status} in the {waited:.1f} s before the end")
 
 
 @rule(
@@ -327,3 +325,8 @@ def _patience(talk: Conversation) -> float:
     """How long a first status may take, in seconds."""
     delay = talk.details.content.number("instruction_processing_delay") if talk.details else None
     return max(1.0, PATIENCE * (delay or 0) / 1000)
+
+
+def _ahead(instruction: Said) -> float:
+    """How long after it was given an instruction is to be executed, in seconds."""
+    return max(0.0, (instruction.content.moment("execution_time") or 0.0) - instruction.time)

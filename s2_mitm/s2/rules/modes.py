@@ -144,8 +144,8 @@ def _doubt(said: Said, talk: Conversation) -> str:
     if held.doubt:
         return held.doubt
     unreadable = talk.unreadable.get(Role.RM, 0.0)
-    if unreadable > (held.given[-1].said if held.given else talk.selection or said).time:
-        return f"what the RM sent {talk.now - unreadable:.1f} s before could not be read"
+    if unreadable > (held.given[-1].said if held.given else talk.selection or said).monotonic:
+        return f"what the RM sent {talk.monotonic - unreadable:.1f} s before could not be read"
     agreed = any(given.answer == "OK" and given.valid_from <= talk.now for given in held.given)
     if not (talk.saw_beginning or agreed):
         return "what was said before the first message that was seen is unknown"

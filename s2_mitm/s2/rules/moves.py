@@ -191,7 +191,7 @@ def _settled(said: Said, talk: Conversation, move: _Move) -> bool:
             and before.content.text(TARGET[before.message_type]) != move.active.mode
             and not instruction.refused
             and instruction.status != "REJECTED"
-            and not (instruction.status in FINAL and instruction.since < move.active.said.time)
+            and not (instruction.status in FINAL and instruction.since < move.active.said.monotonic)
         ):
             return False
     return True

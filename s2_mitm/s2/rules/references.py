@@ -151,8 +151,8 @@ def _doubt(talk: Conversation, held: Held, said: Said, *, replacing: bool) -> st
         return "the beginning of this conversation was not seen"
     since = held.given[-1].said if replacing and held.given else talk.selection
     unreadable = talk.unreadable.get(Role.RM)
-    if unreadable is not None and (since is None or unreadable >= since.time):
-        return f"what the RM sent {said.time - unreadable:.1f} s before could not be read"
+    if unreadable is not None and (since is None or unreadable >= since.monotonic):
+        return f"what the RM sent {said.monotonic - unreadable:.1f} s before could not be read"
     return held.doubt
 
 

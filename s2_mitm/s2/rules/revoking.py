@@ -220,7 +220,7 @@ def over(said: Said, talk: Conversation) -> Iterator[Found]:
         if described and not any(given is thing for given in talk.given(kind, said.time)):
             yield Found("/object_id", f"{name} was replaced by a later one")
     elif not FOLLOWING.get(thing.status or "", ("unknown",)):
-        ago = said.time - thing.since
+        ago = said.monotonic - thing.since
         if ago > talk.settings.ack_timeout:
             yield Found("/object_id", f"{name} has been {thing.status} for {ago:.1f} s")
 
