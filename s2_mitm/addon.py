@@ -25,12 +25,14 @@ T = TypeVar("T")
 try:
     from s2_mitm.history.database import RecordingError
     from s2_mitm.history.recorder import Figures, Recorder
-    from s2_mitm.history.retention import parse_retention
+    from s2_mitm.history.retention import parse_retention, parse_size
     from s2_mitm.proxy import (
         contentview,
         frames,
         idle,
         interpreter,
+        machine,
+        memory,
         mitmweb,
         pacing,
         passwords,
@@ -102,6 +104,7 @@ class S2Mitm:
         add("s2_client_role", str, "auto", "Who the WebSocket client is: auto, rm, cem.")
         add("s2_block_invalid", bool, False, "Do not forward messages that are not valid.")
         add("s2_keep_messages", int, 1000, "Messages that a flow keeps in memory; 0 keeps all.")
+        add("s2_memory", str, "", "What messages that wait may take in memory, such as 200MB.")
         add("s2_ack_timeout", int, 10, "Seconds within which a ReceptionStatus is due.")
         add(
             "s2_ignore",
@@ -149,6 +152,9 @@ class S2Mitm:
         # Kept here, for mitmproxy copies an option each time that it is asked for.
         self._keep_messages = options.s2_keep_messages
         self._block_invalid = options.s2_block_invalid
+        pacing.let_go_with(_let_go if options.s2_keep_messages else None)
+        if "s2_memory" in updated:
+            memory.MEMORY.limit = _memory(options.s2_memory)
         if "s2_filter" in updated:
             self._filter = _filter(options.s2_filter)
         if "s2_log" in updated:
@@ -264,6 +270,7 @@ class S2Mitm:
         """Say what is overdue, in silent sessions too."""
         while True:
             await asyncio.sleep(1)
+            await pacing.tidy_memory()
             for session in [*LIVE.values()]:
                 if session.is_live and session.recognised:
                     self._safely(session, partial(self._tick, session))
@@ -312,6 +319,22 @@ class S2Mitm:
         "false" comes after it.
         """
         return inject(flow, LIVE.get(flow.id), to, message, validate=validate)
+
+
+def _memory(size: str) -> int:
+    """The bytes that ``s2_memory`` says, or our own; ValueError, with a sentence, if it is none."""
+    if size.strip() in ("", "0"):
+        return min((machine.memory() or 4 * memory.MOST) // 4, memory.MOST)
+    if (limit := parse_size(size)) is None or limit < memory.LEAST:
+        raise ValueError(
+            f"s2_memory is a size of 1MB or more, such as 200MB, or empty, not {size!r}."
+        )
+    return limit
+
+
+def _let_go(flow: http.HTTPFlow, keep: int) -> None:
+    if session := LIVE.get(flow.id):
+        session.let_go(flow, keep)
 
 
 def _filter(expression: str) -> flowfilter.TFilter | None:

@@ -88,8 +88,7 @@ def parse_retention(text: str) -> Retention:
         if max_age is None and unit in _TIMES:
             max_age = _age(number, unit)
             good = timedelta(0) < max_age <= _LONGEST
-        elif max_bytes is None and unit.lower() in _SIZES:
-            max_bytes = int(number * _SIZES[unit.lower()])
+        elif max_bytes is None and (max_bytes := parse_size(part)) is not None:
             good = max_bytes > 0
         else:
             good = False
@@ -99,6 +98,13 @@ def parse_retention(text: str) -> Retention:
                 " such as 500MB or 2GB, or both with a comma"
             )
     return Retention(max_age, max_bytes)
+
+
+def parse_size(text: str) -> int | None:
+    """The bytes that ``500MB`` or ``1.5 GiB`` mean; None where it is no size."""
+    limit = _LIMIT.fullmatch(text.strip())
+    unit = _SIZES.get(limit[2].lower()) if limit else None
+    return int(float(limit[1]) * unit) if limit and unit else None
 
 
 def _age(number: float, unit: str) -> timedelta:

@@ -25,6 +25,9 @@ from s2_mitm.proxy.deflate import MAX_MESSAGE, PerMessageDeflate
 MAX_FRAMES = 4096
 """Frames of one message. What comes in more is passed on in so many, the last of which is long."""
 
+FRAME_BYTES = 100
+"""About what a frame takes in memory beside what is in it."""
+
 _Connection = websocket.WebsocketConnection
 _Fragmentizer = websocket.Fragmentizer
 _PerMessageDeflate = wsproto.extensions.PerMessageDeflate
@@ -71,15 +74,16 @@ class _NoDecoder:
 class _ByteExactDecoder(MessageDecoder):
     def __init__(self) -> None:
         super().__init__()
-        self._size = 0
+        self.size = 0
+        """Bytes of the message that is not finished."""
 
     def process_frame(self, frame: Frame) -> Frame:
-        self._size += len(frame.payload)
-        if self._size > MAX_MESSAGE:
+        self.size += len(frame.payload)
+        if self.size > MAX_MESSAGE:
             raise ParseFailed("a message of more bytes than pass", CloseReason.MESSAGE_TOO_BIG)
         frame = super().process_frame(frame)
         if frame.message_finished:
-            self._size = 0
+            self.size = 0
         return frame
 
     @property
@@ -107,7 +111,12 @@ class _Frames(list[Any]):
 class _ByteExactConnection(_Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._proto._message_decoder = _ByteExactDecoder()
+        self._decoder = self._proto._message_decoder = _ByteExactDecoder()
+
+    @property
+    def half_message(self) -> int:
+        """The bytes in memory of a message that is not finished."""
+        return self._decoder.size + FRAME_BYTES * (len(self._frames) - 1)
 
     @property
     def frame_buf(self) -> _Frames:

@@ -88,12 +88,13 @@ class Journal(Witness):
             self._recorder.session_closed(session.id, time.time(), None, None, "proxy")
             return
         client = session.conversation.client_role
+        peer = client if websocket.closed_by_client else client.other
         self._recorder.session_closed(
             session.id,
             websocket.timestamp_end,
             websocket.close_code,
             websocket.close_reason,
-            client if websocket.closed_by_client else client.other,
+            "proxy" if session.closed_by_proxy else peer,
         )
 
     def figures(self) -> Figures:

@@ -76,6 +76,8 @@ class Session:
         self.conversation = Conversation(settings, from_start=self.is_whole)
         self.recognised = False
         self.left_alone = False
+        self.closed_by_proxy = False
+        """Whether neither of its peers ended it."""
         self._looked_at = 0
         self._judged = 0
         self._bytes = KEEP_BYTES  # of the messages in the flow, or more; to be counted at first
@@ -156,6 +158,20 @@ class Session:
         if excess > 0:
             del messages[:excess]
             self._judged -= excess
+            self.is_whole = False
+
+    def let_go(self, flow: HTTPFlow, keep: int) -> None:
+        """Take all messages but the last ``keep`` out of a flow, S2 or not, for memory is full."""
+        assert flow.websocket is not None
+        messages = flow.websocket.messages
+        excess = len(messages) - keep
+        if self.recognised:
+            excess = min(excess, self._judged)
+        else:
+            self.conversation.from_start = False
+        if excess > 0:
+            del messages[:excess]
+            self._judged = max(0, self._judged - excess)
             self.is_whole = False
 
     def _too_heavy(self, messages: list[WebSocketMessage]) -> int:

@@ -55,6 +55,8 @@ class Bystanders:
     def figures(self) -> str:
         """What the round trips were since this was asked last."""
         trips, self.trips = self.trips, []
+        if len(trips) < 2:
+            return f"{len(trips)} round trips"
         cuts = quantiles(trips, n=100)
         return f"{len(trips)} round trips, p50 {cuts[49] * 1e3:.1f} ms, p99 {cuts[98] * 1e3:.1f} ms"
 

@@ -1,0 +1,91 @@
+"""What all WebSockets together may have in memory, and which of them has to make room.
+
+Of what a WebSocket has there, some can go at once: messages that went on and that its flow keeps to
+be looked at. Some goes when its peer reads. And half messages go only when they become whole: where
+these fill the memory, waiting does not help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+from weakref import WeakSet
+
+MEGABYTE = 1000 * 1000
+MOST = 512 * MEGABYTE
+"""Bytes. A quarter of the machine's memory is taken, and no more than this."""
+LEAST = MEGABYTE
+"""What may be set; messages that are larger do not pass then."""
+
+SMALL = 128 * 1024
+"""Bytes that a WebSocket may have in any case, so that those with small messages go on."""
+
+
+class Holder(Protocol):
+    """What one WebSocket has in memory, in bytes; `Memory.note` is told of every change.
+
+    ``half`` is of messages that are not finished, ``waiting`` of what is finished and did not go
+    on yet, ``kept`` of messages that did.
+    """
+
+    half: int
+    waiting: int
+    kept: int
+
+
+class Memory:
+    """The sum over all WebSockets, which is to stay below ``limit`` bytes."""
+
+    def __init__(self, limit: int = MOST) -> None:
+        self.limit = limit
+        self.total = 0
+        self.peak = 0
+        """The most that there was since somebody set it back."""
+        self._holders: WeakSet[Holder] = WeakSet()
+
+    def note(self, holder: Holder, *, half: int = 0, waiting: int = 0, kept: int = 0) -> None:
+        """A WebSocket has so much now; nothing when it is over."""
+        self.total += half + waiting + kept - holder.half - holder.waiting - holder.kept
+        self.peak = max(self.peak, self.total)
+        holder.half, holder.waiting, holder.kept = half, waiting, kept
+        if half or waiting or kept:
+            self._holders.add(holder)
+        else:
+            self._holders.discard(holder)
+
+    def count(self) -> None:
+        """Sum up anew, without the holders that nobody told us are gone."""
+        self.total = sum(each.half + each.waiting + each.kept for each in [*self._holders])
+
+    @property
+    def is_full(self) -> bool:
+        """Whether somebody has to make room, or to wait."""
+        return self.total > self.limit - SMALL
+
+    def share(self, holder: Holder, size: int, growth: int) -> int:
+        """How many of ``size`` bytes that came for ``holder`` may be looked into; 0: it waits.
+
+        Each may become ``growth`` bytes. A holder with little gets a few in any case.
+        """
+        room = self.limit - self.total
+        if room < SMALL:
+            room = SMALL if holder.half + holder.waiting <= SMALL else 0
+        return min(size, room // growth)
+
+    def to_let_go(self) -> Holder | None:
+        """The holder whose kept messages have to go, the most first; None where nothing has to."""
+        return self._largest(lambda each: each.kept) if self.is_full else None
+
+    def to_close(self) -> Holder | None:
+        """The holder with the largest half message, where half messages alone leave no room."""
+        if not self.is_full or sum(each.half for each in [*self._holders]) <= self.limit - SMALL:
+            return None
+        return self._largest(lambda each: each.half)
+
+    def _largest(self, size: Callable[[Holder], int]) -> Holder | None:
+        largest = max(self._holders, key=size, default=None)
+        return largest if largest and size(largest) else None
+
+
+MEMORY = Memory()
+"""That of this process; it outlives the addon, as the WebSockets do."""
