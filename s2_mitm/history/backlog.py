@@ -42,6 +42,8 @@ class Backlog:
         """Why messages have to go now, as the gaps say it."""
         self.lost = 0
         """Messages that went, in all."""
+        self.place = 0
+        """How many were in the hand, and are done with, before those that are in it now."""
         self.sessions_lost = 0
         """Sessions that went with all that was said of them, in all."""
         self._most_messages = messages
@@ -93,6 +95,7 @@ class Backlog:
         with self._lock:
             for _ in range(count):
                 self._weigh_off(self._hand.popleft())
+            self.place += count
 
     def _fill_the_hand(self, count: int) -> None:
         while self._remains and len(self._hand) < count:

@@ -39,6 +39,11 @@ _CONNECTING = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+_SERVERS_KEEPALIVES = {
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 3,
+    "tcp_keepalives_count": 3,
+}
 _SECRET = re.compile("pass|secret|^scram_", re.IGNORECASE)
 """In the names of what nobody is shown."""
 _LOCK_TIMEOUT = "5s"
@@ -179,4 +184,8 @@ class PostgresqlDatabase(Place):
 def _set_up(connection: Any, _record: object) -> None:
     # Not as an option of the connection: poolers before a server refuse those.
     connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
+    # The server, too, has to notice when we are gone: what we began keeps locks until it does,
+    # and whoever comes back and tries again waits for them.
+    for name, value in _SERVERS_KEEPALIVES.items():
+        connection.execute(f"SET {name} = {value}")
     connection.commit()

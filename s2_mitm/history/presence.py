@@ -114,8 +114,12 @@ class Presence:
         if not connection.execute(_RETURN, {"mine": self.id, "now": now}).rowcount:
             row = {"id": self.id, "host": self._host, "pid": self._pid, "seen_at": now}
             connection.execute(insert(recorders), {**row, "started_at": self._started_at})
+        # Of a session that is there more may stand there than was heeded so far: a batch whose
+        # COMMIT was not answered.
+        there = set(connection.scalars(select(sessions.c.id).where(sessions.c.id.in_(self._open))))
         for start, facts in self._open.values():
-            store(connection, [start, SessionChange(start.id, facts)], self.id)
+            change = [] if start.id in there else [SessionChange(start.id, facts)]
+            store(connection, [start, *change], self.id)
 
     def end(self, connection: Connection) -> None:
         """Say that the recorder has ended, in order."""

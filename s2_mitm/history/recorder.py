@@ -35,6 +35,7 @@ from s2_mitm.history.records import (
     SessionStart,
 )
 from s2_mitm.history.retention import Pruning, Retention
+from s2_mitm.history.storing import UnknownRecorderError
 from s2_mitm.history.writer import Writer
 from s2_mitm.s2.verdict import Finding, Role
 
@@ -121,7 +122,6 @@ class Recorder:
         self._pruning = Pruning(self._place, retain) if retain else None
         self._is_pruning = False
         self._prune_at = 0.0
-        self._refused: dict[str, Gap] = {}
         self._written = self._given_up = self._batches = 0
         self._write_seconds = 0.0
         self._failing = False
@@ -261,7 +261,6 @@ class Recorder:
             while left > 0 and (records := self._backlog.take(BATCH)):
                 self._write(records)
                 left -= len(records)
-            self._write_gaps()
         except Exception as error:
             # Whatever it is: the thread must live on, and the traffic with it.
             self._fails(error)
@@ -274,7 +273,6 @@ class Recorder:
         return True
 
     def _write(self, records: list[Record]) -> None:
-        self._write_gaps()
         try:
             self._store(records)
         except Exception as error:
@@ -285,17 +283,23 @@ class Recorder:
             self._settle(records)
 
     def _store(self, records: Sequence[Record]) -> None:
+        """Write ``records``, which are the first in the backlog's hand or stand for them."""
         began = time.perf_counter()
         try:
-            self._writer.store(self._engine, records, self._presence.id)
+            self._store_once(records)
+        except UnknownRecorderError:
+            # Somebody took the row away, and maybe those of its sessions.
+            self._in_a_transaction(self._presence.restore)
+            self._store_once(records)
         finally:
             self._write_seconds += time.perf_counter() - began
         self._batches += 1
 
+    def _store_once(self, records: Sequence[Record]) -> None:
+        self._writer.store(self._engine, records, self._presence.id, self._backlog.place)
+
     def _write_one_by_one(self, records: list[Record]) -> None:
         """Find what is wrong in ``records`` by writing each alone, and go on without it."""
-        # It may have been that others took away what they belong to.
-        self._in_a_transaction(self._presence.restore)
         refused: list[Exception] = []
         for record in records:
             try:
@@ -320,26 +324,15 @@ class Recorder:
 
     def _give_up(self, record: Record) -> None:
         if isinstance(record, Message):
-            gap = self._refused.get(record.session_id)
-            if gap and gap.last_seq + 1 == record.seq:
-                gap.add(record)
-            else:
-                self._write_gaps()
-                self._refused[record.session_id] = Gap.of(record, REFUSED)
+            try:
+                self._store([Gap.of(record, REFUSED)])
+            except Exception as error:
+                if self._place.is_to_blame(error):
+                    raise
             self._given_up += 1
             # These are told of on their own.
             self._told_lost += 1
         self._backlog.done(1)
-
-    def _write_gaps(self) -> None:
-        """Write down which messages were refused."""
-        for gap in [*self._refused.values()]:
-            try:
-                self._store([gap])
-            except Exception as error:
-                if self._place.is_to_blame(error):
-                    raise
-            del self._refused[gap.session_id]
 
     def _follow_the_file(self) -> None:
         """Begin a new recording where the file was deleted or replaced.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import groupby
 from typing import Any
@@ -23,7 +23,15 @@ from s2_mitm.history.records import (
     SessionFacts,
     SessionStart,
 )
-from s2_mitm.history.tables import findings, gaps, iso, messages, sessions, text_or_bytes
+from s2_mitm.history.tables import (
+    findings,
+    gaps,
+    iso,
+    messages,
+    recorders,
+    sessions,
+    text_or_bytes,
+)
 from s2_mitm.s2.verdict import Finding, Role, Severity
 from s2_mitm.s2.wording import printable
 
@@ -31,6 +39,10 @@ Row = dict[str, Any]
 
 LONGEST_ID = 500
 """Characters; of a longer id of a message this much is kept, for no index holds it all."""
+
+
+class UnknownRecorderError(LookupError):
+    """Who writes has no row in ``recorders``."""
 
 
 def _other_role(column: Any) -> Any:
@@ -72,6 +84,13 @@ def _adding(dialect: str) -> Executable:
     return adding
 
 
+_ME = recorders.c.id == bindparam("me")
+_COUNT = (
+    update(recorders)
+    .where(_ME, func.coalesce(recorders.c.written, 0) <= bindparam("before"))
+    .values(written=bindparam("after"))
+)
+_COUNTED = select(recorders.c.written).where(_ME)
 _CHANGE = update(sessions).where(sessions.c.id == bindparam("session"))
 _SWAP_CLIENT = _CHANGE.values(client_role=_other_role(sessions.c.client_role))
 _SWAP_SENDERS = (
@@ -139,6 +158,28 @@ SELECT
 FROM (VALUES {rows}) AS said
 WHERE subject IS NOT NULL
 """
+
+
+def store_once(
+    connection: Connection, records: Sequence[Record], recorder: str, before: int
+) -> None:
+    """Write ``records`` as `store` does, but for those of them that are written already.
+
+    The recorder with the id ``recorder`` had ``before`` others to write before them. So it may
+    offer the same again where it does not know whether they were written, because the answer to a
+    COMMIT was lost. Where that transaction is not over yet, this one waits for it.
+
+    Raises UnknownRecorderError, and what `store` raises.
+    """
+    count = {"me": recorder, "before": before, "after": before + len(records)}
+    if connection.execute(_COUNT, count).rowcount:
+        store(connection, records, recorder)
+        return
+    counted = connection.execute(_COUNTED, {"me": recorder}).first()
+    if counted is None:
+        raise UnknownRecorderError(f"there is no recorder {recorder}")
+    if left := records[counted.written - before :]:
+        store_once(connection, left, recorder, counted.written)
 
 
 def store(connection: Connection, records: Iterable[Record], recorder: str | None = None) -> None:

@@ -117,7 +117,7 @@ recorders = Table(
     info=_SINCE_2,
 )
 """One row a run of a proxy that wrote here; ``seen_at`` is renewed as long as it lives, ``written``
-is how many records it has written, so that none is written twice."""
+is how far it has come with what it has to write, so that nothing is written twice."""
 
 gaps = Table(
     "gaps",

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from s2_mitm.history.place import Place, RecordingError
 from s2_mitm.history.records import Record
-from s2_mitm.history.storing import store
+from s2_mitm.history.storing import store_once
 
 LOAD = 50
 """Records in a batch from which on it is worth a process."""
@@ -46,11 +46,12 @@ class Writer:
         self._is_ready = False
         self._loaded_at = 0.0
 
-    def store(self, engine: Engine, records: Sequence[Record], recorder: str) -> None:
-        """Write ``records`` in one transaction; ``engine`` is for where there is no process (yet).
+    def store(self, engine: Engine, records: Sequence[Record], recorder: str, before: int) -> None:
+        """Write ``records`` in one transaction, once (see `store_once`).
 
-        Raises what SQLAlchemy raises. Where the process ends meanwhile, nobody knows whether they
-        were written; it is an OperationalError, and the next batch is written here.
+        ``engine`` is for where there is no process (yet). Raises what `store_once` raises. Where
+        the process ends meanwhile, nobody knows whether they were written; it is an
+        OperationalError, and the next batch is written here.
         """
         now = time.monotonic()
         if len(records) >= LOAD:
@@ -60,10 +61,10 @@ class Writer:
         elif self._process and now > self._loaded_at + IDLE_SECONDS:
             self.close()
         if self._process and self._can_take(self._process):
-            self._hand_over(self._process, records, recorder)
+            self._hand_over(self._process, (records, recorder, before))
         else:
             with engine.begin() as connection:
-                store(connection, records, recorder)
+                store_once(connection, records, recorder, before)
 
     def close(self) -> None:
         """End the process; what it was handed is written. It is made anew when it is needed."""
@@ -107,10 +108,10 @@ class Writer:
         return self._is_ready
 
     def _hand_over(
-        self, process: subprocess.Popen[bytes], records: Sequence[Record], recorder: str
+        self, process: subprocess.Popen[bytes], batch: tuple[Sequence[Record], str, int]
     ) -> None:
         try:
-            _send(_pipe(process.stdin), (records, recorder))
+            _send(_pipe(process.stdin), batch)
             answer = _receive(_pipe(process.stdout))
         except OSError:
             answer = None
@@ -129,11 +130,10 @@ def serve() -> None:
     place = _receive(sys.stdin.buffer)
     _send(answers, "ready")
     while handed := _receive(sys.stdin.buffer):
-        records, recorder = handed
         try:
             engine = engine or place.open_for_writing()
             with engine.begin() as connection:
-                store(connection, records, recorder)
+                store_once(connection, *handed)
         except Exception as error:
             _send(answers, _without_rows(error))
             # One that has seen the disk full, or the server go, may be of no use again.

@@ -248,5 +248,6 @@ def test_our_connections_are_known_by_name(postgres_url: str) -> None:
     with engine.connect() as connection:
         assert connection.exec_driver_sql("show application_name").scalar_one() == "s2-mitm"
         assert connection.exec_driver_sql("show lock_timeout").scalar_one() == "5s"
+        assert connection.exec_driver_sql("show tcp_keepalives_idle").scalar_one() == "10"
         assert connection.exec_driver_sql("show client_encoding").scalar_one() == "UTF8"
     engine.dispose()

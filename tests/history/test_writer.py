@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.exc import OperationalError
 
 from s2_mitm.history import storing, writer
 from s2_mitm.history.database import place_of
 from s2_mitm.history.place import Place
 from s2_mitm.history.records import Message, SessionStart
-from s2_mitm.history.tables import messages
+from s2_mitm.history.tables import messages, recorders
 from s2_mitm.history.writer import LOAD, Writer
 from s2_mitm.s2.verdict import Role
 
@@ -41,6 +41,9 @@ def place(target: str) -> Place:
 @pytest.fixture
 def engine(place: Place) -> Iterator[Engine]:
     engine = place.open_for_writing()
+    row = {"id": "r", "host": "here", "pid": 1, "started_at": "", "seen_at": ""}
+    with engine.begin() as connection:
+        connection.execute(insert(recorders), row)
     yield engine
     engine.dispose()
 
@@ -67,20 +70,20 @@ def elsewhere(its: Writer, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> i
     seq = 1
     while not its._is_ready:
         assert time.monotonic() < deadline
-        its.store(engine, batch(seq), "r")
+        its.store(engine, batch(seq), "r", seq - 1)
         seq += LOAD
         time.sleep(0.05)
 
     def not_here(*_: object) -> None:
         raise AssertionError("this was written in the proxy's own process")
 
-    monkeypatch.setattr(writer, "store", not_here)
+    monkeypatch.setattr(writer, "store_once", not_here)
     assert its._process is not None
     return its._process.pid
 
 
 def test_a_few_records_need_no_process(its: Writer, engine: Engine) -> None:
-    its.store(engine, [START, *batch(1, LOAD - 2)], "r")
+    its.store(engine, [START, *batch(1, LOAD - 2)], "r", 0)
 
     assert its._process is None
 
@@ -91,7 +94,9 @@ def test_under_load_another_process_writes(
     elsewhere(its, engine, monkeypatch)
     before = written()
     for number in range(3):
-        its.store(engine, batch(10_000 * (number + 1), 700, "Wärme 'ß' ".encode() * 20), "r")
+        its.store(
+            engine, batch(10_000 * (number + 1), 700, "Wärme 'ß' ".encode() * 20), "r", written()
+        )
 
     assert written() == before + 2100
 
@@ -101,11 +106,11 @@ def test_when_there_is_little_to_write_it_ends(
 ) -> None:
     elsewhere(its, engine, monkeypatch)
     before = written()
-    monkeypatch.setattr(writer, "store", storing.store)
-    its.store(engine, batch(10_000, 1), "r")
+    monkeypatch.setattr(writer, "store_once", storing.store_once)
+    its.store(engine, batch(10_000, 1), "r", written())
     assert its._process is not None
     monkeypatch.setattr(writer, "IDLE_SECONDS", 0.0)
-    its.store(engine, batch(20_000, 1), "r")
+    its.store(engine, batch(20_000, 1), "r", written())
 
     assert its._process is None
     assert written() == before + 2
@@ -116,7 +121,7 @@ def test_it_is_written_before_it_ends(
 ) -> None:
     pid = elsewhere(its, engine, monkeypatch)
     before = written()
-    its.store(engine, batch(10_000, 1000), "r")
+    its.store(engine, batch(10_000, 1000), "r", written())
     its.close()
 
     assert written() == before + 1000
@@ -131,9 +136,9 @@ def test_a_process_that_is_killed_is_told_of_and_done_without(
     before = written()
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(OperationalError, match="the process that writes has ended"):
-        its.store(engine, batch(10_000), "r")
-    monkeypatch.setattr(writer, "store", storing.store)
-    its.store(engine, batch(10_000), "r")
+        its.store(engine, batch(10_000), "r", written())
+    monkeypatch.setattr(writer, "store_once", storing.store_once)
+    its.store(engine, batch(10_000), "r", written())
 
     assert written() == before + LOAD
 
@@ -144,26 +149,31 @@ def test_what_cannot_be_written_is_refused_as_it_is_here(
     elsewhere(its, engine, monkeypatch)
     before = written()
     with pytest.raises((ValueError, OverflowError, OSError)):
-        its.store(engine, batch(10_000, at=1e30), "r")
-    its.store(engine, batch(20_000), "r")
+        its.store(engine, batch(10_000, at=1e30), "r", written())
+    its.store(engine, batch(20_000), "r", written())
 
     assert written() == before + LOAD
 
 
 def test_a_fault_of_the_database_is_the_databases(
-    its: Writer, engine: Engine, place: Place, monkeypatch: pytest.MonkeyPatch
+    its: Writer,
+    engine: Engine,
+    place: Place,
+    written: Callable[[], int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     elsewhere(its, engine, monkeypatch)
+    before = written()
     with engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE messages RENAME TO elsewhere")
     with pytest.raises(Exception, match="messages") as refusal:
-        its.store(engine, batch(10_000), "r")
+        its.store(engine, batch(10_000), "r", before)
     with engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO messages")
 
     assert place.is_to_blame(refusal.value)
     assert len(str(refusal.value)) < 1000
-    its.store(engine, batch(10_000), "r")
+    its.store(engine, batch(10_000), "r", before)
 
 
 def test_where_no_process_can_be_made_it_goes_without(
@@ -171,6 +181,6 @@ def test_where_no_process_can_be_made_it_goes_without(
 ) -> None:
     monkeypatch.setattr(writer.sys, "executable", "/no/python/here")  # type: ignore[attr-defined]
     for number in range(3):
-        its.store(engine, batch(1 + number * LOAD), "r")
+        its.store(engine, batch(1 + number * LOAD), "r", written())
 
     assert written() == 3 * LOAD
