@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -28,6 +29,38 @@ class UnfitError(Exception):
     """Why a place holds no recording and cannot take one."""
 
 
+@dataclass(frozen=True)
+class Change:
+    """What became of what is written: ``text`` is the end of a sentence about it."""
+
+    text: str
+    is_elsewhere: bool = False
+    """Whether what stands at the place now, if anything, is something else."""
+    has_lost_its_log: bool = False
+    """Whether what `Watch.checkpoint` had not brought into the file is lost, also for a copy."""
+
+
+class Watch:
+    """Sees whether what is written is still what stands at its place; a server keeps that itself.
+
+    For one thread. Its methods raise what the database raises.
+    """
+
+    def change(self) -> Change | None:
+        """What became of it; None while it is what it was."""
+        return None
+
+    def checkpoint(self) -> bool:
+        """Bring what was written into the file itself; False where not all of it could be."""
+        return True
+
+    def leave(self) -> None:
+        """Let go of it, and leave nothing beside it that would harm what stands there now.
+
+        To be called when all connections are closed, and again where it raised.
+        """
+
+
 class Place(ABC):
     """A file or a server's database that is a recording, or can become one.
 
@@ -47,16 +80,17 @@ class Place(ABC):
         """The same place under a name that holds wherever the working directory moves."""
 
     @abstractmethod
-    def identity(self) -> Hashable | None:
-        """What is another when something else has come to stand here; None for nothing at all."""
-
-    @abstractmethod
-    def open_for_writing(self) -> Engine:
+    def open_for_writing(self, *, thoroughly: bool = False) -> Engine:
         """Open or make the recording, with all its tables there.
 
-        Its connections may be used by any one thread at a time. Raises RecordingError where it
-        cannot be written; what is no recording is then as it was.
+        Its connections may be used by any one thread at a time. What came here while another was
+        written is to be looked through ``thoroughly`` before. Raises RecordingError where it cannot
+        be written; what is no recording is then as it was.
         """
+
+    def watch(self, engine: Engine) -> Watch:
+        """Watch what was opened for writing as ``engine``. Raises RecordingError."""
+        return Watch()
 
     @abstractmethod
     def open_for_reading(self) -> Engine:

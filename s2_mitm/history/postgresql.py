@@ -90,11 +90,7 @@ class PostgresqlDatabase(Place):
     def absolute(self) -> PostgresqlDatabase:
         return self
 
-    def identity(self) -> str:
-        """Always the same: whatever becomes of it, it is the server's to keep."""
-        return self.name
-
-    def open_for_writing(self) -> Engine:
+    def open_for_writing(self, *, thoroughly: bool = False) -> Engine:
         with self.writing():
             engine = self._engine()
             try:

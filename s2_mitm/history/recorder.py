@@ -45,8 +45,10 @@ GATHER_SECONDS = 0.1
 """How long the first record of a batch waits for company."""
 RETRY_SECONDS = 0.5
 """How long to wait after a failed attempt."""
+LOOK_SECONDS = 0.5
+"""How often it looks whether the file is still there, while there is nothing to write."""
 RENEW_SECONDS = 10.0
-"""How often the recorder says that it is there."""
+"""How often the recorder says that it is there, and sees that all is in the file itself."""
 TELL_SECONDS = 60.0
 """How often it says that the database is too slow."""
 PRUNE_SECONDS = 60.0
@@ -107,8 +109,8 @@ class Recorder:
         self._place = place_of(target).absolute()
         self._name = self._place.name
         self._engine = self._place.open_for_writing()
+        self._watch = self._place.watch(self._engine)
         self._writer = Writer(self._place)
-        self._identity = self._place.identity()
         self._backlog = Backlog(messages=MOST_MESSAGES, content=MOST_BYTES, sessions=MOST_SESSIONS)
         self._backlog.reason = TOO_SLOW
         self._news = threading.Event()
@@ -123,8 +125,10 @@ class Recorder:
         self._is_pruning = False
         self._prune_at = 0.0
         self._written = self._given_up = self._batches = 0
+        self._written_home = 0
         self._write_seconds = 0.0
         self._failing = False
+        self._has_changed = False
         self._told_lost = self._told_sessions = 0
         self._tell_loss_at = 0.0
         self._thread = threading.Thread(target=self._run, name="s2-recorder", daemon=True)
@@ -249,7 +253,7 @@ class Recorder:
     def _idle_seconds(self) -> float:
         if self._is_pruning:
             return PAUSE_SECONDS
-        return min(max(self._renew_at - time.time(), 0.0), RENEW_SECONDS)
+        return min(max(self._renew_at - time.time(), 0.0), LOOK_SECONDS)
 
     def _write_backlog(self) -> bool:
         """Write all there is; False where the database does not take it now."""
@@ -335,18 +339,30 @@ class Recorder:
         self._backlog.done(1)
 
     def _follow_the_file(self) -> None:
-        """Begin a new recording where the file was deleted or replaced.
-
-        SQLite would go on writing to a file that nobody can find any more.
-        """
-        if self._place.identity() == self._identity:
+        """Go on with what stands under the name now, where the file was taken away or changed."""
+        change = self._watch.change()
+        if change is None:
             return
         self._writer.close()
         self._engine.dispose()
-        self._engine = self._place.open_for_writing()
+        self._watch.leave()
+        lost = self._written - self._written_home if change.has_lost_its_log else 0
+        self._engine = self._place.open_for_writing(thoroughly=change.is_elsewhere)
+        self._watch = self._place.watch(self._engine)
+        self._written_home = self._written
         self._in_a_transaction(self._presence.restore)
-        self._identity = self._place.identity()
-        self._tell(f"{self._name} was deleted or replaced; the recording goes on in a new one.")
+        self._has_changed = self._failing
+        loss = f", the last {_count(lost, 'message')} also in a copy of it" if lost else ""
+        self._tell(
+            f"{self._name} {change.text}{loss};"
+            " the recording goes on in the file that is there now."
+        )
+
+    def _bring_home(self) -> None:
+        """See that what was written stands in the file itself, for whoever copies or moves it."""
+        with contextlib.suppress(Exception):  # of what is wrong, the next batch tells
+            if self._written > self._written_home and self._watch.checkpoint():
+                self._written_home = self._written
 
     def _renew(self) -> None:
         # By the clock on the wall: the others' also went on while this machine slept.
@@ -354,6 +370,7 @@ class Recorder:
         if self._renew_at - RENEW_SECONDS <= now < self._renew_at:
             return
         self._in_a_transaction(self._presence.renew)
+        self._bring_home()
         self._renew_at = now + RENEW_SECONDS
 
     def _prune(self, pruning: Pruning) -> None:
@@ -384,6 +401,10 @@ class Recorder:
             if not self._failing:
                 self._in_a_transaction(self._presence.end)
         self._engine.dispose()
+        try:
+            self._watch.leave()
+        except Exception as error:
+            self._tell(f"{self._name} is not whole: {self._place.reason(error)}.")
 
     def _in_a_transaction(self, step: Callable[[Connection], None]) -> None:
         with self._engine.begin() as connection:
@@ -407,6 +428,7 @@ class Recorder:
         self._failing = False
         self._backlog.reason = TOO_SLOW
         self._tell(f"{self._name} is written again; {self._loss()}.")
+        self._has_changed = False
 
     def _loss(self) -> str:
         """What was lost since that was last told."""
@@ -416,7 +438,7 @@ class Recorder:
             self._backlog.sessions_lost,
         )
         if not lost:
-            return "nothing was lost"
+            return "nothing else was lost" if self._has_changed else "nothing was lost"
         whole = f", and {_count(sessions, 'session')} as a whole" if sessions else ""
         return f"{_count(lost, 'message')} had to go, which stand in it as gaps{whole}"
 

@@ -51,6 +51,12 @@ def revision(connection: Connection) -> str:
     return said or _FIRST
 
 
+def expect_no_strangers(connection: Connection) -> None:
+    """Raise UnfitError where there are tables and none of them has the name of one of ours."""
+    if inspect(connection).get_table_names() and not _taken(connection):
+        _expect_tables(connection, _FIRST)
+
+
 def prepare(connection: Connection) -> None:
     """Make the tables, or bring them up to date, within the transaction of ``connection``.
 

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DatabaseError, DBAPIError, InternalError, OperationalError
-from sqlalchemy.pool import NullPool, Pool, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, Pool, QueuePool
 
 from s2_mitm.history import schema
 from s2_mitm.history.place import Place, UnfitError, message_of
+from s2_mitm.history.sqlite_log import belongs, log_of
+from s2_mitm.history.sqlite_watch import (
+    SqliteWatch,
+    count_up,
+    counts_without_log,
+    identity_of,
+    put_aside,
+    uri_of,
+)
 
 LOG_BYTES = 16 * 1024 * 1024
 """How large the log beside the file stays at most when it has been written into the file."""
 PAGES_AT_ONCE = 250
 """How many free pages are given back to the disk at once, so that nobody waits for it."""
+REST_SECONDS = 1.0
+"""How long a file that came here must not have been written before it is gone on with."""
+
+_IDENTITY = "identity"
+_log = logging.getLogger(__name__)
 
 
 class SqliteFile(Place):
@@ -35,20 +51,12 @@ class SqliteFile(Place):
     def absolute(self) -> SqliteFile:
         return SqliteFile(str(self.file.absolute()))
 
-    def identity(self) -> tuple[int, int] | None:
-        """Its device and inode; None where it is gone."""
-        try:
-            status = self.file.stat()
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
-
-    def open_for_writing(self) -> Engine:
+    def open_for_writing(self, *, thoroughly: bool = False) -> Engine:
         deadline = time.monotonic() + self.patience
         while True:
             with self.writing():
                 try:
-                    return self._writable()
+                    return self._writable(thoroughly)
                 except DBAPIError as error:
                     # Where several begin the same file, SQLite refuses the switch to WAL without
                     # waiting.
@@ -92,18 +100,33 @@ class SqliteFile(Place):
         cursor.close()
         return 0 < _pragma(connection, "freelist_count") < before
 
-    def _writable(self) -> Engine:
+    def watch(self, engine: Engine) -> SqliteWatch:
+        with self.writing():
+            opened = engine.raw_connection()
+            connection, identity = opened.driver_connection, opened.info[_IDENTITY]
+            opened.detach()
+            assert isinstance(connection, sqlite3.Connection)
+            return SqliteWatch(self.file, connection, identity, self.patience)
+
+    def _writable(self, thoroughly: bool) -> Engine:
         if not self.file.parent.is_dir():
             raise UnfitError(f"there is no folder {self.file.parent}")
-        if self.file.exists():
-            self._expect_a_file()
-            if self.file.stat().st_size:
-                self._look_first()
-        engine = _engine(
-            lambda: sqlite3.connect(self.file, timeout=self.patience, check_same_thread=False),
-            QueuePool,
-        )
-        event.listen(engine, "connect", _set_up)
+        is_new = self._make()
+        self._expect_a_file()
+        identity = identity_of(self.file)
+        if not is_new:
+            self._look_first(thoroughly)
+        engine = self._connecting("mode=rw", QueuePool, check_same_thread=False)
+
+        @event.listens_for(engine, "connect")
+        def set_up(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+            # Nothing was read yet: a file that came here meanwhile is not touched.
+            if identity_of(self.file) != identity:
+                connection.close()
+                raise sqlite3.OperationalError("it was moved or replaced just now")
+            record.info[_IDENTITY] = identity
+            _set_up(connection)
+
         event.listen(engine, "begin", _begin)
         try:
             with engine.begin() as connection:
@@ -113,23 +136,73 @@ class SqliteFile(Place):
             raise
         return engine
 
+    def _make(self) -> bool:
+        """Make the file where there is none, for its owner alone; whether it was made."""
+        file = Path(os.path.realpath(self.file))
+        # Looked at before the file is: another recorder may be making both.
+        log = _size(log_of(file))
+        if log and not _size(file):
+            aside = put_aside(log_of(file))
+            _log.warning(
+                "%s was moved away after a proxy had been killed; what was written to it last is"
+                " now in %s: it belongs beside that file, under its name with -wal.",
+                *(self.file, aside),
+            )
+        try:
+            # SQLite gives what it lays beside it the same mode.
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            return False
+        return True
+
     def _expect_a_file(self) -> None:
         if self.file.is_dir():
             raise UnfitError("it is a folder")
         if not self.file.is_file():
             raise UnfitError("it is no regular file")
 
-    def _look_first(self) -> None:
+    def _expect_its_own_log(self) -> None:
+        """Raise where the log beside the file is not its own; SQLite would write it into it."""
+        file = Path(os.path.realpath(self.file))
+        counts = counts_without_log(file)
+        if counts and _size(log_of(file)) and not belongs(log_of(file), counts[0]):
+            raise UnfitError(f"{log_of(file)} is not of this file: move it away")
+
+    def _expect_rest(self) -> None:
+        """Raise while the file may still be being copied here; nobody copies one with a log."""
+        age = time.time() - self.file.stat().st_mtime
+        if abs(age) < REST_SECONDS and not _size(log_of(Path(os.path.realpath(self.file)))):
+            raise UnfitError("another program seems to be writing it")
+
+    def _look_first(self, thoroughly: bool) -> None:
         """Raise unless the file is a recording, or a database with nothing in it yet.
 
-        Through a connection that cannot write: even opening and closing a foreign database could
+        Through connections that cannot write: even opening and closing a foreign database could
         otherwise move its log into it.
         """
-        engine = self._read_only()
+        # Without the log at first, which may be that of a recording that stood here before. What
+        # cannot be read without it is no database of something else.
+        with suppress(DBAPIError), self._reading("immutable=1") as connection:
+            schema.expect_no_strangers(connection)
+        self._expect_its_own_log()
+        if thoroughly:
+            self._expect_rest()
+        if not self.file.stat().st_size:
+            return
+        with self._reading("mode=ro") as connection:
+            if inspect(connection).get_table_names():
+                schema.revision(connection)
+            if thoroughly:
+                said = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+                if said != "ok":
+                    raise UnfitError(f"it is damaged ({said})")
+
+    @contextmanager
+    def _reading(self, options: str) -> Iterator[Connection]:
+        engine = self._connecting(options, NullPool)
         try:
             with engine.connect() as connection:
-                if inspect(connection).get_table_names():
-                    schema.revision(connection)
+                yield connection
         finally:
             engine.dispose()
 
@@ -137,35 +210,35 @@ class SqliteFile(Place):
         if not self.file.exists():
             raise UnfitError("there is no such file")
         self._expect_a_file()
-        engine = self._read_only()
+        engine = self._connecting("mode=ro", NullPool)
         try:
             with engine.connect() as connection:
                 schema.revision(connection)
         except DBAPIError as error:
             # Even to read, SQLite wants to write beside a file that is in WAL mode. Where it may
             # not, and no writer is or left anything there, the file alone is the whole recording.
-            if not _is_forbidden(str(error.orig)) or Path(f"{self.file}-wal").exists():
+            if not _is_forbidden(str(error.orig)) or log_of(self.file).exists():
                 raise
-            engine = self._read_only("immutable=1")
+            engine = self._connecting("immutable=1", NullPool)
             with engine.connect() as connection:
                 schema.revision(connection)
         return engine
 
-    def _read_only(self, more: str = "mode=ro") -> Engine:
-        uri = f"file:{quote(str(self.file.absolute()))}?{more}"
-        return _engine(lambda: sqlite3.connect(uri, timeout=self.patience, uri=True), NullPool)
+    def _connecting(self, options: str, pool: type[Pool], **more: Any) -> Engine:
+        # SQLAlchemy knows only how to connect: a file's name would need quoting to be in a URL.
+        uri = uri_of(self.file, options)
+        return create_engine(
+            "sqlite://",
+            creator=lambda: sqlite3.connect(uri, uri=True, timeout=self.patience, **more),
+            poolclass=pool,
+        )
 
 
 def _pragma(connection: Connection, name: str) -> int:
     return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
 
 
-def _engine(connect: Callable[[], sqlite3.Connection], pool: type[Pool]) -> Engine:
-    # SQLAlchemy knows only how to connect: a file's name would need quoting to be in a URL.
-    return create_engine("sqlite://", creator=connect, poolclass=pool)
-
-
-def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+def _set_up(connection: sqlite3.Connection) -> None:
     # sqlite3 would begin transactions when it sees fit; ours begin where we say (_begin).
     connection.isolation_level = None
     # So that what is deleted can be given back to the disk. To be said before anything else is.
@@ -181,6 +254,16 @@ def _set_up(connection: sqlite3.Connection, _record: object) -> None:
 def _begin(connection: Connection) -> None:
     # To take the lock at once: one taken halfway is refused without waiting for it.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+    dbapi_connection = connection.connection.driver_connection
+    assert isinstance(dbapi_connection, sqlite3.Connection)
+    count_up(dbapi_connection)
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def _is_forbidden(text: str) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from old_recording import make_old_recording
@@ -120,6 +122,7 @@ def test_no_permission_for_the_file(unprivileged: Path) -> None:
 
 def test_a_recording_is_read_where_nothing_may_be_written(unprivileged: Path) -> None:
     file = recording(unprivileged / "s2.sqlite3")
+    file.chmod(0o644)
     unprivileged.chmod(0o555)
     give_up_rights()
     assert [session["id"] for session in History(str(file)).sessions()] == ["s1"]
@@ -196,6 +199,52 @@ def test_an_empty_file_becomes_a_recording(tmp_path: Path) -> None:
     assert [session["id"] for session in History(str(recording(file))).sessions()] == ["s1"]
 
 
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_a_recording_is_for_its_owner_alone(tmp_path: Path, mask: int) -> None:
+    """The README's promise: "Only the user who records can read it"."""
+    before = os.umask(mask)
+    try:
+        recorder = Recorder(str(tmp_path / "s2.sqlite3"), print)
+    finally:
+        os.umask(before)
+    assert recorder.flush(10)
+    modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in tmp_path.iterdir()}
+    recorder.close()
+    assert modes == dict.fromkeys(["s2.sqlite3", "s2.sqlite3-wal", "s2.sqlite3-shm"], 0o600)
+
+
+def test_a_file_is_never_to_be_read_by_others_while_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, seen = tmp_path / "s2.sqlite3", set[int]()
+    connect = sqlite3.connect
+
+    def look(*args: Any, **kwargs: Any) -> Any:
+        seen.add(stat.S_IMODE(file.stat().st_mode))
+        return connect(*args, **kwargs)
+
+    monkeypatch.setattr(sqlite3, "connect", look)
+    recording(file)
+    assert seen == {0o600}
+
+
+def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    file = tmp_path / "s2.sqlite3"
+    file.touch()
+    file.chmod(0o640)
+    recorder = Recorder(str(file), print)
+    assert recorder.flush(10)
+    modes = {stat.S_IMODE(entry.stat().st_mode) for entry in tmp_path.iterdir()}
+    recorder.close()
+    assert modes == {0o640}
+
+
+def test_a_link_to_a_file_that_is_not_there_yet(tmp_path: Path) -> None:
+    (tmp_path / "s2.sqlite3").symlink_to(tmp_path / "real.sqlite3")
+    recording(tmp_path / "s2.sqlite3")
+    assert stat.S_IMODE((tmp_path / "real.sqlite3").stat().st_mode) == 0o600
+
+
 def test_many_recorders_that_begin_one_file_at_once(tmp_path: Path) -> None:
     code = """if True:
         import sys
@@ -261,6 +310,5 @@ def test_what_is_no_regular_file() -> None:
 def test_a_url_and_a_path_name_the_same_file(tmp_path: Path) -> None:
     file = tmp_path / "a.db"
     file.touch()
-    identities = {place_of(target).identity() for target in (f"sqlite:///{file}", str(file))}
-    assert identities == {(file.stat().st_dev, file.stat().st_ino)}
+    assert {place_of(target).name for target in (f"sqlite:///{file}", str(file))} == {str(file)}
     assert place_of("~/a.db").name == str(Path.home() / "a.db")

@@ -205,7 +205,8 @@ def test_a_file_that_is_deleted(server: PeerServer, tmp_path: Path) -> None:
             until(lambda: "deleted or replaced" in proxy.output, "it says so")
             hear_more(rm, cem)
     [line] = said(proxy)
-    assert line.endswith(f"{file} was deleted or replaced; the recording goes on in a new one.")
+    assert f"{file} was deleted or replaced, and what it held is gone" in line
+    assert line.endswith("; the recording goes on in the file that is there now.")
     for sender, peer in (("RM", cem), ("CEM", rm)):
         recorded = proxy.recording.said(path, sender)
         late = sum(sent.at > deleted_at + 0.25 for sent in peer.received)
