@@ -36,6 +36,7 @@ try:
         mitmweb,
         pacing,
         passwords,
+        spool,
         straight,
     )
     from s2_mitm.proxy.annotation import annotate, attach, attach_late
@@ -118,6 +119,7 @@ class S2Mitm:
         frames.install()
         pacing.install()
         straight.install()
+        spool.install()
         contentview.install(lambda: self._settings)
 
     def configure(self, updated: set[str]) -> None:
@@ -255,7 +257,8 @@ class S2Mitm:
             attach(flow, judged)
             for witness in self._witnesses:
                 witness.judged(session, judged)
-        session.forget(flow, self._keep_messages)
+        if gone := session.forget(flow, self._keep_messages):
+            spool.keep(session, gone)
         annotate(flow, session)
 
     def _say_late(self, session: "Session", late: "list[Late]") -> None:
@@ -287,12 +290,16 @@ class S2Mitm:
         self._safely(session, partial(self._end, session, _end_of(flow)))
         for witness in self._witnesses:
             witness.closed(session)
+        self._safely(session, partial(self._ended, flow))
+
+    def _ended(self, flow: http.HTTPFlow) -> None:
+        spool.discard(flow)
+        if self._keep_messages:
+            ENDED.add(flow)
 
     def _end(self, session: "Session", moment: float) -> None:
         late = session.conversation.close(moment, session.monotonic(moment))
         self._say_late(session, late)
-        if self._keep_messages:
-            ENDED.add(session.flow)
 
     def done(self) -> None:
         self._over = True
@@ -307,6 +314,8 @@ class S2Mitm:
         self._serve_metrics("")
         contentview.uninstall()
         interpreter.restore()
+        if not ctx.master.should_exit.is_set():  # else mitmproxy has yet to write what is open
+            spool.uninstall()
         straight.uninstall()
         pacing.uninstall()
         frames.uninstall()
@@ -333,8 +342,10 @@ def _memory(size: str) -> int:
 
 
 def _let_go(flow: http.HTTPFlow, keep: int) -> None:
-    if session := LIVE.get(flow.id):
-        session.let_go(flow, keep)
+    if (session := LIVE.get(flow.id)) and (gone := session.let_go(flow, keep)):
+        spool.keep(session, gone)
+        if session.recognised:
+            annotate(flow, session)
 
 
 def _filter(expression: str) -> flowfilter.TFilter | None:

@@ -36,9 +36,10 @@ def annotate(flow: HTTPFlow, session: Session) -> None:
     summary: dict[str, Any] = {
         "client_role": str(conversation.client_role),
         "version": conversation.version or "",
-        "whole": session.is_whole,
+        "whole": session.from_start and not session.missing,
+        "missing": session.missing,
         "marker": MARKERS[conversation.worst],
-        "comment": summary_line(conversation),
+        "comment": summary_line(conversation) + _lacks(session.missing),
     }
     flow.metadata[SUMMARY] = summary
     if flow.marked in ("", before.get("marker")):
@@ -69,6 +70,23 @@ def _attach(flow: HTTPFlow, said: tuple[int, float, str, str], finding: Finding)
     names = ("message", "timestamp", "sender", "message_type")
     findings.append({**dict(zip(names, said, strict=True)), **finding.as_dict()})
     del findings[:-KEPT_FINDINGS]
+
+
+def lacking(
+    summary: dict[str, Any], comment: str, missing: int, *, whole: bool
+) -> tuple[dict[str, Any], str]:
+    """The summary and the comment of a flow, once it lacks its first ``missing`` messages.
+
+    ``whole`` says that with these it would be whole.
+    """
+    before = summary.get("comment", "")
+    line = before.removesuffix(_lacks(summary.get("missing", 0))) + _lacks(missing)
+    changes = {"whole": whole and not missing, "missing": missing, "comment": line}
+    return summary | changes, _comment(comment, before, line)
+
+
+def _lacks(missing: int) -> str:
+    return f" · lacks its first {counted(missing, 'message')}" if missing else ""
 
 
 def _comment(present: str, ours_before: str, ours: str) -> str:

@@ -16,7 +16,7 @@ from mitmproxy import ctx
 from mitmproxy.hooks import UpdateHook
 from mitmproxy.http import HTTPFlow
 
-from s2_mitm.proxy.annotation import FINDINGS
+from s2_mitm.proxy.annotation import FINDINGS, lacking
 from s2_mitm.proxy.session import SUMMARY
 
 MOST_FLOWS = 500
@@ -82,9 +82,14 @@ class Ended:
     def _cut_short(self, flow: HTTPFlow | None) -> None:
         if flow is None or flow.websocket is None:
             return
-        if len(flow.websocket.messages) > KEPT_MESSAGES:
+        gone = flow.websocket.messages[:-KEPT_MESSAGES]
+        if gone:
             del flow.websocket.messages[:-KEPT_MESSAGES]
-            flow.metadata.setdefault(SUMMARY, {})["whole"] = False
+            summary = flow.metadata.get(SUMMARY, {})
+            missing = summary.get("missing", 0) + len(gone)
+            flow.metadata[SUMMARY], flow.comment = lacking(
+                summary, flow.comment, missing, whole=summary.get("whole", True)
+            )
         del flow.metadata.get(FINDINGS, [])[:-KEPT_MESSAGES]
         self._changed(flow)
 

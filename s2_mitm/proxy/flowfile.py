@@ -9,7 +9,7 @@ from mitmproxy.exceptions import FlowReadException
 from mitmproxy.http import HTTPFlow
 from mitmproxy.io import FlowReader
 
-from s2_mitm.proxy.session import HOLD, SUMMARY, is_s2
+from s2_mitm.proxy.session import HOLD, SUMMARY, is_s2, missing
 from s2_mitm.report.recorded import Message, NotRecordedError, Recorded
 from s2_mitm.report.tables import plural
 from s2_mitm.s2.verdict import Role
@@ -50,8 +50,9 @@ def _recorded(flow: HTTPFlow) -> Recorded | None:
     held = max(0, recognised - HOLD)
     summary = flow.metadata.get(SUMMARY)
     summary = summary if isinstance(summary, dict) else {}
-    # Of a long session mitmproxy has only the last messages, and nobody knows how many came before.
-    first = 1 if summary.get("whole", True) and not held else 2
+    first = 1 + missing(summary)
+    if first == 1 and (held or not summary.get("whole", True)):
+        first = 2  # nobody knows how many came before
     role, version = summary.get("client_role"), summary.get("version")
     beginning = websocket.messages[recognised : recognised + HOLD]
     if first == 1 and any(b"Handshake" in message.content for message in beginning):

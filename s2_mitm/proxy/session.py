@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mitmproxy.http import HTTPFlow
 from mitmproxy.websocket import WebSocketMessage
@@ -69,11 +69,13 @@ class Session:
         self.port = flow.client_conn.sockname[1]
         """Where the client found the proxy."""
         self.path = flow.request.path.partition("?")[0]  # a query may hold a token
-        summary = flow.metadata.get(SUMMARY, {})
         seen = flow.websocket.messages if flow.websocket else []
-        self.is_whole = not seen and summary.get("whole", True)
-        """Whether the flow shows, or showed, all its messages from the first."""
-        self.conversation = Conversation(settings, from_start=self.is_whole)
+        known = flow.metadata.get(SUMMARY, {})
+        self.from_start = not seen and known.get("whole", True)
+        """Whether it was seen from its first message on."""
+        self.missing = missing(known)
+        """How many of its first messages the flow no longer has."""
+        self.conversation = Conversation(settings, from_start=self.from_start)
         self.recognised = False
         self.left_alone = False
         self.closed_by_proxy = False
@@ -141,27 +143,34 @@ class Session:
             return None
         return time.monotonic() - max(0.0, time.time() - moment)
 
-    def forget(self, flow: HTTPFlow, keep: int) -> None:
+    def forget(self, flow: HTTPFlow, keep: int) -> list[WebSocketMessage]:
         """Take judged messages out of a live flow, but for the last ``keep``; 0 keeps all.
 
         Fewer stay where they have more than ``KEEP_BYTES`` together; the last always does.
-        mitmproxy itself keeps all as long as the connection lives, which may be weeks.
+        mitmproxy itself keeps all as long as the connection lives, which may be weeks. Returns
+        those that are gone.
         """
         if not (keep and self.is_live and flow.websocket and flow.websocket.messages):
-            return
+            return []
         messages = flow.websocket.messages
         excess = len(messages) - keep
         self._bytes += len(messages[-1].content)
         if self._bytes > KEEP_BYTES:
             excess = max(excess, self._too_heavy(messages))
         excess = min(excess, self._judged)
-        if excess > 0:
-            del messages[:excess]
-            self._judged -= excess
-            self.is_whole = False
+        if excess <= 0:
+            return []
+        gone = messages[:excess]
+        del messages[:excess]
+        self._judged -= excess
+        self.missing += excess
+        return gone
 
-    def let_go(self, flow: HTTPFlow, keep: int) -> None:
-        """Take all messages but the last ``keep`` out of a flow, S2 or not, for memory is full."""
+    def let_go(self, flow: HTTPFlow, keep: int) -> list[WebSocketMessage]:
+        """Take all messages but the last ``keep`` out of a flow, S2 or not, for memory is full.
+
+        Returns those that are gone.
+        """
         assert flow.websocket is not None
         messages = flow.websocket.messages
         excess = len(messages) - keep
@@ -169,10 +178,13 @@ class Session:
             excess = min(excess, self._judged)
         else:
             self.conversation.from_start = False
-        if excess > 0:
-            del messages[:excess]
-            self._judged = max(0, self._judged - excess)
-            self.is_whole = False
+        if excess <= 0:
+            return []
+        gone = messages[:excess]
+        del messages[:excess]
+        self._judged = max(0, self._judged - excess)
+        self.missing += excess
+        return gone
 
     def _too_heavy(self, messages: list[WebSocketMessage]) -> int:
         """How many of the first must go for the rest to be well below ``KEEP_BYTES``."""
@@ -206,6 +218,12 @@ def is_s2(message: WebSocketMessage) -> bool:
     content = read(data, binary=not message.is_text).message or {}
     message_type = content.get("message_type")
     return isinstance(message_type, str) and message_type in SENDERS
+
+
+def missing(summary: dict[str, Any]) -> int:
+    """How many of its first messages a flow with this summary lacks; 0 where it does not say."""
+    number = summary.get("missing")
+    return number if isinstance(number, int) and number > 0 else 0
 
 
 def _address(address: tuple[str, int] | tuple[str, int, int, int] | None) -> str | None:

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
+from disks import mounted
 from messages import handshake, measurement, select_control_type
 from peers import Peer, PeerServer, new_path
 from postgres_server import ForeignServer, PostgresServer
@@ -131,21 +132,6 @@ def stopped(server: PostgresServer | ForeignServer) -> Iterator[None]:
     server.stop()
     yield
     server.start()
-
-
-@contextmanager
-def mounted(folder: Path, *arguments: str | Path) -> Iterator[Path]:
-    """A small disk of its own, for those who may have one."""
-    folder.mkdir()
-    if os.name == "nt" or os.geteuid() != 0:
-        pytest.skip("only root may mount a disk")
-    done = subprocess.run(["mount", *arguments, folder], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no disk can be mounted here: {done.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 def test_a_file_that_another_program_keeps_locked(server: PeerServer, tmp_path: Path) -> None:

@@ -70,6 +70,8 @@ def test_of_too_large_flows_the_oldest_lose_all_but_their_last_messages() -> Non
     assert moments(old) == [float(number) for number in range(800 - KEPT_MESSAGES, 800)]
     assert len(old.metadata[FINDINGS]) == KEPT_MESSAGES
     assert old.metadata[SUMMARY]["whole"] is False
+    assert old.metadata[SUMMARY]["missing"] == 800 - KEPT_MESSAGES
+    assert old.comment == f" · lacks its first {800 - KEPT_MESSAGES} messages"
     assert kept.changed == [old]
     assert (len(moments(newer)), len(moments(newest))) == (100, 400)
     assert newest.metadata[SUMMARY]["whole"] is True
@@ -106,4 +108,4 @@ def test_a_flow_that_was_cut_short_is_still_read_from_a_file(tmp_path: Path) -> 
     with file.open("wb") as opened:
         io.FlowWriter(opened).add(flow)
     (recorded,) = from_flows(file.read_bytes(), "flows")
-    assert [message.number for message in recorded.messages] == list(range(2, 2 + KEPT_MESSAGES))
+    assert [message.number for message in recorded.messages] == list(range(91, 101))

@@ -111,6 +111,18 @@ def test_the_version_is_that_of_the_handshake_where_there_is_one() -> None:
     assert session.version == "1.0.0-beta"
 
 
+def test_a_session_says_how_many_messages_came_before() -> None:
+    [session] = read(websocket(SHAKE, STATUS, whole=False, missing=2000, version="1.0.0-beta"))
+    assert [message.number for message in session.messages] == [2001, 2002]
+    assert session.version == "1.0.0-beta"
+
+
+@pytest.mark.parametrize("number", [-5, 0, None, "many", 1.5, []])
+def test_what_is_no_number_of_messages_says_nothing(number: Any) -> None:
+    [session] = read(websocket(SHAKE, missing=number))
+    assert [message.number for message in session.messages] == [1]
+
+
 @pytest.mark.parametrize("metadata", ["x", [], {"whole": 0}, {"client_role": 5, "version": None}])
 def test_metadata_of_others(metadata: Any) -> None:
     flow = websocket(SHAKE)
