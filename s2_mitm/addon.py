@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mitmproxy import command, ctx, exceptions, flow, flowfilter, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.hooks import UpdateHook
+from mitmproxy.websocket import WebSocketMessage
 
 # mitmproxy loads this file by its path: the package around it need not be installed.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -28,6 +29,7 @@ try:
     from s2_mitm.history.retention import parse_retention, parse_size
     from s2_mitm.proxy import (
         contentview,
+        delivery,
         frames,
         idle,
         interpreter,
@@ -44,7 +46,7 @@ try:
     from s2_mitm.proxy.injection import inject
     from s2_mitm.proxy.journal import Journal
     from s2_mitm.proxy.log import LEVELS, Log
-    from s2_mitm.proxy.session import LIVE, Session
+    from s2_mitm.proxy.session import LIVE, Judged, Session
     from s2_mitm.proxy.witness import Witness
     from s2_mitm.s2.catalog import VERSIONS
     from s2_mitm.s2.conversation import Settings
@@ -118,6 +120,7 @@ class S2Mitm:
         add("s2_log", str, "findings", f"What the terminal shows: {', '.join(LEVELS)}.")
         frames.install()
         pacing.install()
+        delivery.install(self._delivered)
         straight.install()
         spool.install()
         contentview.install(lambda: self._settings)
@@ -257,9 +260,22 @@ class S2Mitm:
             attach(flow, judged)
             for witness in self._witnesses:
                 witness.judged(session, judged)
+            session.told(judged)
         if gone := session.forget(flow, self._keep_messages):
             spool.keep(session, gone)
         annotate(flow, session)
+
+    def _delivered(self, flow: http.HTTPFlow, message: WebSocketMessage) -> None:
+        """mitmproxy goes on with a message, as others have left it."""
+        session = LIVE.get(flow.id)
+        if session is not None and (judged := session.delivered(message)):
+            self._safely(session, partial(self._differs, session, judged))
+
+    def _differs(self, session: "Session", judged: "Judged") -> None:
+        if judged.message.dropped:
+            session.conversation.not_forwarded(judged.verdict)
+        for witness in self._witnesses:
+            witness.delivered(session, judged)
 
     def _say_late(self, session: "Session", late: "list[Late]") -> None:
         if not late:
@@ -308,6 +324,8 @@ class S2Mitm:
         # When only the addon is reloaded, its sessions go on in the next one.
         ending = [*LIVE.values()] if ctx.master.should_exit.is_set() else []
         for session in ending:
+            if judged := session.hold_back():
+                self._safely(session, partial(self._differs, session, judged))
             self._safely(session, partial(self._end, session, time.time()))
         if self._journal:
             self._journal.close(ending)
@@ -317,6 +335,7 @@ class S2Mitm:
         if not ctx.master.should_exit.is_set():  # else mitmproxy has yet to write what is open
             spool.uninstall()
         straight.uninstall()
+        delivery.uninstall()
         pacing.uninstall()
         frames.uninstall()
 

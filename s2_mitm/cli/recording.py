@@ -133,12 +133,12 @@ def _show(
 
 def _as_json(row: dict[str, Any]) -> dict[str, Any]:
     """``row`` with what JSON cannot hold, bytes that are no text, in base64."""
-    content = row.get("content")
-    if not isinstance(content, bytes):
-        return row
-    from base64 import b64encode
+    for name, value in [*row.items()]:
+        if isinstance(value, bytes):
+            from base64 import b64encode
 
-    return {**row, "content": None, "content_base64": b64encode(content).decode()}
+            row = {**row, name: None, f"{name}_base64": b64encode(value).decode()}
+    return row
 
 
 def _print(table: Table) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 
 from s2_mitm.history.records import (
+    Delivery,
     Gap,
     Message,
     Record,
@@ -74,8 +75,10 @@ class Backlog:
             if type(record) is Message:
                 self._messages += 1
                 self._bytes += len(record.content)
-                if record.findings:
-                    self._bytes += FINDING_BYTES * len(record.findings)
+                if record.findings or record.sent:
+                    self._bytes += _weight(record) - len(record.content)
+            elif type(record) is Delivery:
+                self._bytes += _weight(record)
             if (
                 self._messages > self._most_messages
                 or self._bytes > self._most_bytes
@@ -110,9 +113,9 @@ class Backlog:
             weight += _weight(record)
 
     def _weigh_off(self, record: Record) -> None:
+        self._bytes -= _weight(record)
         if type(record) is Message:
             self._messages -= 1
-            self._bytes -= _weight(record)
 
     def _make_room(self) -> None:
         while self._records and (
@@ -121,9 +124,9 @@ class Backlog:
             or len(self._records) > self._most_records
         ):
             record = self._records.popleft()
+            self._bytes -= _weight(record)
             if type(record) is Message:
                 self._messages -= 1
-                self._bytes -= _weight(record)
                 # All that is done to most records there are, while a flood lasts.
                 if (remains := self._remains.get(record.session_id)) and remains.gap:
                     remains.gap.add(record)
@@ -215,6 +218,7 @@ class Remains:
 
 
 def _weight(record: Record) -> int:
-    if type(record) is not Message:
-        return 0
-    return len(record.content) + FINDING_BYTES * len(record.findings)
+    if type(record) is Message:
+        content = len(record.content) + len(record.sent or b"")
+        return content + FINDING_BYTES * len(record.findings)
+    return len(record.sent or b"") if type(record) is Delivery else 0

@@ -23,6 +23,7 @@ from s2_mitm.history.place import message_of
 from s2_mitm.history.presence import Presence
 from s2_mitm.history.records import (
     Afterthought,
+    Delivery,
     Gap,
     Message,
     MessageRecord,
@@ -145,6 +146,10 @@ class Recorder:
     def message(self, record: MessageRecord) -> None:
         """A message and its findings so far."""
         self._put(Message.of(record))
+
+    def delivered(self, session_id: str, seq: int, *, dropped: bool, sent: bytes | None) -> None:
+        """What became of the message ``seq`` of a session that was put before, after all."""
+        self._put(Delivery(session_id, seq, dropped, sent))
 
     def afterthought(self, session_id: str, seq: int, finding: Finding) -> None:
         """Something was found about the message ``seq`` of a session that was put before."""

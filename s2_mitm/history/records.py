@@ -40,8 +40,9 @@ class SessionFacts(TypedDict, total=False):
 class MessageRecord:
     """A message, judged.
 
-    ``seq`` counts the messages of its session from 1; ``content`` is what went over the wire;
-    ``injected`` says that it was ours, ``dropped`` that it was not forwarded.
+    ``seq`` counts the messages of its session from 1; ``content`` is what came over the wire;
+    ``injected`` says that it was ours, ``dropped`` that it was not forwarded; ``sent`` is what went
+    on where that is something else.
     """
 
     session_id: str
@@ -50,6 +51,7 @@ class MessageRecord:
     content: bytes
     injected: bool
     dropped: bool
+    sent: bytes | None = None
 
 
 class Message(NamedTuple):
@@ -67,6 +69,7 @@ class Message(NamedTuple):
     content: bytes
     injected: bool
     dropped: bool
+    sent: bytes | None = None
 
     @classmethod
     def of(cls, record: MessageRecord) -> Message:
@@ -85,6 +88,7 @@ class Message(NamedTuple):
             record.content,
             record.injected,
             record.dropped,
+            record.sent,
         )
 
 
@@ -103,6 +107,18 @@ class Reception(NamedTuple):
     message_id: str
     status: str
     delay_ms: float
+
+
+class Delivery(NamedTuple):
+    """The message ``seq`` of a session was not forwarded, or went on as ``sent``, other than said.
+
+    ``sent`` is None where it went on as it came.
+    """
+
+    session_id: str
+    seq: int
+    dropped: bool
+    sent: bytes | None
 
 
 class Afterthought(NamedTuple):
@@ -163,6 +179,7 @@ Record = (
     | SessionChange
     | Message
     | Gap
+    | Delivery
     | Afterthought
     | Reception
     | SendersSwapped

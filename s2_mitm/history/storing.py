@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Executable, Table, bindparam, case, func, ins
 from s2_mitm.history import at_once
 from s2_mitm.history.records import (
     Afterthought,
+    Delivery,
     Gap,
     Message,
     Reception,
@@ -119,6 +120,11 @@ _INVALID = (
     .where(messages.c.session_id == bindparam("session"), messages.c.seq == bindparam("number"))
     .values(valid=0)
 )
+_DELIVERED = (
+    update(messages)
+    .where(messages.c.session_id == bindparam("session"), messages.c.seq == bindparam("number"))
+    .values(dropped=bindparam("was_dropped"), sent=bindparam("went", type_=messages.c.sent.type))
+)
 _MESSAGES_AT_ONCE = (
     f"INSERT INTO messages ({', '.join(column.name for column in messages.columns[1:])}) "
     "VALUES {rows} ON CONFLICT (session_id, seq) DO NOTHING"
@@ -223,6 +229,8 @@ class _Batch:
                     self._invalidate(session_id, seq)
             case Reception():
                 self._add_reception(record)
+            case Delivery():
+                self._add_delivery(record)
             case Gap():
                 self._say(_GAP, _gap_row(record))
             case SessionStart():
@@ -259,6 +267,8 @@ class _Batch:
     def _write_at_once(self, connection: Connection) -> None:
         for row in self._messages:
             row["content"] = text_or_bytes(row["content"])
+            if row["sent"] is not None:
+                row["sent"] = text_or_bytes(row["sent"])
         for template, rows in (
             (_RECEIVED_AT_ONCE, self._received.values()),
             (_MESSAGES_AT_ONCE, self._messages),
@@ -295,6 +305,16 @@ class _Batch:
                 row["valid"] = 0
                 return
         self._say(_INVALID, {"session": session_id, "number": seq})
+
+    def _add_delivery(self, delivery: Delivery) -> None:
+        # It is mostly among the last.
+        for row in reversed(self._messages):
+            if (row["session_id"], row["seq"]) == (delivery.session_id, delivery.seq):
+                row |= {"dropped": int(delivery.dropped), "sent": delivery.sent}
+                return
+        older = {"session": delivery.session_id, "number": delivery.seq}
+        went = {"was_dropped": int(delivery.dropped), "went": delivery.sent}
+        self._say(_DELIVERED, older | went)
 
     def _add_reception(self, reception: Reception) -> None:
         sender, message_id = str(reception.sender), _id(reception.message_id)
@@ -403,5 +423,5 @@ def _message_row(message: Message) -> Row:
         "valid": int(message.valid),
         "reception_status": None,
         "reception_delay_ms": None,
-        "sent": None,
+        "sent": message.sent,
     }

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from s2_mitm.history.recorder import Figures, Recorder
 from s2_mitm.history.records import MessageRecord, SessionFacts, SessionStart
+from s2_mitm.proxy import delivery
 from s2_mitm.proxy.session import Judged, Session
 from s2_mitm.proxy.witness import Witness
 from s2_mitm.s2.verdict import Late, Role
@@ -55,9 +56,10 @@ class Journal(Witness):
                 session.id,
                 judged.number,
                 verdict,
-                message.content,
+                delivery.came(message),
                 injected=message.injected,
                 dropped=message.dropped,
+                sent=delivery.sent(message),
             )
         )
         if answer := verdict.answer:
@@ -65,6 +67,12 @@ class Journal(Witness):
                 session.id, answer.sender, answer.message_id, answer.status, answer.delay
             )
         self.late(session, verdict.late)
+
+    def delivered(self, session: Session, judged: Judged) -> None:
+        message = judged.message
+        self._recorder.delivered(
+            session.id, judged.number, dropped=message.dropped, sent=delivery.sent(message)
+        )
 
     def late(self, session: Session, late: Iterable[Late]) -> None:
         if session.is_live:

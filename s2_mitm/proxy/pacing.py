@@ -20,12 +20,14 @@ from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import websocket
 from mitmproxy.proxy.server import ConnectionHandler
+from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection
 from wsproto.frame_protocol import CloseReason
 
 from s2_mitm.proxy import machine
 from s2_mitm.proxy.connections import handler_of
 from s2_mitm.proxy.deflate import MAX_MESSAGE
+from s2_mitm.proxy.delivery import Passing
 from s2_mitm.proxy.memory import MEGABYTE, MEMORY, SMALL
 from s2_mitm.proxy.session import LIVE
 
@@ -173,6 +175,7 @@ class _PacedLayer(_Layer):
     def __init__(self, context: Context, flow: HTTPFlow) -> None:
         super().__init__(context, flow)
         self._budget = Budget()
+        self._passing = Passing()
         self.piece = LARGEST_PIECE
         self._room = asyncio.Event()
         self._room.set()
@@ -194,6 +197,7 @@ class _PacedLayer(_Layer):
             self._growth = MOST_GROWTH
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[Any]:
+        self._passing.heeds(event)
         logs, seconds, started = 0, 0.0, time.perf_counter()
         try:
             for command in super().handle_event(event):
@@ -202,7 +206,7 @@ class _PacedLayer(_Layer):
                     if logs > MOST_LOGS:
                         continue
                 elif isinstance(command, websocket.WebsocketMessageHook):
-                    self._messages += len(command.flow.websocket.messages[-1].content)  # type: ignore[union-attr]
+                    self._messages += len(self._passing.begins(command).content)
                 elif isinstance(command, websocket.WebsocketEndHook):
                     self._end()
                 # What others do meanwhile, such as the hook of a message, is charged by itself.
@@ -297,8 +301,6 @@ class _PacedLayer(_Layer):
             f" {self.flow.client_conn.peername}, which has the most of it"
             f" ({source.half_message / MEGABYTE:.0f} MB), is closed with 1009; the others go on."
         )
-        if session := LIVE.get(self.flow.id):
-            session.closed_by_proxy = True
         reason = "more unfinished messages than fit into memory"
         source._events.append(CloseConnection(code=CloseReason.MESSAGE_TOO_BIG, reason=reason))
         # It hears of that with the next that comes, which may be nothing.
@@ -309,10 +311,19 @@ class _PacedLayer(_Layer):
     def _end(self) -> None:
         """The WebSocket is over; what it has in memory is not to wait for who finds garbage."""
         self._is_over = True
+        if session := LIVE.get(self.flow.id):
+            session.closed_by_proxy = self._was_closed_here()
         self.client_ws.frame_buf = self.server_ws.frame_buf = []
         self._note()
         if self.waiting:
             asyncio.get_running_loop().call_later(LINGER, self._abandon)
+
+    def _was_closed_here(self) -> bool:
+        """Whether neither peer closed it: what came from one of them could not be passed on."""
+        by_client = self.flow.websocket and self.flow.websocket.closed_by_client
+        source = self.client_ws if by_client else self.server_ws
+        # The close frame of a peer was answered, and then it is closed, as where it broke off.
+        return source.state is ConnectionState.LOCAL_CLOSING
 
     def _abandon(self) -> None:
         for writer in self._writers:

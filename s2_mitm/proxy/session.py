@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from mitmproxy.http import HTTPFlow
 from mitmproxy.websocket import WebSocketMessage
 
+from s2_mitm.proxy import delivery
 from s2_mitm.s2.catalog import SENDERS
 from s2_mitm.s2.conversation import Conversation, Settings
 from s2_mitm.s2.reading import MAX_SIZE, read
@@ -52,6 +53,14 @@ class Judged(NamedTuple):
         return self.in_time and not self.verdict.valid and not self.message.injected
 
 
+class _Passing(NamedTuple):
+    """The newest message, while others may drop or change it, and how it was told."""
+
+    judged: Judged
+    content: bytes
+    dropped: bool
+
+
 class Session:
     """A WebSocket that is, or may turn out to be, S2.
 
@@ -82,6 +91,7 @@ class Session:
         """Whether neither of its peers ended it."""
         self._looked_at = 0
         self._judged = 0
+        self._passing: _Passing | None = None
         self._bytes = KEEP_BYTES  # of the messages in the flow, or more; to be counted at first
 
     def recognises(self, flow: HTTPFlow) -> bool:
@@ -124,7 +134,7 @@ class Session:
             message = messages[self._judged]
             self._judged += 1
             verdict = self.conversation.receive(
-                message.content,
+                delivery.came(message),
                 from_client=message.from_client,
                 time=message.timestamp,
                 monotonic=self.monotonic(message.timestamp),
@@ -142,6 +152,35 @@ class Session:
         if not self.is_live:
             return None
         return time.monotonic() - max(0.0, time.time() - moment)
+
+    def told(self, judged: Judged) -> None:
+        """Everybody has been told of a message; others may still drop or change it."""
+        message = judged.message
+        if judged.in_time and delivery.is_known(message):
+            self._passing = _Passing(judged, message.content, message.dropped)
+
+    def delivered(self, message: WebSocketMessage) -> Judged | None:
+        """All have had their say about the newest message of the flow: it goes on as it now is.
+
+        Or it does not, where it is dropped. Returns it where that is not as it was `told`.
+        """
+        passing, self._passing = self._passing, None
+        if passing is None or passing.judged.message is not message:
+            return None
+        if passing.content is message.content and passing.dropped is message.dropped:
+            return None
+        return passing.judged
+
+    def hold_back(self) -> Judged | None:
+        """Let the message that waits for others to have their say not go on, where there is one.
+
+        Returns it where that is not as it was `told`.
+        """
+        if self._passing is None:
+            return None
+        message = self._passing.judged.message
+        message.dropped = True
+        return self.delivered(message)
 
     def forget(self, flow: HTTPFlow, keep: int) -> list[WebSocketMessage]:
         """Take judged messages out of a live flow, but for the last ``keep``; 0 keeps all.

@@ -17,6 +17,9 @@ class Witness:
     def judged(self, session: Session, judged: Judged) -> None:
         """A message was judged."""
 
+    def delivered(self, session: Session, judged: Judged) -> None:
+        """A message did not go on as it was when it was judged: others dropped or changed it."""
+
     def late(self, session: Session, late: Iterable[Late]) -> None:
         """Something was found about messages that were judged before."""
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from s2_mitm.history.backlog import FINDING_BYTES, LONGEST_FACT, Backlog
 from s2_mitm.history.records import (
     Afterthought,
+    Delivery,
     Gap,
     Message,
     Reception,
@@ -99,6 +100,18 @@ def test_what_is_in_the_hand_is_not_taken_out_of_it() -> None:
 def test_large_messages_go_before_there_are_many() -> None:
     it = filled(message(1, size=400), message(2, size=400), message(3, size=400), content=1000)
     assert all_of(it) == [gap(1, 1), message(2, size=400), message(3, size=400)]
+
+
+def test_what_went_on_has_its_weight_too() -> None:
+    def sent(seq: int) -> Delivery:
+        return Delivery("s", seq, False, b"x" * 400)
+
+    it = filled(message(1), sent(1), message(2), sent(2), message(3), content=1000)
+    assert len(all_of(it)) == 5
+    it = filled(message(1), sent(1), message(2), sent(2), sent(3), message(3), content=1000)
+    assert all_of(it) == [gap(1, 1), message(2), sent(2), sent(3), message(3)]
+    changed = message(4)._replace(sent=b"x" * 1000)
+    assert all_of(filled(message(3), changed, message(5), content=1000)) == [gap(3, 4), message(5)]
 
 
 def test_findings_have_their_weight() -> None:

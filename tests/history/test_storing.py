@@ -160,6 +160,36 @@ def test_answers_swaps_and_afterthoughts(recorder: Recorder, target: str, flushe
     )
 
 
+@pytest.mark.parametrize("flushed", [False, True], ids=["in one batch", "in two batches"])
+@pytest.mark.parametrize("sent", [b'{"x": 1}', b"\xff\x00", b"\\x61"])
+def test_what_became_of_messages(
+    recorder: Recorder, target: str, flushed: bool, sent: bytes
+) -> None:
+    """Twice the same is the same."""
+    recorder.session_opened(SessionStart("s1", NOON, None, None, None, Role.RM))
+    for seq in (1, 2, 3, 4):
+        recorder.message(message(seq))
+    changed = Verdict(NOON, Role.RM, {}, "PowerMeasurement", "m5", None, [])
+    recorder.message(MessageRecord("s1", 5, changed, b"{}", False, False, sent))
+    if flushed:
+        assert recorder.flush(10)
+    for _ in range(2):
+        recorder.delivered("s1", 2, dropped=True, sent=None)
+        recorder.delivered("s1", 3, dropped=False, sent=sent)
+        recorder.delivered("s1", 9, dropped=True, sent=None)  # of which there is no row
+    assert recorder.flush(10)
+    with closing(History(target)) as history:
+        rows = [(row["content"], row["dropped"], row["sent"]) for row in history.messages()]
+    went = text_or_bytes(sent)
+    assert rows == [
+        ("{}", False, None),
+        ("{}", True, None),
+        ("{}", False, went),
+        ("{}", False, None),
+        ("{}", False, went),
+    ]
+
+
 def test_a_message_whose_session_is_not_known_is_kept(recorder: Recorder, target: str) -> None:
     recorder.message(message(1, session="nobody opened it"))
     assert recorder.flush(10)
