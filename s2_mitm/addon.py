@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mitmproxy import command, ctx, exceptions, flow, flowfilter, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.hooks import UpdateHook
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.websocket import WebSocketMessage
 
 # mitmproxy loads this file by its path: the package around it need not be installed.
@@ -30,6 +31,7 @@ try:
     from s2_mitm.proxy import (
         contentview,
         delivery,
+        descriptors,
         frames,
         idle,
         interpreter,
@@ -123,6 +125,7 @@ class S2Mitm:
         delivery.install(self._delivered)
         straight.install()
         spool.install()
+        descriptors.raise_limit()
         contentview.install(lambda: self._settings)
 
     def configure(self, updated: set[str]) -> None:
@@ -201,12 +204,16 @@ class S2Mitm:
     def running(self) -> None:
         self._running = True
         interpreter.tune()
+        descriptors.bound_connections()
         self._clock = asyncio.create_task(self._watch_the_clock())
         mitmweb.prepare(ctx.master)
         for session in [*LIVE.values()]:  # that were closed while the addon could not be loaded
             if session.flow.websocket and session.flow.websocket.timestamp_end is not None:
                 self._safely(session, partial(self._take, session.flow, session))
                 self.websocket_end(session.flow)
+
+    def server_connect_error(self, data: ServerConnectionHookData) -> None:
+        descriptors.server_connect_error(data)
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
         session = self._session(flow)
