@@ -6,8 +6,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
@@ -22,20 +21,26 @@ from s2_mitm.history.records import (
 from s2_mitm.history.storing import store
 from s2_mitm.history.tables import iso, messages, recorders, sessions
 
-GONE_SECONDS = 60
+GONE_SECONDS = 60.0
 """How long a recorder may be silent before it counts as gone."""
+LOOK_SECONDS = 20.0
+"""What counts at most of the time between two looks: while the database was away, or this machine
+asleep, the others could not be heard."""
 LEFT_OPEN = "not closed: the proxy ended without warning"
 """The reason why a session is over whose recorder did not say so."""
-
-_here: set[str] = set()
-"""The recorders of this process."""
 
 _MINE = update(recorders).where(recorders.c.id == bindparam("mine"))
 _RENEW = _MINE.where(recorders.c.ended_at.is_(None)).values(seen_at=bindparam("now"))
 _RETURN = _MINE.values(seen_at=bindparam("now"), ended_at=None)
 _END = _MINE.values(seen_at=bindparam("now"), ended_at=bindparam("now"))
-_LIVING = select(recorders.c.id, recorders.c.host, recorders.c.pid, recorders.c.seen_at).where(
-    recorders.c.ended_at.is_(None)
+_LIVING = select(recorders.c.id, recorders.c.seen_at).where(
+    recorders.c.ended_at.is_(None), recorders.c.id != bindparam("mine")
+)
+# Who writes has its row locked: it is there, or the server does not know yet that it is not.
+_NOT_WRITING = (
+    select(recorders.c.id)
+    .where(recorders.c.id.in_(bindparam("silent", expanding=True)))
+    .with_for_update(skip_locked=True)
 )
 # Unless it was seen meanwhile.
 _GONE = (
@@ -71,8 +76,10 @@ _CLOSE = (
 class Presence:
     """That a recorder is there, and which sessions it has open.
 
-    One that was thought to be gone while it was not, because it slept, or whose row is not there,
-    because the recording is another, says anew that it is there, and opens its sessions again.
+    It is known by an id of its own: a host name and the number of a process, which two machines
+    or containers may share, are for people. One that was thought to be gone while it was not,
+    because it slept, or whose row is not there, because the recording is another, says anew that
+    it is there, and opens its sessions again.
     """
 
     def __init__(self) -> None:
@@ -81,8 +88,8 @@ class Presence:
         self._pid = os.getpid()
         self._started_at = iso(time.time())
         self._open: dict[str, tuple[SessionStart, SessionFacts]] = {}
+        self._heartbeats = Heartbeats()
         self._living: set[str] | None = None
-        _here.add(self.id)
 
     def heed(self, records: Iterable[Record]) -> None:
         """These were written: know from them which sessions are open."""
@@ -125,16 +132,14 @@ class Presence:
         """Say that the recorder has ended, in order."""
         connection.execute(_END, {"mine": self.id, "now": iso(time.time())})
 
-    def forget(self) -> None:
-        """The recorder is no more; what it still has open is for others to close."""
-        _here.discard(self.id)
-
     def _close_what_was_left(self, connection: Connection) -> None:
-        others = [row for row in connection.execute(_LIVING) if row.id not in _here]
-        gone = [row for row in others if self._is_gone(row)]
+        seen = {row.id: row.seen_at for row in connection.execute(_LIVING, {"mine": self.id})}
+        silence = self._heartbeats.silence(seen, time.monotonic())
+        silent = [name for name, seconds in silence.items() if seconds >= GONE_SECONDS]
+        gone = set(connection.scalars(_NOT_WRITING, {"silent": silent})) if silent else set()
         if gone:
-            connection.execute(_GONE, [{"theirs": row.id, "seen": row.seen_at} for row in gone])
-        living = {row.id for row in others} - {row.id for row in gone}
+            connection.execute(_GONE, [{"theirs": name, "seen": seen[name]} for name in gone])
+        living = seen.keys() - gone
         if self._living is None:
             self._close_sessions(connection, with_older=True)
         elif gone or self._living - living:
@@ -151,21 +156,25 @@ class Presence:
         if ends:
             connection.execute(_CLOSE, ends)
 
-    def _is_gone(self, other: Any) -> bool:
-        if other.seen_at < iso(time.time() - GONE_SECONDS):
-            return True
-        # A container that is started again has the host, and the process, of the one before.
-        return other.host == self._host and (other.pid == self._pid or not _lives(other.pid))
 
+class Heartbeats:
+    """How long others have been silent, by the listener's own clock: theirs may be wrong."""
 
-def _lives(pid: int) -> bool:
-    if os.name == "nt":
-        # There it would be killed by the question.
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
+    def __init__(self) -> None:
+        self._looked_at: float | None = None
+        self._heard: dict[str, tuple[str, float]] = {}
+
+    def silence(self, seen: Mapping[str, str], now: float) -> dict[str, float]:
+        """For how many seconds what each ``seen`` says, by its id, has been the same.
+
+        ``now`` is in seconds of a clock that nobody sets. Of who is seen for the first time
+        nothing is known yet.
+        """
+        passed = 0.0 if self._looked_at is None else min(now - self._looked_at, LOOK_SECONDS)
+        self._looked_at = now
+        heard = {}
+        for name, beat in seen.items():
+            before, silent = self._heard.get(name, (None, 0.0))
+            heard[name] = beat, silent + passed if beat == before else 0.0
+        self._heard = heard
+        return {name: silent for name, (_, silent) in heard.items()}

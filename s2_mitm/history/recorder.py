@@ -401,7 +401,6 @@ class Recorder:
     def _end(self) -> None:
         self._tell_what_is_left()
         self._writer.close()
-        self._presence.forget()
         with contextlib.suppress(Exception):
             if not self._failing:
                 self._in_a_transaction(self._presence.end)

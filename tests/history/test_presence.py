@@ -8,17 +8,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Engine, Executable, insert, text, update
 
 import s2_mitm
 from s2_mitm.history import presence
 from s2_mitm.history import recorder as recorder_module
 from s2_mitm.history.database import place_of
+from s2_mitm.history.presence import Heartbeats, Presence
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
+from s2_mitm.history.storing import store, store_once
 from s2_mitm.history.tables import iso, messages, recorders, sessions
 from s2_mitm.s2.verdict import Role, Verdict
 
@@ -32,6 +37,12 @@ SILENT = "2026-11-21T11:00:00.000000Z"
 def renewing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Recorders say so often that they are there that a test need not wait for it."""
     monkeypatch.setattr(recorder_module, "RENEW_SECONDS", 0.05)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch, renewing: None) -> None:
+    """Who says nothing between two looks is gone."""
+    monkeypatch.setattr(presence, "GONE_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -57,20 +68,14 @@ class Recording:
         with self.engine.begin() as connection:
             connection.execute(statement, row)
 
-    def left_by(
-        self,
-        host: str | None = None,
-        pid: int | None = None,
-        seen_at: str = "",
-        ended_at: str | None = None,
-    ) -> None:
+    def left_by(self, pid: int = 1, seen_at: str = SILENT, ended_at: str | None = None) -> None:
         """A recorder that does not say anything more, and a session of it with two messages."""
         row = {
             "id": "they",
-            "host": host or socket.gethostname(),
-            "pid": pid or dead_pid(),
+            "host": socket.gethostname(),
+            "pid": pid,
             "started_at": SILENT,
-            "seen_at": seen_at or iso(time.time()),
+            "seen_at": seen_at,
             "ended_at": ended_at,
         }
         self.execute(insert(recorders), row)
@@ -97,12 +102,6 @@ class Recording:
         while (found := self.rows(query)) != expected:
             assert time.monotonic() < deadline, found
             time.sleep(0.02)
-
-
-def dead_pid() -> int:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
 
 
 def session(name: str = "s1", proxy: str | None = None) -> SessionStart:
@@ -143,19 +142,19 @@ def test_it_says_so_again_and_again_though_nothing_happens(recording: Recording)
     recorder.close()
 
 
-def test_the_next_start_closes_what_a_killed_proxy_left_open(recording: Recording) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_the_next_proxy_closes_what_a_killed_one_left_open(recording: Recording) -> None:
     seen_at = iso(NOON + 7)
     recording.left_by(seen_at=seen_at)
-    recorder = Recorder(recording.target, print)
-    assert recorder.flush(10)
-    reason = "not closed: the proxy ended without warning"
-    assert recording.rows(HOW_IT_ENDED) == [(seen_at, "proxy", reason)]
-    assert recording.rows("select ended_at from recorders where id = 'they'") == [(seen_at,)]
-    recorder.close()
+    with closing(Recorder(recording.target, print)):
+        reason = "not closed: the proxy ended without warning"
+        recording.wait_for(HOW_IT_ENDED, [(seen_at, "proxy", reason)])
+        recording.wait_for("select ended_at from recorders where id = 'they'", [(seen_at,)])
 
 
 _KILLED = """
 import sys, time
+from s2_mitm.history.presence import Heartbeats, Presence
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.s2.verdict import Role, Verdict
 recorder = Recorder(sys.argv[1], print)
@@ -168,6 +167,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_process_that_is_killed(recording: Recording) -> None:
     env = {**os.environ, "PYTHONPATH": str(Path(s2_mitm.__file__).parent.parent)}
     command = [sys.executable, "-c", _KILLED, recording.target]
@@ -177,42 +177,134 @@ def test_a_process_that_is_killed(recording: Recording) -> None:
         process.kill()
     assert recording.rows("select seq from messages where session_id = 'left'") == [(1,)]
     assert recording.rows(HOW_IT_ENDED) == STILL_OPEN
-    Recorder(recording.target, print).close()
-    [(ended_at, closed_by, reason)] = recording.rows(HOW_IT_ENDED)
-    assert (closed_by, reason) == ("proxy", presence.LEFT_OPEN)
-    assert ended_at
+    with closing(Recorder(recording.target, print)):
+        closed = "select closed_by, close_reason from sessions where ended_at is not null"
+        recording.wait_for(closed, [("proxy", presence.LEFT_OPEN)])
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_session_ended_with_its_last_message_where_that_is_later(recording: Recording) -> None:
     recording.left_by(seen_at=SILENT)
-    Recorder(recording.target, print).close()
-    assert recording.rows(HOW_IT_ENDED)[0][0] == iso(NOON)
+    with closing(Recorder(recording.target, print)):
+        recording.wait_for("select ended_at from sessions where id = 'left'", [(iso(NOON),)])
 
 
-@pytest.mark.parametrize(
-    "gone",
-    [
-        {"host": "another", "pid": 1, "seen_at": SILENT},
-        {"pid": os.getpid()},
-        {"pid": os.getpid(), "ended_at": SILENT},
-    ],
-    ids=["silent for long", "a container started again", "ended in order"],
-)
-def test_others_that_are_gone(recording: Recording, gone: dict[str, Any]) -> None:
-    recording.left_by(**gone)
+def test_what_one_that_ended_in_order_left_open_is_closed_at_once(recording: Recording) -> None:
+    recording.left_by(ended_at=SILENT)
     Recorder(recording.target, print).close()
     assert recording.rows(HOW_IT_ENDED)[0][1] == "proxy"
 
 
-@pytest.mark.parametrize(
-    "there", [{"host": "another", "pid": 1}, {"pid": os.getppid()}], ids=["elsewhere", "here"]
-)
-def test_the_sessions_of_those_that_are_there_stay_open(
-    recording: Recording, there: dict[str, Any]
-) -> None:
-    recording.left_by(**there)
+@pytest.mark.parametrize("pid", [1, os.getpid()], ids=["another", "the same"])
+def test_no_process_is_asked_whether_it_lives(recording: Recording, pid: int) -> None:
+    """Of a container the number says nothing, and of the same number in another neither."""
+    recording.left_by(pid=pid, seen_at=iso(time.time()))
     Recorder(recording.target, print).close()
     assert recording.rows(HOW_IT_ENDED) == STILL_OPEN
+
+
+class Proxies:
+    """Two recorders with the same host name and process number, at a recording."""
+
+    def __init__(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._recording = recording
+        self.now = 1000.0
+        monkeypatch.setattr(presence.time, "monotonic", lambda: self.now)  # type: ignore[attr-defined]
+        monkeypatch.setattr(presence.time, "time", lambda: NOON + self.now)  # type: ignore[attr-defined]
+        self.both = [Presence(), Presence()]
+        for each in self.both:
+            self.beat(each)
+            start = session(each.id)
+            with recording.engine.begin() as connection:
+                store(connection, [start], each.id)
+            each.heed([start])
+
+    def beat(self, each: Presence) -> None:
+        with self._recording.engine.begin() as connection:
+            each.renew(connection)
+
+    def open(self) -> list[Presence]:
+        """Those whose session is open."""
+        found = self._recording.rows("select id from sessions where ended_at is null")
+        return [each for each in self.both if (each.id,) in found]
+
+
+def test_two_machines_of_one_name_leave_each_others_sessions_alone(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The README's "several proxies, on as many machines", though all are called raspberrypi."""
+    proxies = Proxies(recording, monkeypatch)
+    one, other = proxies.both
+    for _ in range(30):
+        proxies.now += 10
+        for each in proxies.both:
+            proxies.beat(each)
+            assert proxies.open() == [one, other]
+    for _ in range(6):  # now the other is killed
+        proxies.now += 10
+        proxies.beat(one)
+        assert proxies.open() == [one, other]
+    proxies.now += 10
+    proxies.beat(one)
+    assert proxies.open() == [one]
+    proxies.beat(other)  # it had only slept
+    assert proxies.open() == [one, other]
+
+
+def test_clocks_that_disagree_end_no_session(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxies = Proxies(recording, monkeypatch)
+    one, other = proxies.both
+    for _ in range(10):
+        proxies.now += 10
+        for each, wrong in ((one, 0.0), (other, -86400.0)):
+            with monkeypatch.context() as patch:
+                patch.setattr(presence.time, "time", lambda wrong=wrong: NOON + proxies.now + wrong)  # type: ignore[attr-defined]
+                proxies.beat(each)
+            assert proxies.open() == [one, other]
+
+
+def test_while_the_database_is_away_nobody_is_thought_to_be_gone(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxies = Proxies(recording, monkeypatch)
+    one, other = proxies.both
+    proxies.beat(one)
+    proxies.now += 3600
+    proxies.beat(one)
+    assert proxies.open() == [one, other]
+
+
+@pytest.mark.parametrize("target", ["postgresql"], indirect=True)
+def test_one_that_vanished_in_the_midst_of_writing_keeps_nobody_from_it(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server may keep what it has locked for hours."""
+    proxies = Proxies(recording, monkeypatch)
+    one, other = proxies.both
+    with recording.engine.begin() as connection:
+        store_once(connection, [session("new")], other.id, 0)
+        for _ in range(10):
+            proxies.now += 10
+            proxies.beat(one)
+        assert proxies.open() == [one, other]
+    proxies.now += 10
+    proxies.beat(one)
+    assert proxies.open() == [one]
+
+
+@given(beats=st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=50))
+def test_silence_is_what_was_heard_of_it(beats: list[tuple[float, bool]]) -> None:
+    heartbeats, now, number, expected = Heartbeats(), 0.0, 0, 0.0
+    assert heartbeats.silence({"they": "0"}, now) == {"they": 0.0}
+    for passed, beats_again in beats:
+        now += passed
+        number += beats_again
+        expected = 0.0 if beats_again else expected + min(passed, presence.LOOK_SECONDS)
+        assert heartbeats.silence({"they": str(number)}, now) == pytest.approx({"they": expected})
+    assert heartbeats.silence({}, now) == {}
+    assert heartbeats.silence({"they": str(number)}, now + 1) == {"they": 0.0}
 
 
 def test_two_recorders_of_one_process_leave_each_other_alone(recording: Recording) -> None:
@@ -221,17 +313,6 @@ def test_two_recorders_of_one_process_leave_each_other_alone(recording: Recordin
     assert recorder.flush(10)
     Recorder(recording.target, print).close()
     assert recording.rows(HOW_IT_ENDED) == STILL_OPEN
-    recorder.close()
-
-
-@pytest.mark.usefixtures("renewing")
-def test_a_recorder_that_goes_meanwhile_is_noticed(recording: Recording) -> None:
-    recording.left_by(host="another", pid=1)
-    recorder = Recorder(recording.target, print)
-    assert recorder.flush(10)
-    assert recording.rows(HOW_IT_ENDED) == STILL_OPEN
-    recording.execute(update(recorders).where(recorders.c.id == "they"), {"seen_at": SILENT})
-    recording.wait_for("select closed_by from sessions where id = 'left'", [("proxy",)])
     recorder.close()
 
 

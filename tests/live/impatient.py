@@ -29,6 +29,24 @@ addons = [Soon()]
 """
 
 
+# A recorder that says every half second that it is there, and whom ten seconds of silence satisfy.
+SOON_GONE = """
+from s2_mitm.history import presence, recorder
+
+recorder.RENEW_SECONDS = 0.5
+presence.GONE_SECONDS = 10.0
+addons = []
+"""
+
+
+@contextmanager
+def running_and_soon_gone(folder: Path, upstream: int, **options: Any) -> Iterator[Proxy]:
+    """A proxy that takes others for gone, as it does in earnest, but sooner."""
+    (folder / "soon_gone.py").write_text(SOON_GONE)
+    with running(folder, upstream, "-s", str(folder / "soon_gone.py"), **options) as proxy:
+        yield proxy
+
+
 @contextmanager
 def running_with_little_patience(
     folder: Path, upstream: int, *arguments: str, **options: Any

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from impatient import running_and_soon_gone
 from messages import handshake, measurement, select_control_type
 from peers import Peer, PeerServer, new_path
 from proxies import BY_THEMSELVES, Proxy, running, running_record, until
@@ -46,7 +47,7 @@ def assert_is_sound(proxy: Proxy) -> None:
     assert proxy.recording.rows("pragma integrity_check") == [{"integrity_check": "ok"}]
 
 
-def test_what_arrived_before_a_kill_is_recorded_and_the_next_proxy_says_how_it_ended(
+def test_what_arrived_before_a_kill_is_recorded_and_another_proxy_says_how_it_ended(
     server: PeerServer, tmp_path: Path
 ) -> None:
     path, others = new_path(), new_path()
@@ -55,13 +56,13 @@ def test_what_arrived_before_a_kill_is_recorded_and_the_next_proxy_says_how_it_e
         folder.mkdir()
     file = folders[0] / "s2.sqlite3"
     with (
-        running(folders[1], server.port, s2_db=file) as living,
+        running_and_soon_gone(folders[1], server.port, s2_db=file) as living,
         server.pair(living.url, others) as (other_rm, other_cem),
     ):
         other_rm.send(handshake())
         other_cem.wait_for(1)
         with (
-            running(folders[0], server.port, s2_db=file) as proxy,
+            running_and_soon_gone(folders[0], server.port, s2_db=file) as proxy,
             server.pair(proxy.url, path) as (rm, cem),
         ):
             rm.send(handshake())
@@ -78,8 +79,10 @@ def test_what_arrived_before_a_kill_is_recorded_and_the_next_proxy_says_how_it_e
         assert left is not None
         assert left["ended_at"] is None
 
-        with running(folders[2], server.port, s2_db=file):
-            closed = until(lambda: ended(proxy, path), "the next proxy closes what was left open")
+        with running_and_soon_gone(folders[2], server.port, s2_db=file):
+            closed = until(
+                lambda: ended(proxy, path), "another proxy closes what was left open", 60
+            )
             assert (closed["closed_by"], closed["close_reason"]) == ("proxy", LEFT_OPEN)
             assert closed["close_code"] is None
             last = proxy.recording.rows(
