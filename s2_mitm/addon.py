@@ -38,6 +38,7 @@ try:
         machine,
         memory,
         mitmweb,
+        output,
         pacing,
         passwords,
         spool,
@@ -120,6 +121,7 @@ class S2Mitm:
         add("s2_severity", str, "", "Other severities for findings: code=severity, with commas.")
         add("s2_metrics", str, "", "Serve Prometheus metrics at this port, or ADDRESS:PORT.")
         add("s2_log", str, "findings", f"What the terminal shows: {', '.join(LEVELS)}.")
+        output.install_in(ctx.master)
         frames.install()
         pacing.install()
         delivery.install(self._delivered)
@@ -203,6 +205,7 @@ class S2Mitm:
 
     def running(self) -> None:
         self._running = True
+        output.end_within()
         interpreter.tune()
         descriptors.bound_connections()
         self._clock = asyncio.create_task(self._watch_the_clock())

@@ -20,6 +20,9 @@ def web(url: str, args: Sequence[str]) -> int:
 
     All that follows URL goes to mitmweb as it is: -p PORT, --set OPTION=VALUE, -k, ...
     """
+    from s2_mitm.proxy import output
+
+    output.install()
     from mitmproxy.tools.main import mitmweb
 
     return mitmweb([*_in_front_of(url, args), *args]) or 0
@@ -34,6 +37,9 @@ def dump(url: str, args: Sequence[str]) -> int:
     All that follows URL goes to mitmdump as it is: -p PORT, --set OPTION=VALUE, -k, ...
     mitmdump's own lines are left out, as with --set flow_detail=0.
     """
+    from s2_mitm.proxy import output
+
+    output.install()
     from mitmproxy.tools.main import mitmdump
 
     return mitmdump([*_in_front_of(url, args), "--set", "flow_detail=0", *args]) or 0
@@ -50,6 +56,9 @@ def record(url: str, args: Sequence[str]) -> int:
     --certs PATH, -w FILE, -s SCRIPT, -q, ... (--help after URL shows them). Those that would do
     nothing here, such as --anticache or --mode, are refused.
     """
+    from s2_mitm.proxy import output
+
+    output.install()
     from s2_mitm.addon import addons
     from s2_mitm.proxy import headless
 
@@ -128,5 +137,8 @@ def _listen_port(args: Sequence[str]) -> str:
 def demo(web: bool, seconds: float, db: Path | None) -> int:
     """Show a battery and its energy manager talking through the proxy, mistakes and all."""
     from s2_mitm.demo import show
+    from s2_mitm.proxy import output
 
+    output.install()
+    output.end_within()
     return show.run(web=web, seconds=seconds, db=db)

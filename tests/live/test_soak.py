@@ -77,3 +77,16 @@ def test_what_it_does_not_know_it_says(folder: Path) -> None:
     _, complaints = process.communicate(timeout=120)
     assert process.returncode == 2
     assert complaints.endswith("there is no squid; there is mitmdump, record, mitmweb\n")
+
+
+def test_a_paused_terminal_holds_nothing(folder: Path) -> None:
+    process = soak(folder, "terminal", "--messages", "10000", "--proxies", "record", "--json")
+    output, complaints = process.communicate(timeout=600)
+    # Not whether the goals are met: that is for a machine that does nothing else.
+    assert process.returncode in (0, 1), complaints
+    measured = [json.loads(line) for line in output.splitlines()]
+    assert [each["reader"] for each in measured] == ["terminal", "pipe"]
+    for each in measured:
+        assert each["missing"] == 0
+        assert each["left_out"] > 0
+    assert list(folder.iterdir()) == []
