@@ -30,6 +30,7 @@ from s2_mitm.proxy.deflate import MAX_MESSAGE
 from s2_mitm.proxy.delivery import Passing
 from s2_mitm.proxy.memory import MEGABYTE, MEMORY, SMALL
 from s2_mitm.proxy.session import LIVE
+from s2_mitm.s2.wording import excerpt
 
 logger = logging.getLogger(__name__)
 
@@ -295,10 +296,13 @@ class _PacedLayer(_Layer):
         """End the WebSocket for the half message that it has."""
         assert self._handler is not None
         source = max(self.client_ws, self.server_ws, key=lambda each: each.half_message)
+        which = "a WebSocket"
+        if session := LIVE.get(self.flow.id):
+            session.closed_by_proxy = True
+            which = f"the WebSocket {excerpt(session.path, 100)} of {session.client_address}"
         logger.error(
             f"s2-mitm: the memory is full of messages that are not finished (s2_memory is"
-            f" {MEMORY.limit / MEGABYTE:.0f} MB), so the WebSocket {self.flow.request.path!r} of"
-            f" {self.flow.client_conn.peername}, which has the most of it"
+            f" {MEMORY.limit / MEGABYTE:.0f} MB), so {which}, which has the most of it"
             f" ({source.half_message / MEGABYTE:.0f} MB), is closed with 1009; the others go on."
         )
         reason = "more unfinished messages than fit into memory"

@@ -383,6 +383,31 @@ def test_the_last_message_is_kept_however_large(flow: HTTPFlow, session: Session
         assert len(messages_of(flow)) == 1
 
 
+@pytest.mark.parametrize("keep", [0, 1])
+def test_where_memory_is_full_what_was_judged_is_let_go(
+    keep: int, flow: HTTPFlow, session: Session
+) -> None:
+    for _ in range(3):
+        say(session, flow, STATUS)
+
+    assert len(session.let_go(flow, keep)) == session.missing == 3 - keep
+    assert len(messages_of(flow)) == keep
+    (judged,) = say(session, flow, STATUS)
+    assert judged.number == 4
+
+
+def test_where_memory_is_full_what_may_yet_be_s2_is_let_go(
+    flow: HTTPFlow, session: Session
+) -> None:
+    for _ in range(3):
+        assert say(session, flow, b"hello") == []
+
+    session.let_go(flow, 0)
+    (judged,) = say(session, flow, STATUS)
+    assert judged.number == 1
+    assert not session.conversation.from_start
+
+
 def test_zero_keeps_all(flow: HTTPFlow, session: Session) -> None:
     for _ in range(5):
         say(session, flow, STATUS)
