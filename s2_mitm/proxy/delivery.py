@@ -55,18 +55,17 @@ def sent(message: WebSocketMessage) -> bytes | None:
 class Passing:
     """The message of a WebSocket that is with the addons; there is one at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, flow: HTTPFlow) -> None:
+        self._flow = flow
         self._hook: object = None
-        self._message: tuple[HTTPFlow, WebSocketMessage] | None = None
+        self._message: WebSocketMessage | None = None
 
     def begins(self, hook: WebsocketMessageHook) -> WebSocketMessage:
         """The newest message of the flow goes to the addons. Returns it."""
-        flow: HTTPFlow = hook.flow
-        assert flow.websocket is not None
-        message = flow.websocket.messages[-1]
-        setattr(message, _CAME, message.content)
-        self._hook, self._message = hook, (flow, message)
-        return message
+        assert self._flow.websocket is not None
+        self._hook, self._message = hook, self._flow.websocket.messages[-1]
+        setattr(self._message, _CAME, self._message.content)
+        return self._message
 
     def heeds(self, event: events.Event) -> None:
         """The layer is about to handle an event: it may be that the addons are done."""
@@ -74,4 +73,4 @@ class Passing:
             return
         message, self._message, self._hook = self._message, None, None
         if _tell:
-            _tell(*message)
+            _tell(self._flow, message)

@@ -176,7 +176,7 @@ class _PacedLayer(_Layer):
     def __init__(self, context: Context, flow: HTTPFlow) -> None:
         super().__init__(context, flow)
         self._budget = Budget()
-        self._passing = Passing()
+        self._passing = Passing(flow)
         self.piece = LARGEST_PIECE
         self._room = asyncio.Event()
         self._room.set()

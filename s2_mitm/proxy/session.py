@@ -53,14 +53,6 @@ class Judged(NamedTuple):
         return self.in_time and not self.verdict.valid and not self.message.injected
 
 
-class _Passing(NamedTuple):
-    """The newest message, while others may drop or change it, and how it was told."""
-
-    judged: Judged
-    content: bytes
-    dropped: bool
-
-
 class Session:
     """A WebSocket that is, or may turn out to be, S2.
 
@@ -91,7 +83,10 @@ class Session:
         """Whether neither of its peers ended it."""
         self._looked_at = 0
         self._judged = 0
-        self._passing: _Passing | None = None
+        # The newest message while others may drop or change it, and how it was when it was told.
+        self._passing: Judged | None = None
+        self._content = b""
+        self._dropped = False
         self._bytes = KEEP_BYTES  # of the messages in the flow, or more; to be counted at first
 
     def recognises(self, flow: HTTPFlow) -> bool:
@@ -157,7 +152,8 @@ class Session:
         """Everybody has been told of a message; others may still drop or change it."""
         message = judged.message
         if judged.in_time and delivery.is_known(message):
-            self._passing = _Passing(judged, message.content, message.dropped)
+            self._passing = judged
+            self._content, self._dropped = message.content, message.dropped
 
     def delivered(self, message: WebSocketMessage) -> Judged | None:
         """All have had their say about the newest message of the flow: it goes on as it now is.
@@ -165,11 +161,11 @@ class Session:
         Or it does not, where it is dropped. Returns it where that is not as it was `told`.
         """
         passing, self._passing = self._passing, None
-        if passing is None or passing.judged.message is not message:
+        if passing is None or passing.message is not message:
             return None
-        if passing.content is message.content and passing.dropped is message.dropped:
+        if self._content is message.content and self._dropped is message.dropped:
             return None
-        return passing.judged
+        return passing
 
     def hold_back(self) -> Judged | None:
         """Let the message that waits for others to have their say not go on, where there is one.
@@ -178,7 +174,7 @@ class Session:
         """
         if self._passing is None:
             return None
-        message = self._passing.judged.message
+        message = self._passing.message
         message.dropped = True
         return self.delivered(message)
 
