@@ -7,8 +7,10 @@ complaint is one line on stderr.
 # Nothing slow is imported here but in the commands: `s2-mitm --help` is asked for all the time.
 from __future__ import annotations
 
+import io
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -28,13 +30,14 @@ class _Commands(click.Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         standalone = extra.get("standalone_mode", True)
         extra["standalone_mode"] = False
+        _have_streams()
         status: Any
         try:
             status = super().main(*args, **extra)
-        except click.ClickException as error:
+        except (click.ClickException, OSError, MemoryError) as error:
             if not standalone:
                 raise
-            complaint = printable(" ".join(error.format_message().split()))
+            complaint = printable(" ".join(_sentence(error).split()))
             click.echo(f"s2-mitm: {complaint}", err=True)
             status = 2
         if standalone:
@@ -43,13 +46,42 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            status = super().invoke(ctx)
+            sys.stdout.flush()
+            return status
         except BrokenPipeError:
-            # Python would write what is left at its end, and complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _let_go_of_output()
             return CLOSED_PIPE
         except KeyboardInterrupt:
             return CTRL_C
+
+
+def _sentence(error: click.ClickException | OSError | MemoryError) -> str:
+    match error:
+        case click.ClickException():
+            return error.format_message()
+        case OSError():  # such as a disk that is full under what is written to it
+            _let_go_of_output()
+            about = f"{error.filename}: " if error.filename else ""
+            return f"{about}{error.strerror or error}"
+    return "there is not enough memory for this"
+
+
+def _have_streams() -> None:
+    """Let the three streams take whatever there is to say, also where one was closed before."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            # What the terminal has no letters for is written as an escape.
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _let_go_of_output() -> None:
+    # Python would write what is left at its end, and complain.
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=_Commands, invoke_without_command=True)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from s2_mitm.cli import options
+from s2_mitm.cli.files import UnreadableError, read_all, read_head
 from s2_mitm.s2.catalog import VERSIONS
 from s2_mitm.s2.verdict import Severity
 
@@ -79,7 +78,7 @@ def check(
                 else:
                     for line in replay_lines(replayed, shown, verbose=verbose):
                         click.echo(line)
-        except (RecordingError, NotRecordedError) as error:
+        except (RecordingError, NotRecordedError, UnreadableError) as error:
             complaints.append(str(error))
         else:
             if sums.sessions == before:
@@ -138,13 +137,8 @@ def _recorded(name: str) -> Iterator[Recorded]:
 
 def _content_of(name: str) -> bytes:
     """What is in a file, of a recording only its beginning; the database is read elsewhere."""
-    from s2_mitm.report.recorded import SQLITE, NotRecordedError
+    from s2_mitm.report.recorded import SQLITE
 
-    try:
-        if name == "-":
-            return sys.stdin.buffer.read()
-        with Path(name).open("rb") as file:
-            head = file.read(len(SQLITE))
-            return head if head == SQLITE else head + file.read()
-    except OSError as error:
-        raise NotRecordedError(f"cannot read {name}: {error.strerror}") from None
+    if name != "-" and (head := read_head(name, len(SQLITE))) == SQLITE:
+        return head
+    return read_all(name)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from s2_mitm.history.queries import History
 
+MOST = 10**15
+"""A limit beyond which no database counts."""
+
 NEWEST = 100
 """How many rows a table has when nobody asked for more."""
 
@@ -37,7 +40,7 @@ def _reading(command: Callable[..., None]) -> Callable[..., None]:
     """The options of every command that reads a recording."""
     roles = click.Choice([str(role) for role in Role], case_sensitive=False)
     severities = click.Choice(["error", "warning", "info"])
-    most = click.IntRange(min=0)
+    most = click.IntRange(0, MOST)
     where = "A file or a postgresql:// URL; s2.sqlite3 by default."
     ago = "ISO 8601 in UTC, or 10m, 2h, 3d ago"
     upto = f"The newest N, 0 for all.  [default: {NEWEST}, with --json all]"

@@ -7,6 +7,8 @@ import shutil
 
 import click
 
+from s2_mitm.cli.files import UnreadableError, read_all
+
 PIPE_WIDTH = 100
 """Columns where the output is no terminal."""
 
@@ -53,8 +55,8 @@ def _coverage(file: str, width: int, as_json: bool) -> int:
     from s2_mitm.report.coverage import coverage, coverage_lines, read_statements
 
     try:
-        covered = coverage(read_statements(file))
-    except ValueError as error:
+        covered = coverage(read_statements(read_all(file), file))
+    except (ValueError, UnreadableError) as error:
         raise click.ClickException(str(error)) from None
     if as_json:
         for item in covered:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s2_mitm.cli import options
+from s2_mitm.cli.files import UnreadableError, read_all
 from s2_mitm.s2.catalog import VERSIONS
 from s2_mitm.s2.verdict import Severity, Verdict
 
@@ -161,9 +162,9 @@ class _Sources:
 
         for name in self._files:
             try:
-                content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-            except OSError as error:
-                self._complain(name, error)
+                content = read_all(name)
+            except UnreadableError as error:
+                self.complaints.append(str(error))
             else:
                 for document in documents(content):
                     yield name, document
@@ -173,7 +174,10 @@ class _Sources:
         found = [
             os.path.join(directory, file)
             for directory, _, files in os.walk(
-                name, onerror=lambda error: self._complain(error.filename, error)
+                name,
+                onerror=lambda error: self.complaints.append(
+                    f"cannot read {error.filename}: {error.strerror}"
+                ),
             )
             for file in files
             if file.lower().endswith(SUFFIXES)
@@ -181,9 +185,6 @@ class _Sources:
         if not found and len(self.complaints) == complaints:
             self.complaints.append(f"no file in {name} ends in {', '.join(SUFFIXES)}")
         return sorted(found)
-
-    def _complain(self, name: str, error: OSError) -> None:
-        self.complaints.append(f"cannot read {name}: {error.strerror}")
 
 
 def _for_programs(verdict: Verdict, name: str, document: Document) -> Iterator[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from mitmproxy.exceptions import FlowReadException
 from mitmproxy.http import HTTPFlow
 from mitmproxy.io import FlowReader
+from mitmproxy.version import VERSION
 
 from s2_mitm.proxy.session import HOLD, SUMMARY, is_s2, missing
 from s2_mitm.report.recorded import Message, NotRecordedError, Recorded
@@ -25,11 +27,20 @@ def from_flows(data: bytes, name: str) -> Iterator[Recorded]:
     flows = 0
     try:
         for flow in reader.stream():
+            recorded = _recorded(flow) if isinstance(flow, HTTPFlow) else None
             flows += 1
-            if isinstance(flow, HTTPFlow) and (recorded := _recorded(flow)):
+            if recorded:
                 yield recorded
     # What is no flow file may be anything to mitmproxy's reader.
-    except (FlowReadException, LookupError, ValueError, TypeError, AttributeError):
+    except (
+        *(FlowReadException, LookupError, ValueError, TypeError, AttributeError),
+        *(AssertionError, OverflowError, OSError),
+    ) as fault:
+        if isinstance(fault, AssertionError) or "update mitmproxy" in str(fault):
+            raise NotRecordedError(
+                f"flow {flows + 1} of {name} is one that mitmproxy {VERSION} does not know, perhaps"
+                " of a newer one"
+            ) from None
         if flows:
             raise NotRecordedError(f"{name} breaks off after {plural(flows, 'flow')}") from None
         raise NotRecordedError(
@@ -62,7 +73,7 @@ def _recorded(flow: HTTPFlow) -> Recorded | None:
         [
             Message(
                 number,
-                message.timestamp,
+                _moment(message.timestamp),
                 message.from_client,
                 message.content,
                 binary=not message.is_text,
@@ -73,5 +84,10 @@ def _recorded(flow: HTTPFlow) -> Recorded | None:
         ],
         Role(role) if isinstance(role, str) and role in set(Role) else None,
         version if isinstance(version, str) and version else None,
-        websocket.timestamp_end,
+        None if websocket.timestamp_end is None else _moment(websocket.timestamp_end),
     )
+
+
+def _moment(seconds: float) -> float:
+    """A time as it stands in a file; ValueError, OverflowError or OSError where it is none."""
+    return datetime.fromtimestamp(seconds, UTC).timestamp()

@@ -10,7 +10,6 @@ import json
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
@@ -78,16 +77,14 @@ class Covered:
         }
 
 
-def read_statements(file: str) -> list[dict[str, Any]]:
+def read_statements(content: bytes, file: str) -> list[dict[str, Any]]:
     """The sentences in a file, such as the ``normative-statements.json`` of a specification.
 
-    Raises ValueError, with a sentence for the one who named it, where it cannot be read or is
-    something else.
+    Takes its bytes and its name. Raises ValueError, with a sentence for the one who named it, where
+    it is something else.
     """
     try:
-        statements = json.loads(Path(file).read_bytes())
-    except OSError as error:
-        raise ValueError(f"cannot read {file}: {error.strerror}") from None
+        statements = json.loads(content)
     except (ValueError, RecursionError):
         raise ValueError(f"{file} is not JSON") from None
     if isinstance(statements, list) and statements and all(map(_is_statement, statements)):

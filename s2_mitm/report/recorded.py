@@ -80,7 +80,16 @@ def _end_of(session: Row) -> float | None:
     # What was said just before a proxy ended without warning may not have been written.
     if session["ended_at"] is None or session["close_reason"] == LEFT_OPEN:
         return None
-    return _seconds(session["ended_at"])
+    return _recorded_seconds(session["ended_at"], session["id"])
+
+
+def _recorded_seconds(text: str, session: str) -> float:
+    try:
+        return _seconds(text)
+    except (ValueError, TypeError, OverflowError):  # somebody wrote into the recording by hand
+        raise NotRecordedError(
+            f"a time of the session {session} is none: {excerpt(str(text))}"
+        ) from None
 
 
 def _lacks_beginning(history: History, session: str) -> bool:
@@ -92,7 +101,7 @@ def _messages_of(history: History, session: str, client: Role) -> Iterator[Messa
     for row in history.messages(session=session):
         yield Message(
             row["seq"],
-            _seconds(row["timestamp"]),
+            _recorded_seconds(row["timestamp"], session),
             row["sender"] == client,
             _bytes(row["content"]),
             _was_binary(row),

@@ -74,7 +74,7 @@ def test_no_reason_is_out_of_date() -> None:
 
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="the published sentences are not beside us")
 def test_the_published_sentences() -> None:
-    statements = read_statements(str(PUBLISHED))
+    statements = read_statements(PUBLISHED.read_bytes(), str(PUBLISHED))
     assert [item["id"] for item in statements] == NUMBERS
     assert [item.id for item in coverage(statements) if not item.explained] == []
 
@@ -107,16 +107,10 @@ def test_files_that_hold_none(tmp_path: Path, content: bytes, complaint: str) ->
     file = tmp_path / "statements.json"
     file.write_bytes(content)
     with pytest.raises(ValueError, match=f"^{re.escape(f'{file} {complaint}')}$"):
-        read_statements(str(file))
-
-
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    file = tmp_path / "none.json"
-    with pytest.raises(ValueError, match=f"^cannot read {file}: No such file or directory$"):
-        read_statements(str(file))
+        read_statements(file.read_bytes(), str(file))
 
 
 def test_a_file_with_one(tmp_path: Path) -> None:
     file = tmp_path / "statements.json"
     file.write_text(json.dumps([statement("N01")]))
-    assert read_statements(str(file)) == [statement("N01")]
+    assert read_statements(file.read_bytes(), str(file)) == [statement("N01")]
