@@ -45,13 +45,17 @@ class Memory:
 
     def note(self, holder: Holder, *, half: int = 0, waiting: int = 0, kept: int = 0) -> None:
         """A WebSocket has so much now; nothing when it is over."""
-        self.total += half + waiting + kept - holder.half - holder.waiting - holder.kept
-        self.peak = max(self.peak, self.total)
+        before = holder.half + holder.waiting + holder.kept
+        now = half + waiting + kept
         holder.half, holder.waiting, holder.kept = half, waiting, kept
-        if half or waiting or kept:
-            self._holders.add(holder)
-        else:
+        if now == before:
+            return
+        self.total += now - before
+        self.peak = max(self.peak, self.total)
+        if not now:
             self._holders.discard(holder)
+        elif not before:
+            self._holders.add(holder)
 
     def count(self) -> None:
         """Sum up anew, without the holders that nobody told us are gone."""

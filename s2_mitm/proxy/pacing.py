@@ -94,7 +94,8 @@ def keep_pace(flow: HTTPFlow) -> None:
         paced.measure()
         await drain_writers()  # type: ignore[no-untyped-call]
         await paced.rest()
-        paced.measure()
+        if paced.waiting:  # of which some went on meanwhile
+            paced.measure()
 
     handler.drain_writers = drain_writers_and_rest  # type: ignore[method-assign]
     for transport in handler.transports.values():
@@ -258,7 +259,9 @@ class _PacedLayer(_Layer):
             _make_room()
 
     def _note(self) -> None:
-        waiting = sum(each.transport.get_write_buffer_size() for each in self._writers)
+        waiting = 0
+        for each in self._writers:
+            waiting += each.transport.get_write_buffer_size()
         half = kept = 0
         if not self._is_over:
             if not self._closing:
