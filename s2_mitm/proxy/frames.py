@@ -6,20 +6,22 @@ injected is cut into pieces of 4,000 bytes which are decoded one by one, so that
 a cut arrives as U+FFFD, and a peer without support for continuation frames gets nothing at all.
 And it takes a message together until it is whole, however large that is, on the wire or inflated.
 
-mitmproxy has no setting for any of it, so its two classes are replaced while the addon is loaded,
-and wsproto's for messages that are compressed.
+mitmproxy has no setting for any of it, so its classes are replaced while the addon is loaded, and
+wsproto's for messages that are compressed.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
 from typing import Any
 
-import wsproto.events
 import wsproto.extensions
 from mitmproxy.proxy.layers import websocket
+from wsproto.events import BytesMessage, Event, Message, TextMessage
 from wsproto.frame_protocol import CloseReason, Frame, MessageDecoder, ParseFailed
 
+from s2_mitm.proxy.closing import ClosingConnection, ClosingLayer
 from s2_mitm.proxy.deflate import MAX_MESSAGE, PerMessageDeflate
 
 MAX_FRAMES = 4096
@@ -28,6 +30,7 @@ MAX_FRAMES = 4096
 FRAME_BYTES = 100
 """About what a frame takes in memory beside what is in it."""
 
+_Layer = websocket.WebsocketLayer
 _Connection = websocket.WebsocketConnection
 _Fragmentizer = websocket.Fragmentizer
 _PerMessageDeflate = wsproto.extensions.PerMessageDeflate
@@ -35,6 +38,7 @@ _PerMessageDeflate = wsproto.extensions.PerMessageDeflate
 
 def install() -> None:
     """Let the WebSockets that open from now on pass as they are."""
+    websocket.WebsocketLayer = ClosingLayer  # type: ignore[misc]
     websocket.WebsocketConnection = _ByteExactConnection  # type: ignore[misc]
     websocket.Fragmentizer = _ByteExactFragmentizer  # type: ignore[misc]
     wsproto.extensions.PerMessageDeflate = PerMessageDeflate  # type: ignore[misc, assignment]
@@ -42,6 +46,7 @@ def install() -> None:
 
 def uninstall() -> None:
     """Give mitmproxy its own classes back; WebSockets that are open keep what they have."""
+    websocket.WebsocketLayer = _Layer  # type: ignore[misc]
     websocket.WebsocketConnection = _Connection  # type: ignore[misc]
     websocket.Fragmentizer = _Fragmentizer  # type: ignore[misc]
     wsproto.extensions.PerMessageDeflate = _PerMessageDeflate  # type: ignore[misc]
@@ -108,7 +113,9 @@ class _Frames(list[Any]):
             self[-1] += frame
 
 
-class _ByteExactConnection(_Connection):
+class _ByteExactConnection(ClosingConnection):
+    _frames: _Frames
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._decoder = self._proto._message_decoder = _ByteExactDecoder()
@@ -117,6 +124,14 @@ class _ByteExactConnection(_Connection):
     def half_message(self) -> int:
         """The bytes in memory of a message that is not finished."""
         return self._decoder.size + FRAME_BYTES * (len(self._frames) - 1)
+
+    def events(self) -> Generator[Event, None, None]:
+        # What is injected is no part of a message that is still coming in fragments.
+        while self._events and isinstance(self._events[0], Message):
+            coming, self._frames = self._frames, _Frames()
+            yield self._events.popleft()
+            self._frames = coming
+        yield from super().events()
 
     @property
     def frame_buf(self) -> _Frames:
@@ -133,5 +148,5 @@ class _ByteExactFragmentizer(_Fragmentizer):
 
     def msg(self, data: bytes, message_finished: bool) -> Any:
         if self.is_text:
-            return wsproto.events.TextMessage(_Text(data), message_finished=message_finished)
-        return wsproto.events.BytesMessage(data, message_finished=message_finished)
+            return TextMessage(_Text(data), message_finished=message_finished)
+        return BytesMessage(data, message_finished=message_finished)

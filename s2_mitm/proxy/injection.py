@@ -42,7 +42,7 @@ def inject(flow: Flow, session: Session | None, to: str, message: str, *, valida
         raise CommandError(f"Cannot inject to {to!r}: say 'rm' or 'cem'.")
     if not isinstance(flow, HTTPFlow) or flow.websocket is None:
         raise CommandError("Cannot inject: this flow is not a WebSocket.")
-    if not flow.live or flow.websocket.timestamp_end is not None:
+    if not flow.live or flow.websocket.close_code is not None:
         raise CommandError("Cannot inject: this WebSocket is closed.")
     if session is None or not session.recognised:
         raise CommandError("Cannot inject: no S2 message has been seen on this WebSocket.")

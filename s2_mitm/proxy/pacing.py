@@ -25,6 +25,7 @@ from wsproto.events import CloseConnection
 from wsproto.frame_protocol import CloseReason
 
 from s2_mitm.proxy import machine
+from s2_mitm.proxy.closing import ClosingLayer
 from s2_mitm.proxy.connections import handler_of
 from s2_mitm.proxy.deflate import MAX_MESSAGE
 from s2_mitm.proxy.delivery import Passing
@@ -171,7 +172,7 @@ class Budget:
         return (self._used - BURST) / SHARE - (now - self._at)
 
 
-class _PacedLayer(_Layer):
+class _PacedLayer(ClosingLayer):
     half = waiting = kept = 0  # for MEMORY
 
     def __init__(self, context: Context, flow: HTTPFlow) -> None:

@@ -122,6 +122,7 @@ def pings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pings]:
         at_server.settimeout(15)
         yield Pings(client, at_server)
         client.sendall(frame(CLOSE, b"\x03\xe8"))
+        at_server.sendall(frame(CLOSE, b"\x03\xe8", masked=False))
         read_to_end(client)
 
 

@@ -162,6 +162,18 @@ def test_what_is_injected_arrives_in_one_frame(content: bytes, to_client: bool) 
     assert proxy.messages[0].injected
 
 
+@pytest.mark.parametrize("to_client", [True, False])
+def test_what_is_injected_between_fragments_is_a_message_of_its_own(to_client: bool) -> None:
+    proxy = Proxy()
+    first, second = fragments(b'{"message_type": ', b'"Handshake"}')
+
+    assert proxy.send(first, from_client=not to_client) == []
+    assert proxy.inject(b"{}", to_client=to_client) == [Frame(TEXT, b"{}")]
+    assert proxy.send(second, from_client=not to_client) == [first, second]
+    contents = [message.content for message in proxy.messages]
+    assert contents == [b"{}", b'{"message_type": "Handshake"}']
+
+
 def test_what_was_edited_arrives_in_one_frame() -> None:
     class Editing(Proxy):
         def hook(self, command: commands.StartHook) -> None:
@@ -187,15 +199,6 @@ def test_what_was_dropped_does_not_arrive() -> None:
                 self.messages[-1].dropped = True
 
     assert Dropping().send(Frame(TEXT, b"\xff")) == []
-
-
-def test_a_close_is_passed_on() -> None:
-    proxy = Proxy()
-    close = Frame(CLOSE, (1001).to_bytes(2) + "schließt".encode())
-
-    assert close in proxy.send(close)
-    assert proxy.flow.websocket is not None
-    assert proxy.flow.websocket.close_code == 1001
 
 
 def test_an_unexpected_continuation_still_ends_the_connection() -> None:

@@ -58,7 +58,7 @@ def flow() -> HTTPFlow:
     flow = tflow.twebsocketflow(messages=False)
     assert flow.websocket is not None
     flow.websocket.messages = []
-    flow.websocket.timestamp_end = None
+    flow.websocket.timestamp_end = flow.websocket.close_code = None
     return flow
 
 
@@ -205,10 +205,10 @@ def test_a_flow_that_is_no_websocket_is_told(wire: Wire) -> None:
 def test_a_websocket_that_is_closed_is_told(wire: Wire, flow: HTTPFlow) -> None:
     session = speaking(flow)
     assert flow.websocket is not None
-    flow.websocket.timestamp_end = 1.0
+    flow.websocket.close_code = 1000  # also where the other has not answered yet
     assert "closed" in refusal(flow, session, "rm", SELECT)
 
-    flow.websocket.timestamp_end = None
+    flow.websocket.close_code = None
     flow.live = False
     assert "closed" in refusal(flow, session, "rm", SELECT)
     assert wire.sent == []

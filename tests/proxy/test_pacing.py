@@ -11,7 +11,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import websocket
 from mitmproxy.test import tflow
 
-from s2_mitm.proxy import pacing
+from s2_mitm.proxy import frames, pacing
 from s2_mitm.proxy.pacing import BURST, MOST_LOGS, SHARE, Budget
 
 PING = b"\x89\x80\0\0\0\0"
@@ -44,6 +44,7 @@ def test_what_was_not_used_is_not_saved_up() -> None:
 @pytest.fixture
 def open_websocket() -> Iterator[websocket.WebsocketLayer]:
     """mitmproxy's layer with our watch over it, after the hook of its start."""
+    frames.install()
     pacing.install()
     flow = tflow.twebsocketflow(messages=False)
     context = Context(flow.client_conn, Options())
@@ -54,6 +55,7 @@ def open_websocket() -> Iterator[websocket.WebsocketLayer]:
         assert [*layer.handle_event(events.HookCompleted(command, None))] == []
     yield layer
     pacing.uninstall()
+    frames.uninstall()
 
 
 def received(layer: websocket.WebsocketLayer, data: bytes) -> tuple[int, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mitmproxy.connection import Connection
 from mitmproxy.http import HTTPFlow
 from mitmproxy.options import Options
 from mitmproxy.proxy import commands, events
@@ -23,6 +24,8 @@ class Proxy:
     """What the peers have agreed on."""
     to_client: bytearray = field(default_factory=bytearray)
     to_server: bytearray = field(default_factory=bytearray)
+    closed: list[Connection] = field(default_factory=list)
+    """The connections that it closes."""
 
     def __post_init__(self) -> None:
         self.flow: HTTPFlow = tflow.twebsocketflow(messages=False)
@@ -43,6 +46,8 @@ class Proxy:
                 if isinstance(command, commands.SendData):
                     is_client = command.connection is self.context.client
                     (self.to_client if is_client else self.to_server).extend(command.data)
+                elif isinstance(command, commands.CloseConnection):
+                    self.closed.append(command.connection)
                 elif isinstance(command, commands.StartHook):
                     self.hook(command)
                     waiting.append(events.HookCompleted(command, None))
@@ -58,6 +63,11 @@ class Proxy:
         for start in range(0, len(data), piece):
             self.handle(events.DataReceived(connection, data[start : start + piece]))
         return self.arrived(at_server=from_client)
+
+    def gone(self, *, is_client: bool = True) -> None:
+        """A peer closes its connection."""
+        connection = self.context.client if is_client else self.context.server
+        self.handle(events.ConnectionClosed(connection))
 
     def inject(self, content: bytes, *, to_client: bool) -> list[Frame]:
         message = WebSocketMessage(Opcode.TEXT, not to_client, content)
