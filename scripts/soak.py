@@ -3,6 +3,7 @@
     scripts/soak [--messages N] [--connections N] [--web-messages N] [--web-connections N]
                  [--proxies NAME,…] [--page open|selected|none] [--quick] [--json] [--objects]
     scripts/soak terminal … pauses the terminal meanwhile; `scripts/soak terminal --help` says how.
+    scripts/soak streams … plays random WebSocket streams; `scripts/soak streams --help` says how.
 
 First many messages go over one connection, then there are many connections one after the other,
 each with a handshake and a few messages, of which one is wrong now and then. So for mitmdump with
@@ -33,6 +34,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+import soak_streams
 import soak_terminal
 from bench import opening, power_measurement
 from bench_processes import PATIENCE, BenchError, Child, child
@@ -414,6 +416,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if sys.argv[1:2] == ["terminal"]:
         soak_terminal.main(sys.argv[2:])
+    if sys.argv[1:2] == ["streams"]:
+        soak_streams.main(sys.argv[2:])
     parser = argparse.ArgumentParser(
         prog="soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

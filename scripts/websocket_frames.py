@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 CONTINUED, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+OPCODES = (CONTINUED, TEXT, BINARY, CLOSE, PING, PONG)
 
 TAIL = b"\x00\x00\xff\xff"
 """How each compressed message ends; it is left out on the wire."""
@@ -45,9 +46,17 @@ def unmask(payload: bytes, mask: bytes) -> bytes:
     return (int.from_bytes(payload) ^ int.from_bytes(whole)).to_bytes(len(payload))
 
 
-def read_frames(data: bytearray) -> Iterator[Frame]:
-    """The frames that are whole; they are taken out of ``data``."""
+def read_frames(data: bytearray, *, masked: bool | None = None) -> Iterator[Frame]:
+    """The frames that are whole; they are taken out of ``data``.
+
+    ValueError where one has a mask and is not to be ``masked``, or the other way round, or where
+    it has a bit or an opcode that does not exist.
+    """
     while len(data) >= 2:
+        if data[0] & 0x30 or data[0] & 15 not in OPCODES:
+            raise ValueError(f"no frame begins with {data[:2].hex()}")
+        if masked is not None and masked is not (data[1] > 127):
+            raise ValueError("a mask is there, and must not be, or the other way round")
         size, place = data[1] & 127, 2
         if size >= 126:
             place += 2 if size == 126 else 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -90,3 +91,20 @@ def test_a_paused_terminal_holds_nothing(folder: Path) -> None:
         assert each["missing"] == 0
         assert each["left_out"] > 0
     assert list(folder.iterdir()) == []
+
+
+def test_random_streams_are_played(folder: Path) -> None:
+    process = soak(folder, "streams", "--count", "5", "--seed", "9")
+    output, complaints = process.communicate(timeout=300)
+    assert (process.returncode, complaints) == (0, "")
+    assert output.startswith("s2-mitm: of 5 random streams 0 are different, in ")
+    assert output.endswith(" s, from seed 9 on\n")
+    assert list(folder.iterdir()) == []
+
+
+def test_what_differs_is_told_with_its_seed(folder: Path) -> None:
+    """A plain mitmdump loses what is said while one closes, and more."""
+    process = soak(folder, "streams", "--proxy", "plain", "--count", "10", "--seed", "302")
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert re.search(r"^30\d: through the proxy: ", output, re.MULTILINE)
