@@ -91,10 +91,8 @@ class ClosingLayer(websocket.WebsocketLayer):
             about.closed_by_client = source is self.client_ws
             about.close_code = ending.code
             about.close_reason = ending.reason
-        if (source.state, other.state) == (
-            ConnectionState.REMOTE_CLOSING,
-            ConnectionState.OPEN,
-        ):
+        has_said_so = source.state is ConnectionState.REMOTE_CLOSING
+        if has_said_so and other.state is ConnectionState.OPEN:
             yield other.send2(ending)  # which may finish what it is saying, and answers
             return
         about.timestamp_end = time.time()

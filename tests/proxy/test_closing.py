@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from mitmproxy.proxy import commands
+from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers.websocket import WebsocketEndHook
 from websocket_frames import CLOSE, CONTINUED, PING, PONG, TEXT, Frame
 from websocket_layer import Proxy
+from wsproto.events import CloseConnection
 
 from s2_mitm.proxy import frames
 
@@ -146,6 +147,18 @@ def test_a_bad_frame_in_place_of_the_answer_is_told(from_client: bool) -> None:
     assert (told.opcode, told.payload[:2]) == (CLOSE, (1002).to_bytes(2))
     assert proxy.arrived(at_server=not from_client) == []  # it was told 1000, and no more
     assert proxy.ended == End(not from_client, 1000, "")
+
+
+def test_we_may_end_it_while_one_waits_for_an_answer() -> None:
+    proxy = Ending()
+    proxy.send(close(1000, "bye"))
+    proxy.layer.client_ws._events.append(CloseConnection(1009, "no memory"))
+
+    proxy.handle(events.DataReceived(proxy.context.client, b""))
+
+    assert proxy.arrived(at_server=False) == [close(1009, "no memory")]
+    assert proxy.arrived(at_server=True) == []
+    assert proxy.ended == End(True, 1000, "bye")
 
 
 @pytest.mark.parametrize("to_client", [True, False])

@@ -15,7 +15,7 @@ from mitmproxy.proxy.layers import websocket
 from mitmproxy.test import tflow
 from mitmproxy.websocket import WebSocketMessage
 
-from s2_mitm.proxy import delivery, pacing
+from s2_mitm.proxy import delivery, frames, pacing
 from s2_mitm.proxy.session import LIVE, Session
 
 MASK = b"\0\0\0\0"
@@ -64,10 +64,12 @@ class Relay:
 
 @pytest.fixture
 def relay() -> Iterator[Relay]:
+    frames.install()
     pacing.install()
     yield Relay()
     delivery.uninstall()
     pacing.uninstall()
+    frames.uninstall()
 
 
 def untouched(_: WebSocketMessage) -> None: ...
