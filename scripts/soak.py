@@ -4,6 +4,7 @@
                  [--proxies NAME,…] [--page open|selected|none] [--quick] [--json] [--objects]
     scripts/soak terminal … pauses the terminal meanwhile; `scripts/soak terminal --help` says how.
     scripts/soak streams … plays random WebSocket streams; `scripts/soak streams --help` says how.
+    scripts/soak examples … lets the property tests draw new examples; so does its `--help`.
 
 First many messages go over one connection, then there are many connections one after the other,
 each with a handshake and a few messages, of which one is wrong now and then. So for mitmdump with
@@ -34,6 +35,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+import soak_examples
 import soak_streams
 import soak_terminal
 from bench import opening, power_measurement
@@ -418,6 +420,8 @@ def main() -> None:
         soak_terminal.main(sys.argv[2:])
     if sys.argv[1:2] == ["streams"]:
         soak_streams.main(sys.argv[2:])
+    if sys.argv[1:2] == ["examples"]:
+        soak_examples.main(sys.argv[2:])
     parser = argparse.ArgumentParser(
         prog="soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

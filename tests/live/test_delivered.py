@@ -93,8 +93,8 @@ def ended(proxy: Proxy, path: str) -> Row:
 def test_what_another_addon_drops_or_changes(
     server: PeerServer, tmp_path: Path, other: Path, start: Callable[..., Any], script: str
 ) -> None:
-    """README: ``content`` is what came, ``sent`` what went where it differs, ``dropped`` says that
-    nothing went; whoever did it, before us or after."""
+    """README: "what went over the wire is in ``content``": what came; ``sent`` is what went where
+    it differs, ``dropped`` says that nothing went; whoever did it, before us or after."""
     other.write_text(script, encoding="utf-8")
     path = new_path()
     with (

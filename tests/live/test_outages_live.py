@@ -1,4 +1,4 @@
-"""While the recording cannot be written the traffic goes on, and nothing of it is missing later."""
+"""README: "the traffic goes on, and the proxy says so once, and once more when it is over"."""
 
 from __future__ import annotations
 

@@ -108,3 +108,13 @@ def test_what_differs_is_told_with_its_seed(folder: Path) -> None:
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 1
     assert re.search(r"^30\d: through the proxy: ", output, re.MULTILINE)
+
+
+def test_property_tests_draw_what_the_seed_says(folder: Path) -> None:
+    test = "tests/s2/test_verdict.py"
+    process = soak(folder, "examples", "--rounds", "2", "--seed", "7", test)
+    output, complaints = process.communicate(timeout=300)
+    assert (process.returncode, complaints) == (0, "")
+    assert re.findall(r"^seed (\d+)$", output, re.MULTILINE) == ["7", "8"]
+    assert output.endswith("of 2 rounds 0 failed\n")
+    assert list(folder.iterdir()) == []
