@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ T = TypeVar("T")
 
 try:
     from s2_mitm.history.database import RecordingError
-    from s2_mitm.history.recorder import Figures, Recorder
+    from s2_mitm.history.recorder import Figures, Recorder, finish
     from s2_mitm.history.retention import parse_retention, parse_size
     from s2_mitm.proxy import (
         contentview,
@@ -93,6 +94,9 @@ class S2Mitm:
         self._keep_messages = 0
         self._log: Log | None = None
         self._journal: Journal | None = None
+        self._recorded = ("", "", "")
+        self._to_say: deque[str] = deque()
+        self._may_complain = False
         self._metrics: Metrics | None = None
         self._witnesses: list[Witness] = []
         self._clock: asyncio.Task[None] | None = None
@@ -178,16 +182,32 @@ class S2Mitm:
         self._witnesses = [witness for witness in told if witness]
 
     def _record(self, target: str, retain: str, name: str) -> None:
+        if (target, retain, name) == self._recorded:
+            # mitmproxy has taken back an option that was refused: the recording goes on.
+            return
         retention = parse_retention(retain)
         journal = None
         if target:
-            journal = Journal(Recorder(target, logger.error, retention), name)
+            journal = Journal(Recorder(target, self._say_of_recording, retention), name)
         if self._journal:
-            self._journal.close(LIVE.values())
+            self._journal.stop(LIVE.values())
         self._journal = journal
+        self._recorded = target, retain, name
         for session in LIVE.values():
             if journal and session.recognised:
                 journal.opened(session)
+
+    def _say_of_recording(self, sentence: str) -> None:
+        """Log it, from any thread; while mitmproxy starts an error in the log would end it."""
+        if self._may_complain:
+            logger.error(sentence)
+        else:
+            self._to_say.append(sentence)
+
+    def _say_what_had_to_wait(self) -> None:
+        self._may_complain = True
+        while self._to_say:
+            logger.error(self._to_say.popleft())
 
     def _serve_metrics(self, address: str) -> None:
         if self._metrics:
@@ -299,6 +319,7 @@ class S2Mitm:
         """Say what is overdue, in silent sessions too."""
         while True:
             await asyncio.sleep(1)
+            self._say_what_had_to_wait()
             await pacing.tidy_memory()
             for session in [*LIVE.values()]:
                 if session.is_live and session.recognised:
@@ -331,6 +352,7 @@ class S2Mitm:
         self._over = True
         if self._clock:
             self._clock.cancel()
+        self._say_what_had_to_wait()
         # When only the addon is reloaded, its sessions go on in the next one.
         ending = [*LIVE.values()] if ctx.master.should_exit.is_set() else []
         for session in ending:
@@ -338,7 +360,9 @@ class S2Mitm:
                 self._safely(session, partial(self._differs, session, judged))
             self._safely(session, partial(self._end, session, time.time()))
         if self._journal:
-            self._journal.close(ending)
+            self._journal.stop(ending)
+        if ctx.master.should_exit.is_set() or not self._running:
+            finish()
         self._serve_metrics("")
         contentview.uninstall()
         interpreter.restore()

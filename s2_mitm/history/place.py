@@ -17,12 +17,14 @@ _READ_ANOTHER = "name the recording with --db FILE"
 class RecordingError(Exception):
     """A recording that cannot be opened or asked; ``str()`` is one sentence for its user.
 
-    ``reason`` is the part of it that says why, where it is about one recording.
+    ``reason`` is the part of it that says why, where it is about one recording; ``is_lasting``
+    whether that stays so until somebody puts it right.
     """
 
-    def __init__(self, sentence: str, reason: str = "") -> None:
+    def __init__(self, sentence: str, reason: str = "", *, is_lasting: bool = False) -> None:
         super().__init__(sentence)
         self.reason = reason
+        self.is_lasting = is_lasting
 
 
 class UnfitError(Exception):
@@ -79,6 +81,19 @@ class Place(ABC):
     def absolute(self) -> Place:
         """The same place under a name that holds wherever the working directory moves."""
 
+    def look(self) -> None:
+        """Raise RecordingError where what is wrong with it can be known without opening it.
+
+        What may be otherwise in a moment is not wrong: a server that is away, a file that is
+        locked. For them nobody waits here.
+        """
+        with self.writing():
+            self._look()
+
+    @abstractmethod
+    def _look(self) -> None:
+        """Look, and raise one of ``_WRONG``."""
+
     @abstractmethod
     def open_for_writing(self, *, thoroughly: bool = False) -> Engine:
         """Open or make the recording, with all its tables there.
@@ -104,6 +119,10 @@ class Place(ABC):
         """What ``error``, raised by this database, means in words of its user."""
 
     @abstractmethod
+    def is_lasting(self, error: Exception) -> bool:
+        """Whether ``error``, raised by this database, stays until somebody puts it right."""
+
+    @abstractmethod
     def is_to_blame(self, error: Exception) -> bool:
         """Whether ``error`` is the database's, which may pass, and not that of what was written."""
 
@@ -126,7 +145,7 @@ class Place(ABC):
         except self._WRONG as error:
             reason = self.reason(error)
             sentence = f"cannot record to {self.name}: {reason}; {_WRITE_ELSEWHERE}"
-            raise RecordingError(sentence, reason) from None
+            raise RecordingError(sentence, reason, is_lasting=self.is_lasting(error)) from None
 
     @contextmanager
     def reading(self) -> Iterator[None]:

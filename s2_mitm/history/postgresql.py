@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from inspect import signature
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select, text
@@ -50,10 +51,13 @@ _LOCK_TIMEOUT = "5s"
 _PREPARING = 0x53325F6D69746D
 """The number, ours alone, of the lock that whoever makes or changes the tables holds."""
 
-_REASONS = [
+_PASSING = [
     (r"resolve host|translate host|name or service not known", "there is no host {host}"),
     (r"refused|no such file or directory", "no server answers at {host}, port {port}"),
     (r"timeout expired|timed out|no route|unreachable", "{host}, port {port}, cannot be reached"),
+    (r"lock timeout", "another program has locked it"),
+]
+_LASTING = [
     (r"no password supplied", "the server asks for a password, postgresql://USER:PASSWORD@…"),
     (
         r"password authentication failed|role .* does not exist|no pg_hba|denied for database",
@@ -65,9 +69,9 @@ _REASONS = [
     ),
     (r"permission denied for schema", "the user {user} may not make tables in it"),
     (r"permission denied", "the user {user} has no permission for its tables"),
-    (r"lock timeout", "another program has locked it"),
 ]
-"""What is said, of the connection or of a statement, and what it means."""
+"""What is said, of the connection or of a statement, and what it means: what may pass by itself,
+and what somebody has to put right."""
 
 
 class PostgresqlDatabase(Place):
@@ -112,6 +116,10 @@ class PostgresqlDatabase(Place):
                 raise
             return engine
 
+    def is_lasting(self, error: Exception) -> bool:
+        lasting = any(_says(error, words) for words, _ in _LASTING)
+        return lasting or isinstance(error, UnfitError)
+
     def is_to_blame(self, error: Exception) -> bool:
         # A right or a table that was taken away is a ProgrammingError; what is wrong with a value
         # is a DataError or an IntegrityError.
@@ -119,16 +127,24 @@ class PostgresqlDatabase(Place):
         return isinstance(error, databases) or type(error) is DatabaseError
 
     def reason(self, error: Exception) -> str:
-        said = message_of(error)
-        for words, reason in _REASONS:
-            if isinstance(error, DBAPIError) and re.search(words, said, re.IGNORECASE):
+        for words, reason in (*_PASSING, *_LASTING):
+            if _says(error, words):
                 return reason.format(
                     host=self._url.host or self._url.query.get("host") or "localhost",
                     port=self._url.port or 5432,
                     user=self._url.username or "that is set here",
                     database=self._url.database or "of the user's name",
                 )
-        return said
+        return message_of(error)
+
+    def _look(self) -> None:
+        psycopg = _driver()
+        _, arguments = self._engine().dialect.create_connect_args(self._url)
+        of_the_server = arguments.keys() - signature(psycopg.Connection.connect).parameters.keys()
+        try:
+            psycopg.conninfo.make_conninfo(**{name: arguments[name] for name in of_the_server})
+        except psycopg.ProgrammingError as error:
+            raise UnfitError(message_of(error)) from None
 
     def _prepare(self, connection: Connection) -> None:
         if schema.is_current(connection):
@@ -163,18 +179,29 @@ class PostgresqlDatabase(Place):
         return False
 
     def _engine(self) -> Engine:
-        try:
-            import psycopg  # noqa: F401
-        except ImportError:
-            raise UnfitError(
-                "PostgreSQL needs one more package, pip install 's2-mitm[postgresql]'"
-            ) from None
+        _driver()
         said = self._url.query
         ours = {name: value for name, value in _CONNECTING.items() if name not in said}
         given = {**ours, **self._secrets}
         engine = create_engine(self._url, connect_args=given, pool_pre_ping=True)
         event.listen(engine, "connect", _set_up)
         return engine
+
+
+def _driver() -> Any:
+    try:
+        import psycopg
+    except ImportError:
+        raise UnfitError(
+            "PostgreSQL needs one more package, pip install 's2-mitm[postgresql]'"
+        ) from None
+    return psycopg
+
+
+def _says(error: Exception, words: str) -> bool:
+    return isinstance(error, DBAPIError) and bool(
+        re.search(words, message_of(error), re.IGNORECASE)
+    )
 
 
 def _set_up(connection: Any, _record: object) -> None:

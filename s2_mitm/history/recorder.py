@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from s2_mitm.history.backlog import Backlog
 from s2_mitm.history.database import RecordingError, place_of
-from s2_mitm.history.place import message_of
+from s2_mitm.history.place import Place, Watch, message_of
 from s2_mitm.history.presence import Presence
 from s2_mitm.history.records import (
     Afterthought,
@@ -40,7 +40,10 @@ from s2_mitm.history.storing import UnknownRecorderError
 from s2_mitm.history.writer import Writer
 from s2_mitm.s2.verdict import Finding, Role
 
-__all__ = ["Figures", "MessageRecord", "Recorder", "RecordingError", "SessionStart"]
+__all__ = ["Figures", "MessageRecord", "Recorder", "RecordingError", "SessionStart", "finish"]
+
+KNOWN_SECONDS = 2.0
+"""How long it is waited for what can be known of a place without opening it."""
 
 GATHER_SECONDS = 0.1
 """How long the first record of a batch waits for company."""
@@ -48,6 +51,8 @@ RETRY_SECONDS = 0.5
 """How long to wait after a failed attempt."""
 LOOK_SECONDS = 0.5
 """How often it looks whether the file is still there, while there is nothing to write."""
+LASTING_SECONDS = 10.0
+"""The same where somebody has to put something right."""
 RENEW_SECONDS = 10.0
 """How often the recorder says that it is there, and sees that all is in the file itself."""
 TELL_SECONDS = 60.0
@@ -92,14 +97,14 @@ class Recorder:
 
     ``target`` is a file, or an ``sqlite:///`` or ``postgresql://`` URL; the recording is made where
     it is not there, and continued where it is. ``report`` takes one sentence when writing starts to
-    fail, when it works again, and when something was lost; it is called from the recorder's thread.
+    fail, when it works again, and when something was lost; it is called from any thread.
     What ``retain`` does not let stay is taken out of the recording by and by.
 
     All methods may be called from any thread. But for ``flush`` and ``close`` they return at once
-    and never raise, whatever the database does. While it can't be written, up to
+    and never raise, whatever the database does. While it can't be opened or written, up to
     ``MOST_MESSAGES`` messages wait in memory; for those that had to go there is a gap.
 
-    Raises RecordingError where ``target`` cannot be written.
+    Raises RecordingError where ``target`` is wrong by itself (see `Place.look`).
     """
 
     def __init__(
@@ -108,18 +113,20 @@ class Recorder:
         self._report = report
         # A later change of the working directory must not move the recording.
         self._place = place_of(target).absolute()
+        _look(self._place)
         self._name = self._place.name
-        self._engine = self._place.open_for_writing()
-        self._watch = self._place.watch(self._engine)
         self._writer = Writer(self._place)
         self._backlog = Backlog(messages=MOST_MESSAGES, content=MOST_BYTES, sessions=MOST_SESSIONS)
         self._backlog.reason = TOO_SLOW
         self._news = threading.Event()
         self._hurry = threading.Event()
         self._flushes: deque[threading.Event] = deque()
-        self._closing = threading.Lock()
+        self._state = threading.Lock()
         self._deadline: float | None = None
+        self._is_over = False
         # From here on for the thread alone, but to look at.
+        self._engine: Engine | None = None
+        self._watch = Watch()
         self._presence = Presence()
         self._renew_at = 0.0
         self._pruning = Pruning(self._place, retain) if retain else None
@@ -130,9 +137,12 @@ class Recorder:
         self._write_seconds = 0.0
         self._failing = False
         self._has_changed = False
+        self._retry_seconds = RETRY_SECONDS
+        self._told_reasons: set[str] = set()
         self._told_lost = self._told_sessions = 0
         self._tell_loss_at = 0.0
         self._thread = threading.Thread(target=self._run, name="s2-recorder", daemon=True)
+        _recorders.append(self)
         self._thread.start()
 
     def session_opened(self, session: SessionStart) -> None:
@@ -191,19 +201,30 @@ class Recorder:
         self._make_haste()
         return done.wait(timeout)
 
-    def close(self, timeout: float = 5.0) -> None:
-        """Write all that was put, for at most ``timeout`` seconds, and end the thread.
+    def stop(self, timeout: float = 5.0) -> None:
+        """Let it write all that was put, for at most ``timeout`` seconds, and then end.
 
-        Whatever is put afterwards is ignored; so is a second close.
+        Whatever is put afterwards is ignored; so is a second stop. What could not be written is
+        told. A later recorder of this process waits for it before it writes to the same place.
         """
-        with self._closing:
-            if self._deadline is not None:
-                return
-            self._deadline = time.monotonic() + timeout
+        with self._state:
+            if self._deadline is None:
+                self._deadline = time.monotonic() + timeout
         self._make_haste()
-        self._thread.join(timeout + 2 * self._place.patience)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Stop it, and wait until it has ended, also where the database does not let it."""
+        self.stop(timeout)
+        self._wait_for_its_end()
+
+    def _wait_for_its_end(self) -> None:
+        assert self._deadline is not None
+        self._thread.join(max(self._deadline - time.monotonic(), 0))
+        if not self._failing:
+            # It is at work, and what is slow may be done in a moment.
+            self._thread.join(max(self._deadline + self._place.patience - time.monotonic(), 0))
         if self._thread.is_alive():
-            self._tell_what_is_left()
+            self._leave()
 
     def figures(self) -> Figures:
         """How it fares now."""
@@ -230,17 +251,27 @@ class Recorder:
         self._hurry.set()
         self._news.set()
 
+    def _leave(self) -> None:
+        """Say what is lost, once; from here on nothing more is written."""
+        with self._state:
+            was_over, self._is_over = self._is_over, True
+        if not was_over:
+            _recorders.remove(self)
+            self._tell_what_is_left()
+
     # Everything below runs in the thread.
 
     def _run(self) -> None:
-        while True:
+        while not self._is_over:
             self._wait()
             deadline, flushes = self._deadline, len(self._flushes)
             written = self._write_backlog()
             if written:
                 for _ in range(flushes):
                     self._flushes.popleft().set()
-            if deadline is not None and (written or time.monotonic() > deadline):
+            if deadline is not None and (
+                written or not self._backlog or time.monotonic() > deadline
+            ):
                 break
             if written and self._pruning:
                 self._prune(self._pruning)
@@ -249,7 +280,7 @@ class Recorder:
     def _wait(self) -> None:
         """Wait until there is something to do and time to do it."""
         if self._failing:
-            self._hurry.wait(RETRY_SECONDS)
+            self._hurry.wait(self._retry_seconds if self._deadline is None else RETRY_SECONDS)
         elif not self._backlog and self._news.wait(self._idle_seconds()):
             self._hurry.wait(GATHER_SECONDS)
         self._news.clear()
@@ -262,17 +293,20 @@ class Recorder:
 
     def _write_backlog(self) -> bool:
         """Write all there is; False where the database does not take it now."""
+        # No more than there is now: while it comes as fast as it is written, others wait too.
+        left = len(self._backlog)
+        self._let_those_before_end()
         try:
-            self._follow_the_file()
+            self._open()
             self._renew()
-            # No more than there is now: while it comes as fast as it is written, others wait too.
-            left = len(self._backlog)
-            while left > 0 and (records := self._backlog.take(BATCH)):
+            while left > 0 and not self._is_over and (records := self._backlog.take(BATCH)):
                 self._write(records)
                 left -= len(records)
         except Exception as error:
             # Whatever it is: the thread must live on, and the traffic with it.
             self._fails(error)
+            return False
+        if self._is_over:
             return False
         if self._failing:
             self._recovers()
@@ -280,6 +314,29 @@ class Recorder:
             self._tell_loss_at = time.monotonic() + TELL_SECONDS
             self._tell(f"{self._name} is too slow; {self._loss()}.")
         return True
+
+    def _let_those_before_end(self) -> None:
+        """Wait for those that were stopped and still write to the same place.
+
+        They have the earlier part of what is said of a session.
+        """
+        for other in [*_recorders]:
+            if other is self:
+                break
+            if other._name == self._name and other._deadline is not None:
+                other._wait_for_its_end()
+
+    def _open(self) -> None:
+        if self._engine is None:
+            engine = self._place.open_for_writing()
+            self._watch = self._place.watch(engine)
+            self._engine = engine
+        self._follow_the_file()
+
+    @property
+    def _opened(self) -> Engine:
+        assert self._engine is not None
+        return self._engine
 
     def _write(self, records: list[Record]) -> None:
         try:
@@ -305,7 +362,7 @@ class Recorder:
         self._batches += 1
 
     def _store_once(self, records: Sequence[Record]) -> None:
-        self._writer.store(self._engine, records, self._presence.id, self._backlog.place)
+        self._writer.store(self._opened, records, self._presence.id, self._backlog.place)
 
     def _write_one_by_one(self, records: list[Record]) -> None:
         """Find what is wrong in ``records`` by writing each alone, and go on without it."""
@@ -349,7 +406,7 @@ class Recorder:
         if change is None:
             return
         self._writer.close()
-        self._engine.dispose()
+        self._opened.dispose()
         self._watch.leave()
         lost = self._written - self._written_home if change.has_lost_its_log else 0
         self._engine = self._place.open_for_writing(thoroughly=change.is_elsewhere)
@@ -384,7 +441,7 @@ class Recorder:
         if not (self._is_pruning or look):
             return
         try:
-            with self._engine.begin() as connection:
+            with self._opened.begin() as connection:
                 if look:
                     self._prune_at = time.monotonic() + PRUNE_SECONDS
                     pruning.look(connection)
@@ -399,30 +456,42 @@ class Recorder:
                 self._tell(f"old sessions stay in {self._name}: {message_of(error)}")
 
     def _end(self) -> None:
-        self._tell_what_is_left()
         self._writer.close()
-        with contextlib.suppress(Exception):
-            if not self._failing:
-                self._in_a_transaction(self._presence.end)
-        self._engine.dispose()
+        if self._engine:
+            with contextlib.suppress(Exception):
+                if not self._failing:
+                    self._in_a_transaction(self._presence.end)
+            self._engine.dispose()
         try:
             self._watch.leave()
         except Exception as error:
             self._tell(f"{self._name} is not whole: {self._place.reason(error)}.")
+        self._leave()
 
     def _in_a_transaction(self, step: Callable[[Connection], None]) -> None:
-        with self._engine.begin() as connection:
+        with self._opened.begin() as connection:
             step(connection)
 
     def _fails(self, error: Exception) -> None:
         # The next attempt is made with a new connection: one that has seen the disk full, or the
         # server go, may be of no use again.
-        self._engine.dispose()
-        if not self._failing:
+        if self._engine:
+            self._engine.dispose()
+        if isinstance(error, RecordingError):
+            reason, is_lasting = error.reason, error.is_lasting
+        else:
+            reason, is_lasting = self._place.reason(error), self._place.is_lasting(error)
+        self._retry_seconds = LASTING_SECONDS if is_lasting else RETRY_SECONDS
+        self._cannot_write(reason, is_lasting=is_lasting)
+
+    def _cannot_write(self, reason: str, *, is_lasting: bool) -> None:
+        """Say why, once; and again where it turns out that somebody has to do something."""
+        with self._state:
+            is_news = not self._failing or (is_lasting and reason not in self._told_reasons)
             self._failing = True
+        if is_news:
             self._backlog.reason = UNWRITABLE
-            known = error.reason if isinstance(error, RecordingError) else ""
-            reason = known or self._place.reason(error)
+            self._told_reasons.add(reason)
             self._tell(
                 f"{self._name} cannot be written now ({reason}); "
                 f"the traffic goes on, and up to {MOST_MESSAGES} messages wait in memory."
@@ -430,6 +499,7 @@ class Recorder:
 
     def _recovers(self) -> None:
         self._failing = False
+        self._told_reasons.clear()
         self._backlog.reason = TOO_SLOW
         self._tell(f"{self._name} is written again; {self._loss()}.")
         self._has_changed = False
@@ -458,6 +528,37 @@ class Recorder:
         # Nobody listens to what goes wrong in this thread, and it must go on.
         with contextlib.suppress(Exception):
             self._report(sentence)
+
+
+_recorders: list[Recorder] = []
+"""Those of this process that have not ended, in the order in which they were made."""
+
+
+def finish() -> None:
+    """Wait for those that were stopped; each ends within the time that it was given."""
+    for recorder in [*_recorders]:
+        if recorder._deadline is not None:
+            recorder._wait_for_its_end()
+
+
+def _look(place: Place) -> None:
+    """Raise RecordingError where ``place`` is wrong by itself.
+
+    A disk that hangs does not hold the caller: then it is known when it is opened.
+    """
+    refusals: list[RecordingError] = []
+
+    def look() -> None:
+        try:
+            place.look()
+        except RecordingError as refusal:
+            refusals.append(refusal)
+
+    looking = threading.Thread(target=look, name="s2-look", daemon=True)
+    looking.start()
+    looking.join(KNOWN_SECONDS)
+    if refusals:
+        raise refusals[0]
 
 
 def _count(number: int, thing: str) -> str:

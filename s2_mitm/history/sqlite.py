@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from s2_mitm.history.sqlite_watch import (
 
 LOG_BYTES = 16 * 1024 * 1024
 """How large the log beside the file stays at most when it has been written into the file."""
+_PASSING = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENOTCONN}
+"""What a disk, or one on the network, says when it is out of order for a while."""
 PAGES_AT_ONCE = 250
 """How many free pages are given back to the disk at once, so that nobody waits for it."""
 REST_SECONDS = 1.0
@@ -67,6 +70,9 @@ class SqliteFile(Place):
     def open_for_reading(self) -> Engine:
         with self.reading():
             return self._readable()
+
+    def is_lasting(self, error: Exception) -> bool:
+        return isinstance(error, UnfitError)
 
     def is_to_blame(self, error: Exception) -> bool:
         return isinstance(error, OperationalError | InternalError) or type(error) is DatabaseError
@@ -108,9 +114,47 @@ class SqliteFile(Place):
             assert isinstance(connection, sqlite3.Connection)
             return SqliteWatch(self.file, connection, identity, self.patience)
 
-    def _writable(self, thoroughly: bool) -> Engine:
+    def _look(self) -> None:
+        try:
+            self._expect_a_folder()
+            size = 0
+            with suppress(FileNotFoundError):
+                size = self.file.stat().st_size
+                self._expect_a_file()
+            self._expect_rights()
+        except OSError as error:
+            if error.errno in _PASSING:
+                return
+            raise
+        if size:
+            self._expect_a_database()
+
+    def _expect_a_folder(self) -> None:
         if not self.file.parent.is_dir():
-            raise UnfitError(f"there is no folder {self.file.parent}")
+            raise FileNotFoundError(f"there is no folder {self.file.parent}")
+
+    def _expect_rights(self) -> None:
+        for end in ("", "-wal", "-shm"):
+            path = self.file.with_name(self.file.name + end)
+            if not _may_write(path if path.exists() else path.parent):
+                raise PermissionError
+
+    def _expect_a_database(self) -> None:
+        """Raise where the beginning of the file says that it is none.
+
+        SQLite reads it, and without locks: to open and close the file past SQLite would take away
+        the locks that other connections of this process have on it.
+        """
+        uri = uri_of(self.file, "immutable=1")
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            try:
+                connection.execute("PRAGMA schema_version")
+            except sqlite3.Error as error:
+                if "not a database" in str(error):
+                    raise
+
+    def _writable(self, thoroughly: bool) -> Engine:
+        self._expect_a_folder()
         is_new = self._make()
         self._expect_a_file()
         identity = identity_of(self.file)
@@ -172,7 +216,7 @@ class SqliteFile(Place):
         """Raise while the file may still be being copied here; nobody copies one with a log."""
         age = time.time() - self.file.stat().st_mtime
         if abs(age) < REST_SECONDS and not _size(log_of(Path(os.path.realpath(self.file)))):
-            raise UnfitError("another program seems to be writing it")
+            raise BlockingIOError("another program seems to be writing it")
 
     def _look_first(self, thoroughly: bool) -> None:
         """Raise unless the file is a recording, or a database with nothing in it yet.
@@ -189,7 +233,17 @@ class SqliteFile(Place):
             self._expect_rest()
         if not self.file.stat().st_size:
             return
-        with self._reading("mode=ro") as connection:
+        try:
+            self._expect_ours_or_nothing("mode=ro", thoroughly)
+        except DBAPIError as error:
+            # One whose beginning was cut off, by a power cut, is first to be rolled back, and that
+            # is to write.
+            if not (_is_forbidden(str(error.orig)) and Path(f"{self.file}-journal").exists()):
+                raise
+            self._expect_ours_or_nothing("immutable=1", thoroughly)
+
+    def _expect_ours_or_nothing(self, options: str, thoroughly: bool) -> None:
+        with self._reading(options) as connection:
             if inspect(connection).get_table_names():
                 schema.revision(connection)
             if thoroughly:
@@ -232,6 +286,18 @@ class SqliteFile(Place):
             creator=lambda: sqlite3.connect(uri, uri=True, timeout=self.patience, **more),
             poolclass=pool,
         )
+
+
+def _may_write(path: Path) -> bool:
+    """Whether there is the right to write a file, or to make one in a folder.
+
+    A disk that can only be read is no question of rights: it may be one that has just failed.
+    """
+    effective = os.access in os.supports_effective_ids
+    mode = os.W_OK | (os.X_OK if path.is_dir() else os.R_OK)
+    if os.access(path, mode, effective_ids=effective):
+        return True
+    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def _pragma(connection: Connection, name: str) -> int:

@@ -109,11 +109,14 @@ class Journal(Witness):
         """How the recorder fares now; from any thread."""
         return self._recorder.figures()
 
-    def close(self, open_sessions: Iterable[Session] = ()) -> None:
-        """Write what is still to be written, after ending the sessions given, and stop."""
+    def stop(self, open_sessions: Iterable[Session] = ()) -> None:
+        """End the sessions given, and let the recorder write what is still to be written.
+
+        Returns at once; `recorder.finish` waits for it.
+        """
         for session in open_sessions:
             self.closed(session)
-        self._recorder.close()
+        self._recorder.stop()
 
 
 class _Known(NamedTuple):

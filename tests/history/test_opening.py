@@ -6,6 +6,8 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from complaints import complaint_of
 from old_recording import make_old_recording
 from together import run_together
 
@@ -160,7 +163,7 @@ def test_a_database_of_something_else_is_left_alone(
     file = tmp_path / "other.db"
     fill(file, f"pragma journal_mode = {journal}", *statements)
     before = everything_in(tmp_path)
-    assert "a database of something else (no " in refusal_to_record(file)
+    assert "a database of something else (no " in complaint_of(file)
     assert "a database of something else (no " in refusal_to_read(file)
     assert file.read_bytes() == before["other.db"]
     if journal == "delete":
@@ -175,7 +178,7 @@ def test_a_database_in_use_by_something_else_is_left_alone(tmp_path: Path) -> No
     owner.execute("begin immediate")
     owner.execute("insert into notes values ('mine')")
     before = everything_in(tmp_path)
-    assert "a database of something else" in refusal_to_record(file)
+    assert "a database of something else" in complaint_of(file)
     after = everything_in(tmp_path)
     assert after["other.db"] == before["other.db"]
     assert after["other.db-wal"] == before["other.db-wal"]
@@ -245,6 +248,23 @@ def test_a_link_to_a_file_that_is_not_there_yet(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "real.sqlite3").stat().st_mode) == 0o600
 
 
+def test_a_file_whose_beginning_was_cut_off_becomes_a_recording(tmp_path: Path) -> None:
+    file = tmp_path / "s2.sqlite3"
+    fill(file, "pragma user_version = 1")
+    code = """if True:
+        import os, sqlite3
+        connection = sqlite3.connect("s2.sqlite3", isolation_level=None)
+        connection.execute("pragma cache_size = 1")
+        connection.execute("begin immediate")
+        connection.execute("create table sessions (id)")
+        connection.executemany("insert into sessions values (?)", [["x" * 4000]] * 100)
+        os._exit(0)  # as in a power cut
+    """
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert (tmp_path / "s2.sqlite3-journal").exists()
+    assert [session["id"] for session in History(str(recording(file))).sessions()] == ["s1"]
+
+
 def test_many_recorders_that_begin_one_file_at_once(tmp_path: Path) -> None:
     code = """if True:
         import sys
@@ -262,7 +282,7 @@ def test_a_database_that_someone_keeps_locked(tmp_path: Path) -> None:
     owner = sqlite3.connect(file, isolation_level=None)
     owner.execute("pragma locking_mode = exclusive")
     owner.execute("begin exclusive")
-    assert "another program has locked it" in refusal_to_record(file)
+    assert "another program has locked it" in complaint_of(file)
     assert "another program has locked it" in refusal_to_read(file)
     owner.close()
 

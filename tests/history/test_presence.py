@@ -158,6 +158,7 @@ from s2_mitm.history.presence import Heartbeats, Presence
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.s2.verdict import Role, Verdict
 recorder = Recorder(sys.argv[1], print)
+assert recorder.flush(30)
 recorder.session_opened(SessionStart("left", time.time(), None, None, None, None))
 verdict = Verdict(time.time(), Role.RM, {}, "T", "m", None, [])
 recorder.message(MessageRecord("left", 1, verdict, b"{}", False, False))

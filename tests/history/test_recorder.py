@@ -60,6 +60,7 @@ def reports() -> Reports:
 @pytest.fixture
 def recorder(file: Path, reports: Reports) -> Iterator[Recorder]:
     recorder = Recorder(str(file), reports.append)
+    assert recorder.flush(10)
     yield recorder
     recorder.close()
 

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from complaints import complaint_of
 
 import s2_mitm
 from s2_mitm.history import recorder as recorder_module
 from s2_mitm.history import sqlite
-from s2_mitm.history.recorder import MessageRecord, Recorder, RecordingError, SessionStart
+from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.history.writer import LOAD
 from s2_mitm.s2.verdict import Role, Verdict
 
@@ -516,8 +517,7 @@ def test_a_backup_that_is_restored_after_a_kill(tmp_path: Path) -> None:
     Recorder(str(file), print).close()
     kill_one_that_records(file)
     shutil.copy(copy, file)
-    with pytest.raises(RecordingError, match="-wal is not of this file: move it away"):
-        Recorder(str(file), print)
+    assert "-wal is not of this file: move it away" in complaint_of(file)
     assert file.read_bytes() == copy.read_bytes()
     Path(f"{file}-wal").unlink()
     Recorder(str(file), print).close()
@@ -538,8 +538,7 @@ def test_a_database_of_something_else_that_replaces_it_after_a_kill(tmp_path: Pa
     kill_one_that_records(file)
     content = foreign(other)
     other.replace(file)
-    with pytest.raises(RecordingError, match="a database of something else"):
-        Recorder(str(file), print)
+    assert "a database of something else" in complaint_of(file)
     assert file.read_bytes() == content
 
 

@@ -338,7 +338,8 @@ def test_whatever_is_said_and_whatever_becomes_of_it(
         for plan in ([], list(fates)):
             session = f"s{next(SESSIONS)}"
             recorder = Recorder(target, lambda _: None)
-            cut_commits(recorder._engine, plan)
+            assert recorder.flush(30)
+            cut_commits(recorder._opened, plan)
             say(recorder, parts, session)
             assert recorder.flush(30)
             recorder.close()

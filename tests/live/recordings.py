@@ -22,7 +22,12 @@ class Recording:
             return []
         with closing(sqlite3.connect(f"{self.file.as_uri()}?mode=rw", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(query, values)]
+            try:
+                return [dict(row) for row in connection.execute(query, values)]
+            except sqlite3.OperationalError as problem:
+                if "no such table" not in str(problem):
+                    raise
+                return []
 
     def session(self, path: str) -> Row | None:
         """The session of the WebSocket with this path."""

@@ -52,10 +52,10 @@ WRONGS = [
         "mysql:// is neither SQLite nor PostgreSQL, ",
     ),
     Wrong(
-        "db-on-a-server-that-is-not-there",
+        "db-with-an-unknown-option",
         "s2_db",
-        "postgresql://user:secret@127.0.0.1:1/s2",
-        "cannot record to postgresql://user@127.0.0.1:1/s2: no server answers at 127.0.0.1, port 1",
+        "postgresql://user:secret@127.0.0.1:1/s2?colour=blue",
+        "cannot record to postgresql://user@127.0.0.1:1/s2?colour=blue: invalid connection option",
     ),
     Wrong(
         "version",

@@ -16,7 +16,7 @@ from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from s2_mitm.history.queries import History
-from s2_mitm.history.recorder import Recorder
+from s2_mitm.history.recorder import Recorder, finish
 from s2_mitm.proxy.journal import Journal
 from s2_mitm.proxy.session import Session
 
@@ -34,7 +34,8 @@ class Recording:
         self.journal = Journal(Recorder(self._file, self.complaints.append))
 
     def _read(self, query: Callable[[History], Iterator[dict[str, Any]]]) -> list[dict[str, Any]]:
-        self.journal.close()
+        self.journal.stop()
+        finish()
         assert self.complaints == []
         history = History(self._file)
         try:
@@ -53,7 +54,8 @@ class Recording:
 def recording(tmp_path: Path) -> Iterator[Recording]:
     recording = Recording(tmp_path / "s2.sqlite3")
     yield recording
-    recording.journal.close()
+    recording.journal.stop()
+    finish()
 
 
 class Live:
@@ -127,7 +129,7 @@ def test_who_closed_is_told_by_the_role(
 def test_what_is_open_when_the_proxy_stops_was_closed_by_the_proxy(recording: Recording) -> None:
     live = Live(recording.journal)
     live.say(STATUS)
-    recording.journal.close([live.session])
+    recording.journal.stop([live.session])
 
     (session,) = recording.sessions()
     assert (session["closed_by"], session["close_code"]) == ("proxy", None)
@@ -247,7 +249,7 @@ def test_what_was_never_opened_is_not_closed(recording: Recording) -> None:
     live = Live(recording.journal)
     live.say(b"hello")
     live.close()
-    recording.journal.close([live.session])
+    recording.journal.stop([live.session])
 
     assert recording.sessions() == []
 
@@ -257,7 +259,7 @@ def test_a_session_ends_once(recording: Recording) -> None:
     live.say(STATUS)
     live.close(code=1000)
     live.close(code=4000)
-    recording.journal.close([live.session])
+    recording.journal.stop([live.session])
 
     assert [session["close_code"] for session in recording.sessions()] == [1000]
 
@@ -266,7 +268,7 @@ def test_a_session_goes_on_in_the_journal_of_the_next_addon(tmp_path: Path) -> N
     first = Recording(tmp_path / "s2.sqlite3")
     live = Live(first.journal)
     live.say(STATUS)
-    first.journal.close()
+    first.journal.stop()
     second = Recording(tmp_path / "s2.sqlite3")
     live.journal = second.journal
     second.journal.opened(live.session)

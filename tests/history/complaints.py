@@ -1,0 +1,24 @@
+"""What a recorder says of a place that it may only get to know when it is there."""
+
+from __future__ import annotations
+
+import time
+
+from s2_mitm.history.recorder import Recorder
+
+
+def complaint_of(target: object) -> str:
+    """Why nothing can be written there, in the sentence that it says at first."""
+    said: list[str] = []
+    recorder = Recorder(str(target), said.append)
+    deadline = time.monotonic() + 30
+    while not said:
+        assert time.monotonic() < deadline, "it says nothing"
+        time.sleep(0.01)
+    assert recorder.figures().failing
+    recorder.close()
+    [sentence] = said
+    assert "\n" not in sentence
+    assert " cannot be written now (" in sentence
+    assert sentence.endswith("the traffic goes on, and up to 20000 messages wait in memory.")
+    return sentence
