@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 try:
     from s2_mitm.history.database import RecordingError
-    from s2_mitm.history.recorder import Figures, Recorder, finish
+    from s2_mitm.history.recorder import Figures, Recorder, check_all, finish_all
     from s2_mitm.history.retention import parse_retention, parse_size
     from s2_mitm.proxy import (
         contentview,
@@ -320,6 +320,7 @@ class S2Mitm:
         while True:
             await asyncio.sleep(1)
             self._say_what_had_to_wait()
+            check_all()
             await pacing.tidy_memory()
             for session in [*LIVE.values()]:
                 if session.is_live and session.recognised:
@@ -362,7 +363,7 @@ class S2Mitm:
         if self._journal:
             self._journal.stop(ending)
         if ctx.master.should_exit.is_set() or not self._running:
-            finish()
+            finish_all()
         self._serve_metrics("")
         contentview.uninstall()
         interpreter.restore()

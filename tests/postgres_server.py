@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,22 @@ class PostgresServer:
             self._process.wait(30)
             self._process = None
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let all its processes stand still while the context lasts: connections stay open."""
+        assert self._process is not None
+        main = self._process.pid
+        os.kill(main, signal.SIGSTOP)  # the first: it starts no more of them
+        found = subprocess.run(["pgrep", "-P", str(main)], capture_output=True, check=True)
+        processes = [main, *map(int, found.stdout.split())]
+        try:
+            for each in processes[1:]:
+                _send(each, signal.SIGSTOP)
+            yield
+        finally:
+            for each in processes:
+                _send(each, signal.SIGCONT)
+
     def _initialize(self) -> None:
         password = self._folder / "password"
         password.write_text(PASSWORD)
@@ -125,6 +141,10 @@ class ForeignServer:
         """It runs."""
 
     def stop(self) -> None:
+        """Skip the test."""
+        pytest.skip("the server of S2_TEST_POSTGRESQL is not ours to stop")
+
+    def frozen(self) -> AbstractContextManager[None]:
         """Skip the test."""
         pytest.skip("the server of S2_TEST_POSTGRESQL is not ours to stop")
 
@@ -202,6 +222,11 @@ def _programs() -> Path | None:
         if all((place / program).exists() for program in ("initdb", "postgres")):
             return place
     return None
+
+
+def _send(process: int, with_signal: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process, with_signal)
 
 
 def _unprivileged() -> int:

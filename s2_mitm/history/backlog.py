@@ -63,6 +63,14 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._hand) + self._parts + len(self._records)
 
+    def blame(self, reason: str) -> None:
+        """Let it be the reason also of the gaps that wait: when they began it was not known."""
+        with self._lock:
+            self.reason = reason
+            for remains in self._remains.values():
+                if remains.gap:
+                    remains.gap.reason = reason
+
     @property
     def messages(self) -> int:
         """How many messages wait."""

@@ -107,6 +107,9 @@ class Place(ABC):
         """Watch what was opened for writing as ``engine``. Raises RecordingError."""
         return Watch()
 
+    def interrupt(self) -> None:  # noqa: B027
+        """Let what another thread has been waiting for fail, where that can be done."""
+
     @abstractmethod
     def open_for_reading(self) -> Engine:
         """Open the recording so that nothing can be changed in it.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
+import threading
+from contextlib import suppress
 from inspect import signature
 from typing import Any
 
@@ -90,6 +93,12 @@ class PostgresqlDatabase(Place):
         )
         self.name = shown.render_as_string()
         self.has_password = bool(url.password or self._secrets)
+        self._sockets: set[socket.socket] = set()
+        self._guard = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[PostgresqlDatabase], tuple[URL]]:
+        # Connections are not for the process that it is handed to.
+        return PostgresqlDatabase, (self._url.update_query_dict(self._secrets),)
 
     def absolute(self) -> PostgresqlDatabase:
         return self
@@ -115,6 +124,13 @@ class PostgresqlDatabase(Place):
                 engine.dispose()
                 raise
             return engine
+
+    def interrupt(self) -> None:
+        """Close what is connected now: a server that hangs would not answer to less."""
+        with self._guard:
+            for each in self._sockets:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
 
     def is_lasting(self, error: Exception) -> bool:
         lasting = any(_says(error, words) for words, _ in _LASTING)
@@ -184,8 +200,23 @@ class PostgresqlDatabase(Place):
         ours = {name: value for name, value in _CONNECTING.items() if name not in said}
         given = {**ours, **self._secrets}
         engine = create_engine(self._url, connect_args=given, pool_pre_ping=True)
+        event.listen(engine, "connect", self._heed)
+        event.listen(engine, "close", self._forget)
         event.listen(engine, "connect", _set_up)
         return engine
+
+    def _heed(self, connection: Any, record: Any) -> None:
+        # Its own descriptor: the number of the connection's may be that of another by then.
+        mine = socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM)
+        record.info["socket"] = mine
+        with self._guard:
+            self._sockets.add(mine)
+
+    def _forget(self, _connection: Any, record: Any) -> None:
+        if mine := record.info.pop("socket", None):
+            with self._guard:
+                self._sockets.discard(mine)
+                mine.close()
 
 
 def _driver() -> Any:

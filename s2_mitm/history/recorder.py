@@ -40,7 +40,15 @@ from s2_mitm.history.storing import UnknownRecorderError
 from s2_mitm.history.writer import Writer
 from s2_mitm.s2.verdict import Finding, Role
 
-__all__ = ["Figures", "MessageRecord", "Recorder", "RecordingError", "SessionStart", "finish"]
+__all__ = [
+    "Figures",
+    "MessageRecord",
+    "Recorder",
+    "RecordingError",
+    "SessionStart",
+    "check_all",
+    "finish_all",
+]
 
 KNOWN_SECONDS = 2.0
 """How long it is waited for what can be known of a place without opening it."""
@@ -53,6 +61,13 @@ LOOK_SECONDS = 0.5
 """How often it looks whether the file is still there, while there is nothing to write."""
 LASTING_SECONDS = 10.0
 """The same where somebody has to put something right."""
+SILENT_SECONDS = 7.0
+"""How long a database may not answer until that is told; longer than it waits for a lock."""
+SILENT_AT_THE_END = 2.0
+"""How long the process that writes may not answer while a recorder ends."""
+PATIENCE_SECONDS = 60.0
+"""After how long a database that does not answer is left, and connected to anew: what is slow must
+be able to get through."""
 RENEW_SECONDS = 10.0
 """How often the recorder says that it is there, and sees that all is in the file itself."""
 TELL_SECONDS = 60.0
@@ -72,6 +87,7 @@ UNWRITABLE = "the database could not be written"
 TOO_SLOW = "the database was slower than the messages"
 REFUSED = "the database refused them"
 """Why messages are missing, as gaps say it."""
+SILENT = "it does not answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +153,9 @@ class Recorder:
         self._write_seconds = 0.0
         self._failing = False
         self._has_changed = False
+        self._began: float | None = None
+        """When the call of the database began that is under way."""
+        self._patience = PATIENCE_SECONDS
         self._retry_seconds = RETRY_SECONDS
         self._told_reasons: set[str] = set()
         self._told_lost = self._told_sessions = 0
@@ -217,14 +236,35 @@ class Recorder:
         self.stop(timeout)
         self._wait_for_its_end()
 
-    def _wait_for_its_end(self) -> None:
-        assert self._deadline is not None
-        self._thread.join(max(self._deadline - time.monotonic(), 0))
-        if not self._failing:
-            # It is at work, and what is slow may be done in a moment.
-            self._thread.join(max(self._deadline + self._place.patience - time.monotonic(), 0))
-        if self._thread.is_alive():
+    def check(self) -> None:
+        """See whether the database answers; somebody must, every second, from any thread.
+
+        The recorder's own thread waits for the answer and can say nothing.
+        """
+        began, is_ending = self._began, self._deadline is not None
+        silent = 0.0 if began is None else time.monotonic() - began
+        if silent > (SILENT_AT_THE_END if is_ending else SILENT_SECONDS):
+            if not is_ending:
+                self._cannot_write(SILENT, is_lasting=False)
+            self._writer.kill()
+        # Not while it is opened: to bring its tables up to date may take long.
+        if silent > self._patience and self._engine:
+            self._patience *= 2
+            self._place.interrupt()
+        if is_ending and self._seconds_left() <= 0:
             self._leave()
+
+    def _wait_for_its_end(self) -> None:
+        while self._thread.is_alive() and (left := self._seconds_left()) > 0:
+            self._thread.join(min(left, 0.2))
+            self.check()
+        self.check()
+
+    def _seconds_left(self) -> float:
+        assert self._deadline is not None
+        # Where nothing is wrong it is at work, and what is slow may be done in a moment.
+        more = 0.0 if self._failing else self._place.patience
+        return self._deadline + more - time.monotonic()
 
     def figures(self) -> Figures:
         """How it fares now."""
@@ -279,6 +319,7 @@ class Recorder:
 
     def _wait(self) -> None:
         """Wait until there is something to do and time to do it."""
+        self._began = None
         if self._failing:
             self._hurry.wait(self._retry_seconds if self._deadline is None else RETRY_SECONDS)
         elif not self._backlog and self._news.wait(self._idle_seconds()):
@@ -296,6 +337,7 @@ class Recorder:
         # No more than there is now: while it comes as fast as it is written, others wait too.
         left = len(self._backlog)
         self._let_those_before_end()
+        self._began = time.monotonic()
         try:
             self._open()
             self._renew()
@@ -331,6 +373,7 @@ class Recorder:
             engine = self._place.open_for_writing()
             self._watch = self._place.watch(engine)
             self._engine = engine
+            self._began = time.monotonic()
         self._follow_the_file()
 
     @property
@@ -350,6 +393,7 @@ class Recorder:
 
     def _store(self, records: Sequence[Record]) -> None:
         """Write ``records``, which are the first in the backlog's hand or stand for them."""
+        self._began = time.monotonic()
         began = time.perf_counter()
         try:
             self._store_once(records)
@@ -360,6 +404,7 @@ class Recorder:
         finally:
             self._write_seconds += time.perf_counter() - began
         self._batches += 1
+        self._patience = PATIENCE_SECONDS
 
     def _store_once(self, records: Sequence[Record]) -> None:
         self._writer.store(self._opened, records, self._presence.id, self._backlog.place)
@@ -440,6 +485,7 @@ class Recorder:
         look = time.monotonic() >= self._prune_at
         if not (self._is_pruning or look):
             return
+        self._began = time.monotonic()
         try:
             with self._opened.begin() as connection:
                 if look:
@@ -490,7 +536,7 @@ class Recorder:
             is_news = not self._failing or (is_lasting and reason not in self._told_reasons)
             self._failing = True
         if is_news:
-            self._backlog.reason = UNWRITABLE
+            self._backlog.blame(UNWRITABLE)
             self._told_reasons.add(reason)
             self._tell(
                 f"{self._name} cannot be written now ({reason}); "
@@ -534,7 +580,13 @@ _recorders: list[Recorder] = []
 """Those of this process that have not ended, in the order in which they were made."""
 
 
-def finish() -> None:
+def check_all() -> None:
+    """See whether their databases answer; to be called every second, from any thread."""
+    for recorder in [*_recorders]:
+        recorder.check()
+
+
+def finish_all() -> None:
     """Wait for those that were stopped; each ends within the time that it was given."""
     for recorder in [*_recorders]:
         if recorder._deadline is not None:

@@ -43,6 +43,8 @@ class Writer:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._process: subprocess.Popen[bytes] | None = None
+        self._asked: subprocess.Popen[bytes] | None = None
+        """The process while its answer is waited for."""
         self._is_ready = False
         self._loaded_at = 0.0
 
@@ -79,7 +81,16 @@ class Writer:
             process.wait(5)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            with suppress(subprocess.TimeoutExpired):  # where a disk hangs, it cannot even die
+                process.wait(1)
+
+    def kill(self) -> None:
+        """End the process where it is waited for, from any thread, so that this is over.
+
+        What it was handed is then not known to be written.
+        """
+        if process := self._asked:
+            process.kill()
 
     def _start(self) -> None:
         if os.name == "nt":  # where one cannot look whether a pipe has something to say
@@ -110,11 +121,14 @@ class Writer:
     def _hand_over(
         self, process: subprocess.Popen[bytes], batch: tuple[Sequence[Record], str, int]
     ) -> None:
+        self._asked = process
         try:
             _send(_pipe(process.stdin), batch)
             answer = _receive(_pipe(process.stdout))
         except OSError:
             answer = None
+        finally:
+            self._asked = None
         if answer is None:
             self.close()
             raise _failure("the process that writes has ended")

@@ -112,7 +112,7 @@ class Journal(Witness):
     def stop(self, open_sessions: Iterable[Session] = ()) -> None:
         """End the sessions given, and let the recorder write what is still to be written.
 
-        Returns at once; `recorder.finish` waits for it.
+        Returns at once; `recorder.finish_all` waits for it.
         """
         for session in open_sessions:
             self.closed(session)

@@ -16,7 +16,7 @@ from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from s2_mitm.history.queries import History
-from s2_mitm.history.recorder import Recorder, finish
+from s2_mitm.history.recorder import Recorder, finish_all
 from s2_mitm.proxy.journal import Journal
 from s2_mitm.proxy.session import Session
 
@@ -35,7 +35,7 @@ class Recording:
 
     def _read(self, query: Callable[[History], Iterator[dict[str, Any]]]) -> list[dict[str, Any]]:
         self.journal.stop()
-        finish()
+        finish_all()
         assert self.complaints == []
         history = History(self._file)
         try:
@@ -55,7 +55,7 @@ def recording(tmp_path: Path) -> Iterator[Recording]:
     recording = Recording(tmp_path / "s2.sqlite3")
     yield recording
     recording.journal.stop()
-    finish()
+    finish_all()
 
 
 class Live:
