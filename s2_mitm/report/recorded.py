@@ -244,4 +244,6 @@ def _bytes(content: str | bytes) -> bytes:
 def _seconds(text: str) -> float:
     """An ISO 8601 time, in UTC unless it says otherwise, in seconds since 1970."""
     time = datetime.fromisoformat(text)
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    seconds = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    datetime.fromtimestamp(seconds, UTC)  # raises where that is, in UTC, in no year of the calendar
+    return seconds

@@ -223,6 +223,11 @@ GOOD = {"sender": "RM", "time": 0, "content": ""}
             '"time" is text "noon", expected ISO 8601 such as 2026-03-01T12:00:00Z, or seconds'
             " since 1970",
         ),
+        (  # which is in the year 10000 where seconds are counted
+            {**GOOD, "time": "9999-12-31T23:59:59.999999Z"},
+            '"time" is text "9999-12-31T23:59:59.999999Z", expected ISO 8601 such as'
+            " 2026-03-01T12:00:00Z, or seconds since 1970",
+        ),
         (
             {**GOOD, "time": 1e300},
             '"time" is number 1e+300, expected ISO 8601 such as 2026-03-01T12:00:00Z, or seconds'
