@@ -6,12 +6,15 @@ What they left is taken by mitmproxy's layer when it goes on after the hook: onl
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy import events
 from mitmproxy.proxy.layers.websocket import WebsocketMessageHook
 from mitmproxy.websocket import WebSocketMessage
+
+logger = logging.getLogger(__name__)
 
 Tell = Callable[[HTTPFlow, WebSocketMessage], None]
 
@@ -72,5 +75,12 @@ class Passing:
         if self._message is None or getattr(event, "command", None) is not self._hook:
             return
         message, self._message, self._hook = self._message, None, None
+        if not isinstance(message.content, bytes):
+            # mitmproxy's layer would fail on it, and the conversation with it.
+            logger.error(
+                f"s2-mitm: an addon made a message of the WebSocket {self._flow.id}"
+                f" {type(message.content).__name__}, which is not bytes: it is not forwarded."
+            )
+            message.content, message.dropped = came(message), True
         if _tell:
             _tell(self._flow, message)

@@ -92,6 +92,20 @@ def write_again(message: WebSocketMessage) -> None:
     message.text = message.text + ""
 
 
+@pytest.mark.parametrize("made", [None, "text", 5])
+def test_what_is_no_bytes_any_more_does_not_go_on(
+    relay: Relay, caplog: pytest.LogCaptureFixture, made: Any
+) -> None:
+    def spoil(message: WebSocketMessage) -> None:
+        message.content = made
+
+    went = relay.receive(TWO_MESSAGES, spoil, untouched)
+
+    assert relay.told == [(b"{}", None, True), (b"2", None, False)]
+    assert len(went) == len(b"\x81\x81" + MASK + b"2")
+    assert f"{type(made).__name__}, which is not bytes: it is not forwarded." in caplog.text
+
+
 def test_what_nobody_touches_went_as_it_came(relay: Relay) -> None:
     relay.receive(TWO_MESSAGES, untouched, untouched)
     assert relay.told == [(b"{}", None, False), (b"2", None, False)]
