@@ -17,6 +17,7 @@ from mitmproxy import command, ctx, exceptions, flow, flowfilter, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.hooks import UpdateHook
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+from mitmproxy.types import CmdArgs
 from mitmproxy.websocket import WebSocketMessage
 
 # mitmproxy loads this file by its path: the package around it need not be installed.
@@ -34,6 +35,7 @@ try:
         delivery,
         descriptors,
         frames,
+        hangup,
         idle,
         interpreter,
         machine,
@@ -48,7 +50,7 @@ try:
     from s2_mitm.proxy.annotation import annotate, attach, attach_late
     from s2_mitm.proxy.ended import ENDED
     from s2_mitm.proxy.injection import inject
-    from s2_mitm.proxy.journal import Journal
+    from s2_mitm.proxy.journal import MOVED, Journal
     from s2_mitm.proxy.log import LEVELS, Log
     from s2_mitm.proxy.session import LIVE, Judged, Session
     from s2_mitm.proxy.witness import Witness
@@ -161,6 +163,8 @@ class S2Mitm:
             )
             if self._settings.schemas:
                 self._settings.schemas.compile_all()
+        if options.s2_ack_timeout < 1:
+            raise ValueError(f"s2_ack_timeout is 1 second or more, not {options.s2_ack_timeout}.")
         if options.s2_keep_messages < 0:
             raise ValueError(f"s2_keep_messages is 0 or more, not {options.s2_keep_messages}.")
         # Kept here, for mitmproxy copies an option each time that it is asked for.
@@ -190,7 +194,7 @@ class S2Mitm:
         if target:
             journal = Journal(Recorder(target, self._say_of_recording, retention), name)
         if self._journal:
-            self._journal.stop(LIVE.values())
+            self._journal.stop(LIVE.values(), MOVED)
         self._journal = journal
         self._recorded = target, retain, name
         for session in LIVE.values():
@@ -227,6 +231,7 @@ class S2Mitm:
         self._running = True
         output.end_within()
         interpreter.tune()
+        hangup.end_in_order(ctx.master)
         descriptors.bound_connections()
         self._clock = asyncio.create_task(self._watch_the_clock())
         mitmweb.prepare(ctx.master)
@@ -374,8 +379,9 @@ class S2Mitm:
         pacing.uninstall()
         frames.uninstall()
 
+    # CmdArgs is text as it was given: of a str, mitmproxy would decode what JSON has escaped.
     @command.command("s2.inject")
-    def inject(self, flow: flow.Flow, to: str, message: str, validate: bool = True) -> str:
+    def inject(self, flow: flow.Flow, to: str, message: CmdArgs, validate: bool = True) -> str:
         """
         Send an S2 message into a live session: to "rm" or "cem", as if the other had sent it;
         the message is JSON, or @ and the path of a file. An invalid one is refused, unless

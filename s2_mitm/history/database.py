@@ -12,7 +12,10 @@ from s2_mitm.history.sqlite import SqliteFile
 
 __all__ = ["Place", "RecordingError", "place_of"]
 
-_NEARLY_A_URL = re.compile(r"(sqlite|postgres(ql)?)(\+\w+)?:")
+_NEARLY_A_URL = re.compile(
+    r"(sqlite|postgres(ql)?)(\+\w+)?:|(.*\s)?(host|user|password|dbname)\s*="
+)
+"""What was meant for a database, and not for the name of a file."""
 
 _NAME_ONE = (
     "name a file or postgresql://USER@HOST/DATABASE,"

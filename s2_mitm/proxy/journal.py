@@ -15,6 +15,9 @@ from s2_mitm.proxy.session import Judged, Session
 from s2_mitm.proxy.witness import Witness
 from s2_mitm.s2.verdict import Late, Role
 
+MOVED = "recorded elsewhere from here on"
+"""The reason why a session is over that goes on in another recording, for s2_db was changed."""
+
 _ID_IN_PATH = re.compile(r"/(rm|cem)/([^/]+)")
 
 
@@ -88,12 +91,13 @@ class Journal(Witness):
         self._recorder.session_changed(session.id, **_facts(session))
         self._told[session.id] = known
 
-    def closed(self, session: Session) -> None:
+    def closed(self, session: Session, reason: str | None = None) -> None:
+        """As `Witness` has it; ``reason`` is why it is over where its WebSocket has no end."""
         if self._told.pop(session.id, None) is None:
             return
         websocket = session.flow.websocket
         if websocket is None or websocket.timestamp_end is None:
-            self._recorder.session_closed(session.id, time.time(), None, None, "proxy")
+            self._recorder.session_closed(session.id, time.time(), None, reason, "proxy")
             return
         client = session.conversation.client_role
         peer = client if websocket.closed_by_client else client.other
@@ -109,13 +113,13 @@ class Journal(Witness):
         """How the recorder fares now; from any thread."""
         return self._recorder.figures()
 
-    def stop(self, open_sessions: Iterable[Session] = ()) -> None:
-        """End the sessions given, and let the recorder write what is still to be written.
+    def stop(self, open_sessions: Iterable[Session] = (), reason: str | None = None) -> None:
+        """End the sessions given, for this ``reason``, and let the recorder write what is left.
 
         Returns at once; `recorder.finish_all` waits for it.
         """
         for session in open_sessions:
-            self.closed(session)
+            self.closed(session, reason)
         self._recorder.stop()
 
 

@@ -149,6 +149,19 @@ def test_a_long_message_arrives_in_one_piece(live: Live, to: str) -> None:
     assert wire(live.recorded(3)[2]) == data
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        rb'{"message_type": "FRBC.\u0053torageStatus", "label": "\"\\d+\" \n \x41 C:\\new"}',
+        b"\\",
+    ],
+)
+def test_what_is_wanted_is_sent_exactly_as_it_was_given(live: Live, data: bytes) -> None:
+    """mitmproxy would decode the escapes, which are JSON's to decode."""
+    live.inject("rm", data.decode(), "false")
+    assert live.rm.receive() == Sent(data)
+
+
 needs_login = pytest.mark.skipif(not HAS_LOGIN, reason="without a login no file is sent")
 
 

@@ -33,6 +33,15 @@ class Wrong:
 
 WRONGS = [
     Wrong(
+        "no-time-for-an-answer", "s2_ack_timeout", "0", "s2_ack_timeout is 1 second or more, not 0"
+    ),
+    Wrong(
+        "db-as-libpq-has-it",
+        "s2_db",
+        "host=127.0.0.1 user=me password=secret",
+        "that is no database URL; ",
+    ),
+    Wrong(
         "db-in-no-folder",
         "s2_db",
         "FOLDER/missing/s2.sqlite3",
@@ -148,6 +157,17 @@ def test_who_closed_it_is_recorded(server: PeerServer, proxy: Proxy, closing_rol
     assert session is not None
     assert session["closed_by"] == closing_role
     assert (session["close_code"], session["close_reason"]) == (4001, "Grüße")
+
+
+def test_a_terminal_that_is_closed_ends_it_in_order(server: PeerServer, tmp_path: Path) -> None:
+    with running(tmp_path, server.port) as proxy, server.pair(proxy.url) as (rm, cem):
+        rm.send(handshake())
+        assert cem.receive() == rm.sent[0]
+        proxy.stop(signal.SIGHUP)
+        [session] = proxy.recording.rows("select closed_by, ended_at from sessions")
+        assert session["closed_by"] == "proxy"
+        [recorder] = proxy.recording.rows("select ended_at from recorders")
+        assert recorder["ended_at"] is not None
 
 
 def test_the_recording_can_be_read_while_it_is_written(server: PeerServer, proxy: Proxy) -> None:

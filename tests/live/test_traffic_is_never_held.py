@@ -204,6 +204,9 @@ def test_changing_to_a_server_that_is_mute_holds_nothing(
         hear_more(rm, cem)
     assert "secret" not in proxy.output
     # Each recording has its part, and the last one goes on to the end.
+    left = proxy.recording.session(path)
+    assert left is not None
+    assert left["close_reason"] == "recorded elsewhere from here on"
     session = Recording(tmp_path / "other.sqlite3").session(path)
     assert session is not None
     assert session["closed_by"] == "RM"
@@ -211,6 +214,7 @@ def test_changing_to_a_server_that_is_mute_holds_nothing(
         sent = [each.data for each in peer.sent]
         first = proxy.recording.said(path, role)
         last = Recording(tmp_path / "other.sqlite3").said(path, role)
+        assert len(first) < len(sent), "it went on elsewhere"
         assert first == sent[: len(first)]
         assert last == sent[-len(last) :]
 
