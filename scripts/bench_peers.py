@@ -247,10 +247,19 @@ async def cem() -> None:
 
     Asked anything, it says how many seconds of processor time it has used.
     """
+    server = await answering(ServerWebSocket)
+    say(server.sockets[0].getsockname()[1])
+    async for _ in questions():
+        say({"cpu": time.process_time()})
+    server.close()
+
+
+async def answering(websocket_of: Callable[[], ServerWebSocket]) -> asyncio.Server:
+    """The server of a CEM on a free port; ``websocket_of`` makes its end of each connection."""
     numbers = itertools.count(1)
 
     def talk() -> ServerWebSocket:
-        websocket = ServerWebSocket()
+        websocket = websocket_of()
 
         def answer(payload: bytes | None) -> None:
             if payload is None:
@@ -267,11 +276,7 @@ async def cem() -> None:
         websocket.on_message = answer
         return websocket
 
-    server = await asyncio.get_running_loop().create_server(talk, "127.0.0.1", 0, backlog=1000)
-    say(server.sockets[0].getsockname()[1])
-    async for _ in questions():
-        say({"cpu": time.process_time()})
-    server.close()
+    return await asyncio.get_running_loop().create_server(talk, "127.0.0.1", 0, backlog=1000)
 
 
 # The RM
@@ -281,12 +286,20 @@ class Talks:
     """The conversations of an RM through one proxy.
 
     ``opening`` is what it says first, answered one by one; ``measurement`` is what it says then,
-    again and again, with a new id and time. ``messages`` counts what went through, both ways.
+    again and again, with a new id and time. ``websocket_of`` makes its end of each connection.
+    ``messages`` counts what went through, both ways.
     """
 
-    def __init__(self, port: int, opening: Sequence[Message], measurement: Message) -> None:
+    def __init__(
+        self,
+        port: int,
+        opening: Sequence[Message],
+        measurement: Message,
+        websocket_of: Callable[[], ClientWebSocket] = ClientWebSocket,
+    ) -> None:
         self.messages = 0
         self._port = port
+        self._websocket_of = websocket_of
         self._opening = [(each["message_type"], json.dumps(each).encode()) for each in opening]
         self._parts = _parts(measurement)
         self._open: list[ClientWebSocket] = []
@@ -328,8 +341,8 @@ class Talks:
             "cpu": time.process_time() - used,
         }
 
-    async def trips(self, seconds: float) -> dict[str, Any]:
-        """One measurement at a time, in one conversation after the other."""
+    async def trips(self, seconds: float, pause: float = 0.0) -> dict[str, Any]:
+        """One measurement at a time, in one conversation after the other, with a pause between."""
         end = time.perf_counter() + seconds
         taken: list[float] = []
         for websocket in itertools.cycle(self._open):
@@ -341,6 +354,8 @@ class Talks:
             taken.append(now - start)
             if now > end and len(taken) >= 100:
                 break
+            if pause:
+                await asyncio.sleep(pause)
         self.messages += 2 * len(taken)
         return {"trips": taken}
 
@@ -372,7 +387,7 @@ class Talks:
     async def _begin(self) -> ClientWebSocket:
         """A conversation in which the opening was said, and answered."""
         loop = asyncio.get_running_loop()
-        _, websocket = await loop.create_connection(ClientWebSocket, "127.0.0.1", self._port)
+        _, websocket = await loop.create_connection(self._websocket_of, "127.0.0.1", self._port)
         await websocket.upgrade(self._port)
         for message_type, text in self._opening:
             websocket.send(text)

@@ -67,13 +67,19 @@ class Child:
 
 
 @asynccontextmanager
-async def child(what: str, script: str, *arguments: str) -> AsyncIterator[Child]:
-    """Run a script that lies beside this one while the context lasts."""
+async def child(
+    what: str, script: str, *arguments: str, printing: int | None = None
+) -> AsyncIterator[Child]:
+    """Run a script that lies beside this one while the context lasts.
+
+    ``printing`` is where its standard error goes, as for asyncio; without it, to our own.
+    """
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(Path(__file__).with_name(script)), *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        stderr=printing,
         # The way to the proxies must not lead through another one of the environment.
         env=os.environ | {"PYTHONPATH": path, "no_proxy": "127.0.0.1"},
         limit=2**24,

@@ -57,11 +57,17 @@ BUSY = ("proxy", "RM", "CEM")
 
 @asynccontextmanager
 async def running(
-    kind: Kind, upstream: int, folder: Path, recording: Path, *arguments: str
+    kind: Kind,
+    upstream: int,
+    folder: Path,
+    recording: Path | str,
+    *arguments: str,
+    printing: int | None = None,
 ) -> AsyncIterator[tuple[Child, int]]:
     """Run a proxy to the server on port ``upstream``: its process, and the port that it is to have.
 
-    It may not listen there yet. ``folder`` is for what it keeps beside the recording.
+    It may not listen there yet. ``folder`` is for what it keeps beside the recording, ``printing``
+    is as for `child`.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -76,8 +82,8 @@ async def running(
         line = ["--mode", f"reverse:http://127.0.0.1:{upstream}", *place, *options]
         line += ["--set", "flow_detail=0"] if kind.program != "mitmweb" else []
         line += ["-s", str(ROOT / "s2_mitm" / "addon.py")] if kind.records else []
-    script = "bench_programs.py"
-    async with child(kind.name, script, kind.program, *line, *arguments) as process:
+    line = ["bench_programs.py", kind.program, *line, *arguments]
+    async with child(kind.name, *line, printing=printing) as process:
         yield process, port
 
 

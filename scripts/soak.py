@@ -3,6 +3,7 @@
     scripts/soak [--messages N] [--connections N] [--web-messages N] [--web-connections N]
                  [--proxies NAME,…] [--page open|selected|none] [--quick] [--json] [--objects]
     scripts/soak terminal … pauses the terminal meanwhile; `scripts/soak terminal --help` says how.
+    scripts/soak database … freezes and kills a PostgreSQL server; so says its `--help`.
     scripts/soak streams … plays random WebSocket streams; `scripts/soak streams --help` says how.
     scripts/soak examples … lets the property tests draw new examples; so does its `--help`.
 
@@ -35,6 +36,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+import soak_database
 import soak_examples
 import soak_streams
 import soak_terminal
@@ -418,6 +420,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if sys.argv[1:2] == ["terminal"]:
         soak_terminal.main(sys.argv[2:])
+    if sys.argv[1:2] == ["database"]:
+        soak_database.main(sys.argv[2:])
     if sys.argv[1:2] == ["streams"]:
         soak_streams.main(sys.argv[2:])
     if sys.argv[1:2] == ["examples"]:

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from postgres_process import server_programs
 from proxies import until
 
 from s2_mitm.cli import cli
@@ -90,6 +91,24 @@ def test_a_paused_terminal_holds_nothing(folder: Path) -> None:
     for each in measured:
         assert each["missing"] == 0
         assert each["left_out"] > 0
+    assert list(folder.iterdir()) == []
+
+
+def test_a_database_that_is_frozen_and_killed_misses_nothing(folder: Path) -> None:
+    if not server_programs():
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("the programs of a PostgreSQL server (initdb, postgres) are not here")
+    folder.chmod(0o755)  # where this is root, the server is another user
+    process = soak(folder, "database", "--rounds", "1", "--seconds", "12", "--json")
+    output, complaints = process.communicate(timeout=600)
+    # Not whether it was said in time: that is for a machine that does nothing else.
+    assert process.returncode in (0, 1), complaints
+    soaked = json.loads(output)
+    assert [each["how"] for each in soaked["outages"]] == ["frozen", "frozen", "killed"]
+    for each in soaked["outages"][1:]:
+        assert len(each["said"]) == len(each["over"]) == 1, complaints
+    wrong = ("not_forwarded", "in_gaps", "missing", "twice", "strange")
+    assert {name: soaked[name] for name in wrong} == dict.fromkeys(wrong, 0)
     assert list(folder.iterdir()) == []
 
 
