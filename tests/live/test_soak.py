@@ -90,7 +90,8 @@ def test_a_paused_terminal_holds_nothing(folder: Path) -> None:
     assert [each["reader"] for each in measured] == ["terminal", "pipe"]
     for each in measured:
         assert each["missing"] == 0
-        assert each["left_out"] > 0
+    # Colours make more of it than may wait; without them, to a pipe, it just fits.
+    assert measured[0]["left_out"] > 0
     assert list(folder.iterdir()) == []
 
 
