@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from io import BufferedWriter
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from mitmproxy import ctx, flowfilter
+from mitmproxy.addons.save import Save
 from mitmproxy.flow import Flow
 from mitmproxy.http import HTTPFlow
 from mitmproxy.io import FilteredFlowWriter, tnetstring
@@ -25,10 +26,12 @@ from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.proxy.annotation import lacking
 from s2_mitm.proxy.session import SUMMARY, Session
+from s2_mitm.proxy.stream_file import StreamFile
 
 logger = logging.getLogger(__name__)
 
 _add = FilteredFlowWriter.add
+_save_flow = Save.save_flow
 _spools: WeakKeyDictionary[Flow, Spool | None] = WeakKeyDictionary()
 """By flow; None for one whose messages could not be kept."""
 
@@ -65,20 +68,23 @@ class Spool:
         with suppress(OSError):
             self._file.close()
 
-    def copy_to(self, file: Any) -> None:
-        """Write all of them into a file that is open."""
+    def read(self) -> Iterator[bytes]:
+        """All of them, in pieces that memory has room for."""
         self._file.seek(0)
-        shutil.copyfileobj(self._file, file, 1024 * 1024)
+        while piece := self._file.read(1024 * 1024):
+            yield piece
 
 
 def install() -> None:
-    """Let the flows that are written from now on have all their messages."""
+    """Let flows that are written have all their messages, and the traffic go on if they cannot."""
     FilteredFlowWriter.add = _add_whole  # type: ignore[method-assign, assignment]
+    Save.save_flow = _save_or_go_on  # type: ignore[method-assign, assignment]
 
 
 def uninstall() -> None:
     """Let mitmproxy write flows as they are."""
     FilteredFlowWriter.add = _add  # type: ignore[method-assign]
+    Save.save_flow = _save_flow  # type: ignore[method-assign]
 
 
 def keep(session: Session, messages: Sequence[WebSocketMessage]) -> None:
@@ -98,7 +104,8 @@ def keep(session: Session, messages: Sequence[WebSocketMessage]) -> None:
         if spool := _spools[flow]:
             spool.add(messages)
     except OSError as problem:
-        _give_up(flow, problem)
+        _give_up(flow)
+        _say_lacking(flow, problem)
 
 
 def discard(flow: HTTPFlow) -> None:
@@ -109,14 +116,17 @@ def discard(flow: HTTPFlow) -> None:
 
 def _is_writing() -> bool:
     """Whether mitmproxy writes flows to a file."""
-    save: Any = ctx.master.addons.get("save")
-    return save is not None and save.stream is not None
+    return _save() is not None and _save().stream is not None
+
+
+def _save() -> Any:
+    """What writes them, if this is a mitmproxy that can."""
+    return ctx.master.addons.get("save")
 
 
 def _file() -> Path:
     """The one that it writes them to."""
-    save: Any = ctx.master.addons.get("save")
-    return Path(save.current_path)
+    return Path(_save().current_path)
 
 
 def _folder() -> Path | None:
@@ -125,36 +135,82 @@ def _folder() -> Path | None:
     return file.parent if file.is_file() and os.access(file.parent, os.W_OK) else None
 
 
-def _give_up(flow: Flow, problem: OSError) -> None:
+def _give_up(flow: Flow) -> None:
     spool, _spools[flow] = _spools.get(flow), None
     if spool:
         spool.close()
+
+
+def _say_lacking(flow: Flow, problem: OSError) -> None:
     logger.error(
         f"s2-mitm: {_file()} will lack the first messages of the WebSocket {flow.id}, and"
         f" say how many: they cannot wait on the disk ({problem.strerror}). The traffic goes on."
     )
 
 
+def _save_or_go_on(save: Save, flow: Flow) -> None:
+    """In place of `Save.save_flow`, which ends mitmproxy if the next file cannot be opened."""
+    if save.stream is None:
+        return
+    before, save.stream = save.stream, None  # so that it is not closed yet
+    try:
+        save.maybe_rotate_to_new_file()
+    except OSError as problem:
+        _stream_file(before).goes_on(problem)
+    if save.stream is None:
+        save.stream = before
+    else:
+        _stream_file(before).close()
+    save.stream.add(flow)
+    save.active_flows.discard(flow)
+
+
 def _add_whole(writer: FilteredFlowWriter, flow: Flow) -> None:
     """In place of `FilteredFlowWriter.add`."""
-    spool = _spools.get(flow)
-    if spool is not None:
-        try:
-            spool.flush()
-        except OSError as problem:
-            _give_up(flow, problem)
-            spool = None
-    if spool is None or not isinstance(flow, HTTPFlow) or flow.websocket is None:
+    if not _is_writing() or _save().stream is not writer:  # another addon's
         _add(writer, flow)
         return
     if not writer.flt or flowfilter.match(writer.flt, flow):
-        before, after = _around(_state_with(flow, spool), spool.size)
-        writer.fo.write(before)
-        spool.copy_to(writer.fo)
-        writer.fo.write(after)
-        writer.fo.flush()
-    if flow.websocket.timestamp_end is not None:  # it is not written again
-        del _spools[flow]
+        _write(_stream_file(writer), flow)
+    if isinstance(flow, HTTPFlow) and flow.websocket and flow.websocket.timestamp_end is not None:
+        _spools.pop(flow, None)  # it is not written again
+
+
+def _stream_file(writer: FilteredFlowWriter) -> StreamFile:
+    file: Any = writer.fo
+    if isinstance(file, BufferedWriter):  # it was not needed yet
+        writer.fo = file = StreamFile(file)
+    return cast(StreamFile, file)
+
+
+def _write(file: StreamFile, flow: Flow) -> None:
+    """Write a flow with all its messages; else with those that it has; else not at all."""
+    try:
+        try:
+            file.add(_written(flow))
+        except OSError as problem:
+            if _spools.get(flow) is None:
+                raise
+            _give_up(flow)
+            file.add(_written(flow))
+            _say_lacking(flow, problem)
+    except OSError as problem:
+        file.is_not_written(flow, problem)
+    else:
+        file.is_written()
+
+
+def _written(flow: Flow) -> Iterator[bytes]:
+    """A flow as it is written, piece by piece. May raise OSError."""
+    spool = _spools.get(flow)
+    if spool is None or not isinstance(flow, HTTPFlow):
+        yield tnetstring.dumps(flow.get_state())
+        return
+    spool.flush()  # first: of a pipe nothing can be taken off again
+    before, after = _around(_state_with(flow, spool), spool.size)
+    yield before
+    yield from spool.read()
+    yield after
 
 
 def _state_with(flow: HTTPFlow, spool: Spool) -> dict[str, Any]:

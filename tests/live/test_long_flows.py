@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,15 @@ from disks import mounted
 from messages import handshake, measurement
 from mitmproxy.http import HTTPFlow
 from peers import Peer, PeerServer, new_path
-from proxies import BY_THEMSELVES, running, running_mitmweb, running_record, saved_flows, until
+from proxies import (
+    BY_THEMSELVES,
+    Proxy,
+    running,
+    running_mitmweb,
+    running_record,
+    saved_flows,
+    until,
+)
 
 MANY, KEPT = 3000, 100
 
@@ -40,6 +50,16 @@ def check(file: Path) -> tuple[int, str]:
     done = subprocess.run(line, capture_output=True, encoding="utf-8", check=False)
     assert done.stderr == ""
     return done.returncode, done.stdout
+
+
+def has_closed(proxy: Proxy, times: int) -> bool:
+    """Whether the proxy has shown the ends of so many conversations."""
+    return proxy.output.count(" closed: S2 ") == times
+
+
+def disk_room(folder: Path) -> int:
+    """Bytes that the disk of a folder still has room for."""
+    return shutil.disk_usage(folder).free
 
 
 @pytest.mark.parametrize("start", [running, running_record], ids=["mitmdump", "record"])
@@ -131,3 +151,66 @@ def test_a_disk_that_has_no_room_for_them(server: PeerServer, tmp_path: Path) ->
     assert len(said) == 1, said
     assert f"{disk / 'flows'} will lack the first messages of the WebSocket" in said[0]
     assert "(No space left on device). The traffic goes on." in said[0]
+
+
+@pytest.mark.parametrize("start", [running, running_record], ids=["mitmdump", "record"])
+def test_a_file_that_cannot_be_written_ends_no_conversation(
+    server: PeerServer, tmp_path: Path, start: Any
+) -> None:
+    """README: the traffic goes on; what has no room is not in the file, what comes later is."""
+    with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=1m", "none") as disk:
+        file, filler = disk / "flows", disk / "filler"
+        options: dict[str, Any] = {"s2_db": "", "s2_ignore": BY_THEMSELVES}
+        with start(tmp_path, server.port, "-w", file, **options) as proxy:
+
+            def converse(rm: Peer, cem: Peer) -> None:
+                rm.send(handshake())
+                cem.receive()
+                talk(rm, cem, 100, size=2000)
+
+            def converse_and_close(times: int) -> None:
+                with server.pair(proxy.url) as pair:
+                    converse(*pair)
+                until(partial(has_closed, proxy, times), "its end is shown")
+
+            with server.pair(proxy.url) as pair:
+                converse_and_close(1)
+                until(lambda: file.stat().st_size > 200_000, "the first one is written")
+                filler.write_bytes(bytes(disk_room(disk) - 100_000))
+                size = file.stat().st_size
+                converse_and_close(2)
+                until(lambda: "cannot be written" in proxy.output, "that is said")
+                converse(*pair)
+                assert file.stat().st_size == size
+                filler.unlink()
+                converse_and_close(3)
+                until(lambda: file.stat().st_size > size, "the third one is written")
+        flows = saved_flows(file)
+        assert [len(content(flow)) for flow in flows] == [101, 101, 101]
+        assert content(flows[2]) == sent(pair[0])
+        status, text = check(file)
+        assert status == 0
+        assert "3 sessions, 303 messages, 0 invalid" in text
+    first, second = (line for line in proxy.output.splitlines() if "s2-mitm: " in line)
+    assert f"s2-mitm: {file} cannot be written (No space left on device): the conv" in first
+    assert f"s2-mitm: {file} is written again. 1 flow is not in it." in second
+
+
+@pytest.mark.parametrize("start", [running, running_record], ids=["mitmdump", "record"])
+def test_a_device_that_is_always_full(server: PeerServer, tmp_path: Path, start: Any) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with (
+        start(tmp_path, server.port, "-w", "/dev/full", s2_db="", s2_keep_messages=KEPT) as proxy,
+        server.pair(proxy.url) as (rm, cem),
+    ):
+        for times in (1, 2):
+            with server.pair(proxy.url) as (one, other):
+                talk(one, other, 2 * KEPT)
+            until(partial(has_closed, proxy, times), "its end is shown")
+            talk(rm, cem, KEPT)
+        proxy.stop()
+    said = [line.partition("s2-mitm: ")[2] for line in proxy.output.splitlines()]
+    first, last = filter(None, said)
+    assert first.startswith("/dev/full cannot be written (No space left on device): the conv")
+    assert last == "/dev/full is closed. 3 flows are not in it."

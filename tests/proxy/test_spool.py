@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -71,9 +75,40 @@ class Proxy:
             return list(FlowReader(opened).stream())  # type: ignore[arg-type]
 
 
+class Disk(io.FileIO):
+    """A file on a disk that has room for so many bytes more."""
+
+    room = 0
+
+    def write(self, data: Any) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = super().write(bytes(data[: self.room]))
+        self.room -= written
+        return written
+
+    def truncate(self, size: int | None = None) -> int:
+        assert size is not None
+        self.room += os.fstat(self.fileno()).st_size - size
+        return super().truncate(size)
+
+
 def numbers(flow: HTTPFlow) -> list[int]:
     assert flow.websocket is not None
     return [int(message.timestamp) for message in flow.websocket.messages]
+
+
+def others(many: int) -> list[HTTPFlow]:
+    return [tflow.twebsocketflow() for _ in range(many)]
+
+
+def on_a_disk(proxy: Proxy) -> Disk:
+    """Let what ``-w`` writes come on a disk without room."""
+    disk = Disk(proxy.file, "wb")
+    stream: Any = proxy.save.stream
+    stream.fo.close()
+    stream.fo = io.BufferedWriter(disk)
+    return disk
 
 
 @pytest.fixture
@@ -229,6 +264,113 @@ def test_a_disk_that_is_full_at_the_end(
     assert numbers(written) == [18, 19, 20]
     assert written.comment.endswith(" · lacks its first 17 messages")
     assert "(No space left on device). The traffic goes on." in caplog.text
+
+
+def test_a_full_disk_ends_nothing_and_nothing_of_a_flow_that_has_no_room_stays(
+    proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever the flow is; and once there is room the flows are whole again."""
+    proxy.write(proxy.file)
+    disk = on_a_disk(proxy)
+    first, second, lost, third = (tflow.tflow(resp=True), tflow.ttcpflow(), *others(2))
+    disk.room = 10_000
+    proxy.save.response(first)
+    room, disk.room = disk.room, 100
+    proxy.save.tcp_end(second)
+    proxy.save.websocket_end(lost)
+    assert disk.room == 100
+    disk.room = room
+    proxy.save.websocket_end(third)
+    assert [flow.id for flow in proxy.written()] == [first.id, third.id]
+    assert [record.message for record in caplog.records] == [
+        f"s2-mitm: {proxy.file} cannot be written (No space left on device): the conversation"
+        f" {second.id} is not in it. The traffic goes on.",
+        f"s2-mitm: {proxy.file} is written again. 2 flows are not in it.",
+    ]
+
+
+def test_a_full_disk_at_the_stop(proxy: Proxy, caplog: pytest.LogCaptureFixture) -> None:
+    """What is open is not in the file, and what is, is whole."""
+    proxy.write(proxy.file)
+    disk = on_a_disk(proxy)
+    (whole,), (one, another) = others(1), others(2)
+    disk.room = 10_000
+    proxy.save.websocket_end(whole)
+    disk.room = 100
+    proxy.save.request(one)
+    proxy.save.request(another)
+    assert [flow.id for flow in proxy.written()] == [whole.id]
+    assert caplog.messages[1:] == [f"s2-mitm: {proxy.file} is closed. 2 flows are not in it."]
+
+
+def test_where_there_is_no_room_for_all_messages_the_last_ones_are_written(
+    proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy.write(proxy.file)
+    disk = on_a_disk(proxy)
+    disk.room = 10_000
+    proxy.say(200)
+    proxy.close()
+    (written,) = proxy.written()
+    assert numbers(written) == [198, 199, 200]
+    assert written.comment.endswith(" · lacks its first 197 messages")
+    (said,) = caplog.messages
+    assert f"{proxy.file} will lack the first messages" in said
+
+
+def test_where_the_next_file_cannot_be_opened_the_last_one_is_written_on(
+    proxy: Proxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As where the file's name has the date."""
+    today = [datetime(2026, 3, 1)]
+    monkeypatch.setattr("mitmproxy.addons.save.datetime", SimpleNamespace(today=today.pop))
+    first, second, third, fourth = flows = others(4)
+    proxy.write(tmp_path / "%d" / "flows")
+    (tmp_path / "02").write_bytes(b"no folder")
+    for day, flow in ((1, first), (2, second), (2, third), (3, fourth)):
+        today.append(datetime(2026, 3, day))
+        proxy.save.websocket_end(flow)
+    proxy.save.done()
+
+    files = ((tmp_path / "01" / "flows", flows[:3]), (tmp_path / "03" / "flows", [fourth]))
+    for file, written in files:
+        with file.open("rb") as opened:
+            stream = FlowReader(opened).stream()
+            assert [flow.id for flow in stream] == [flow.id for flow in written]
+    (said,) = caplog.messages
+    assert said.startswith(f"s2-mitm: {tmp_path / '02'} cannot be opened (")
+    assert said.endswith(f"): {files[0][0]} is written on. The traffic goes on.")
+
+
+def test_another_addons_file_is_its_own(proxy: Proxy) -> None:
+    proxy.write(proxy.file)
+    with (proxy.file.parent / "own").open("wb") as own:
+        FilteredFlowWriter(own, None).add(tflow.twebsocketflow())
+        assert not own.closed
+        own.write(b"")
+
+
+def test_a_pipe_does_not_get_half_of_a_flow_whose_messages_could_not_wait(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here")
+    monkeypatch.setattr(spool, "TemporaryFile", lambda **_: io.BufferedWriter(full.open("wb", 0)))
+    reading, writing = os.pipe()
+    proxy.write(proxy.file)
+    stream: Any = proxy.save.stream
+    stream.fo.close()
+    stream.fo = open(writing, "wb")  # noqa: SIM115
+    proxy.say(20)
+    proxy.close()
+    proxy.save.done()
+    with open(reading, "rb") as opened:
+        (written,) = FlowReader(opened).stream()
+    assert numbers(written) == [18, 19, 20]  # type: ignore[arg-type]
 
 
 def test_where_the_folder_cannot_be_written_it_waits_with_temporary_files(
