@@ -89,7 +89,7 @@ CASES = [
         rb'{"message_type": "\u001b[2J\u0007\u202e"}',
         ["schema.unknown-message-type"],
         True,
-        "\x1b[2J\x07\u202e",
+        r"\u001b[2J\u0007\u202e",
     ),
     Case(
         "half-a-surrogate-pair",

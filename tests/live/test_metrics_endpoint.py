@@ -92,6 +92,8 @@ def test_it_is_for_this_machine_unless_told_otherwise(server: PeerServer, tmp_pa
 def test_many_who_say_nothing_fill_nothing(server: PeerServer, tmp_path: Path) -> None:
     with running(tmp_path, server.port, s2_metrics="0") as proxy, ExitStack() as stack:
         scraped(proxy)
+        # The recording is opened in a thread of its own.
+        until(lambda: proxy.recording.rows("select id from recorders"), "the recorder is there")
         before = opened(proxy)
         port = int(re.findall(r"metrics at http://\S+:(\d+)/metrics", proxy.output)[-1])
         for _ in range(200):

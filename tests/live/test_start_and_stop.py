@@ -159,6 +159,15 @@ def test_who_closed_it_is_recorded(server: PeerServer, proxy: Proxy, closing_rol
     assert (session["close_code"], session["close_reason"]) == (4001, "Grüße")
 
 
+@pytest.fixture
+def with_a_terminal() -> Iterator[None]:
+    """Whoever runs the tests may have done so with nohup, which the proxy would inherit."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("with_a_terminal")
 def test_a_terminal_that_is_closed_ends_it_in_order(server: PeerServer, tmp_path: Path) -> None:
     with running(tmp_path, server.port) as proxy, server.pair(proxy.url) as (rm, cem):
         rm.send(handshake())
