@@ -107,6 +107,13 @@ class Place(ABC):
         """Watch what was opened for writing as ``engine``. Raises RecordingError."""
         return Watch()
 
+    def prepare(self, engine: Engine) -> None:  # noqa: B027
+        """See after an outage that what was opened for writing as ``engine`` has its tables.
+
+        On a server somebody may have made the database anew; of a file its watch tells that.
+        Raises RecordingError where they are not there and cannot be made.
+        """
+
     def interrupt(self) -> None:  # noqa: B027
         """Let what another thread has been waiting for fail, where that can be done."""
 

@@ -59,6 +59,8 @@ _PASSING = [
     (r"refused|no such file or directory", "no server answers at {host}, port {port}"),
     (r"timeout expired|timed out|no route|unreachable", "{host}, port {port}, cannot be reached"),
     (r"lock timeout", "another program has locked it"),
+    # The next attempt makes them, where the database is one that was made anew.
+    (r'relation "(?P<table>[^"]*)" does not exist', "no such table: {table}"),
 ]
 _LASTING = [
     (r"no password supplied", "the server asks for a password, postgresql://USER:PASSWORD@…"),
@@ -106,13 +108,16 @@ class PostgresqlDatabase(Place):
     def open_for_writing(self, *, thoroughly: bool = False) -> Engine:
         with self.writing():
             engine = self._engine()
-            try:
-                with engine.begin() as connection:
-                    self._prepare(connection)
-            except BaseException:
-                engine.dispose()
-                raise
-            return engine
+        try:
+            self.prepare(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return engine
+
+    def prepare(self, engine: Engine) -> None:
+        with self.writing(), engine.begin() as connection:
+            self._prepare(connection)
 
     def open_for_reading(self) -> Engine:
         with self.reading():
@@ -144,8 +149,9 @@ class PostgresqlDatabase(Place):
 
     def reason(self, error: Exception) -> str:
         for words, reason in (*_PASSING, *_LASTING):
-            if _says(error, words):
+            if said := _says(error, words):
                 return reason.format(
+                    **said.groupdict(),
                     host=self._url.host or self._url.query.get("host") or "localhost",
                     port=self._url.port or 5432,
                     user=self._url.username or "that is set here",
@@ -229,10 +235,10 @@ def _driver() -> Any:
     return psycopg
 
 
-def _says(error: Exception, words: str) -> bool:
-    return isinstance(error, DBAPIError) and bool(
-        re.search(words, message_of(error), re.IGNORECASE)
-    )
+def _says(error: Exception, words: str) -> re.Match[str] | None:
+    if not isinstance(error, DBAPIError):
+        return None
+    return re.search(words, message_of(error), re.IGNORECASE)
 
 
 def _set_up(connection: Any, _record: object) -> None:

@@ -33,6 +33,7 @@ _MINE = update(recorders).where(recorders.c.id == bindparam("mine"))
 _RENEW = _MINE.where(recorders.c.ended_at.is_(None)).values(seen_at=bindparam("now"))
 _RETURN = _MINE.values(seen_at=bindparam("now"), ended_at=None)
 _END = _MINE.values(seen_at=bindparam("now"), ended_at=bindparam("now"))
+_ONE_OF_MINE = select(sessions.c.id).where(sessions.c.recorder == bindparam("mine")).limit(1)
 _LIVING = select(recorders.c.id, recorders.c.seen_at).where(
     recorders.c.ended_at.is_(None), recorders.c.id != bindparam("mine")
 )
@@ -108,17 +109,25 @@ class Presence:
                 case SessionEnd():
                     self._open.pop(record.session_id, None)
 
-    def renew(self, connection: Connection) -> None:
-        """Say that the recorder is there, and close what those left open that are gone."""
-        renewed = connection.execute(_RENEW, {"mine": self.id, "now": iso(time.time())})
-        if not renewed.rowcount:
-            self.restore(connection)
-        self._close_what_was_left(connection)
+    def renew(self, connection: Connection) -> bool:
+        """Say that the recorder is there, and close what those left open that are gone.
 
-    def restore(self, connection: Connection) -> None:
-        """See that the recorder and its open sessions stand in the recording, and as such."""
+        Returns whether the recording knew it (see `restore`).
+        """
+        renewed = connection.execute(_RENEW, {"mine": self.id, "now": iso(time.time())})
+        is_known = renewed.rowcount > 0 or self.restore(connection)
+        self._close_what_was_left(connection)
+        return is_known
+
+    def restore(self, connection: Connection) -> bool:
+        """See that the recorder and its open sessions stand in the recording, and as such.
+
+        Returns whether the recording knew it: its row was there, or a session that it wrote.
+        """
         now = iso(time.time())
-        if not connection.execute(_RETURN, {"mine": self.id, "now": now}).rowcount:
+        is_known = bool(connection.execute(_RETURN, {"mine": self.id, "now": now}).rowcount)
+        if not is_known:
+            is_known = connection.execute(_ONE_OF_MINE, {"mine": self.id}).first() is not None
             row = {"id": self.id, "host": self._host, "pid": self._pid, "seen_at": now}
             connection.execute(insert(recorders), {**row, "started_at": self._started_at})
         # Of a session that is there more may stand there than was heeded so far: a batch whose
@@ -127,6 +136,7 @@ class Presence:
         for start, facts in self._open.values():
             change = [] if start.id in there else [SessionChange(start.id, facts)]
             store(connection, [start, *change], self.id)
+        return is_known
 
     def end(self, connection: Connection) -> None:
         """Say that the recorder has ended, in order."""

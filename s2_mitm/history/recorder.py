@@ -144,6 +144,8 @@ class Recorder:
         self._engine: Engine | None = None
         self._watch = Watch()
         self._presence = Presence()
+        self._is_known = False
+        """Whether it said that it is there; a recording that does not know it then is another."""
         self._renew_at = 0.0
         self._pruning = Pruning(self._place, retain) if retain else None
         self._is_pruning = False
@@ -374,6 +376,9 @@ class Recorder:
             self._watch = self._place.watch(engine)
             self._engine = engine
             self._began = time.monotonic()
+        elif self._failing:
+            # Whoever put it right may have made it anew, and then it is empty.
+            self._place.prepare(self._engine)
         self._follow_the_file()
 
     @property
@@ -399,7 +404,7 @@ class Recorder:
             self._store_once(records)
         except UnknownRecorderError:
             # Somebody took the row away, and maybe those of its sessions.
-            self._in_a_transaction(self._presence.restore)
+            self._say_that_it_is_there(self._presence.restore)
             self._store_once(records)
         finally:
             self._write_seconds += time.perf_counter() - began
@@ -457,13 +462,27 @@ class Recorder:
         self._engine = self._place.open_for_writing(thoroughly=change.is_elsewhere)
         self._watch = self._place.watch(self._engine)
         self._written_home = self._written
-        self._in_a_transaction(self._presence.restore)
+        self._is_known = False
+        self._say_that_it_is_there(self._presence.restore)
         self._has_changed = self._failing
-        loss = f", the last {_count(lost, 'message')} also in a copy of it" if lost else ""
+        last = f"the last {_count(lost, 'message')}"
+        loss = f" (a copy that was made of it a moment before lacks {last})" if lost else ""
         self._tell(
             f"{self._name} {change.text}{loss};"
             " the recording goes on in the file that is there now."
         )
+
+    def _say_that_it_is_there(self, step: Callable[[Connection], bool]) -> None:
+        """Take this ``step`` of its presence; say so where the recording is not what it was."""
+        with self._opened.begin() as connection:
+            is_known = step(connection)
+        must_be, self._is_known = self._is_known, True
+        if must_be and not is_known:
+            self._has_changed = self._failing
+            self._tell(
+                f"{self._name} was emptied or made anew, and what it held is gone;"
+                " the recording goes on in what is there now."
+            )
 
     def _bring_home(self) -> None:
         """See that what was written stands in the file itself, for whoever copies or moves it."""
@@ -476,7 +495,7 @@ class Recorder:
         now = time.time()
         if self._renew_at - RENEW_SECONDS <= now < self._renew_at:
             return
-        self._in_a_transaction(self._presence.renew)
+        self._say_that_it_is_there(self._presence.renew)
         self._bring_home()
         self._renew_at = now + RENEW_SECONDS
 
@@ -506,7 +525,8 @@ class Recorder:
         if self._engine:
             with contextlib.suppress(Exception):
                 if not self._failing:
-                    self._in_a_transaction(self._presence.end)
+                    with self._engine.begin() as connection:
+                        self._presence.end(connection)
             self._engine.dispose()
         try:
             self._watch.leave()
@@ -514,15 +534,13 @@ class Recorder:
             self._tell(f"{self._name} is not whole: {self._place.reason(error)}.")
         self._leave()
 
-    def _in_a_transaction(self, step: Callable[[Connection], None]) -> None:
-        with self._opened.begin() as connection:
-            step(connection)
-
     def _fails(self, error: Exception) -> None:
         # The next attempt is made with a new connection: one that has seen the disk full, or the
         # server go, may be of no use again.
         if self._engine:
             self._engine.dispose()
+        # And it is looked first whether the recording is still the same.
+        self._renew_at = 0.0
         if isinstance(error, RecordingError):
             reason, is_lasting = error.reason, error.is_lasting
         else:

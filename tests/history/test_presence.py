@@ -354,5 +354,6 @@ def test_where_its_rows_are_gone_it_writes_them_anew(recording: Recording) -> No
     facts = "select id, proxy, rm_id, client_role, recorder from sessions"
     assert recording.rows(facts) == [("s1", "cellar", "battery-1", "CEM", recorder._presence.id)]
     assert recording.rows("select seq from messages") == [(1,)]
-    assert not said
+    [sentence] = said
+    assert " was emptied or made anew, and what it held is gone; the recording goes" in sentence
     recorder.close()

@@ -274,7 +274,8 @@ def test_the_loss_of_what_was_not_in_the_file_yet_is_named(
     assert seqs(copied) == upto(in_copy)
     assert seqs(talk.file) == upto(talk.seq, in_copy + lost + 1)
     number = "1 message" if lost == 1 else f"{lost} messages"
-    assert f"what it held is gone, the last {number} also in a copy of it;" in talk.said[-2]
+    lacks = f"(a copy that was made of it a moment before lacks the last {number});"
+    assert f"what it held is gone {lacks}" in talk.said[-2]
 
 
 def test_a_database_of_something_else_that_is_copied_over_it(talk: Talk) -> None:
