@@ -192,14 +192,7 @@ class Session:
         self._bytes += len(messages[-1].content)
         if self._bytes > KEEP_BYTES:
             excess = max(excess, self._too_heavy(messages))
-        excess = min(excess, self._judged)
-        if excess <= 0:
-            return []
-        gone = messages[:excess]
-        del messages[:excess]
-        self._judged -= excess
-        self.missing += excess
-        return gone
+        return self._take_out(messages, min(excess, self._judged))
 
     def let_go(self, flow: HTTPFlow, keep: int) -> list[WebSocketMessage]:
         """Take all messages but the last ``keep`` out of a flow, S2 or not, for memory is full.
@@ -213,12 +206,16 @@ class Session:
             excess = min(excess, self._judged)
         else:
             self.conversation.from_start = False
-        if excess <= 0:
+        return self._take_out(messages, excess)
+
+    def _take_out(self, messages: list[WebSocketMessage], count: int) -> list[WebSocketMessage]:
+        """Take the first ``count`` messages out, none where it is negative, and return them."""
+        if count <= 0:
             return []
-        gone = messages[:excess]
-        del messages[:excess]
-        self._judged = max(0, self._judged - excess)
-        self.missing += excess
+        gone = messages[:count]
+        del messages[:count]
+        self._judged = max(0, self._judged - count)
+        self.missing += count
         return gone
 
     def _too_heavy(self, messages: list[WebSocketMessage]) -> int:
