@@ -7,7 +7,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from s2_mitm.history.place import RecordingError
+from s2_mitm.history.queries import History
+
 Row = dict[str, Any]
+
+
+def sessions_in(target: str) -> list[Row]:
+    """The sessions of the recording at ``target``; none while it is not made yet."""
+    # A proxy opens it beside the traffic, however long that takes.
+    try:
+        with closing(History(target)) as history:
+            return list(history.sessions())
+    except RecordingError:
+        return []
 
 
 class Recording:

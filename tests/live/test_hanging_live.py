@@ -15,7 +15,7 @@ from disks import mounted
 from peers import PeerServer, new_path
 from postgres_server import ForeignServer, PostgresServer
 from proxies import BY_THEMSELVES, Proxy, free_port, running, running_record, until
-from recordings import Recording
+from recordings import Recording, sessions_in
 from test_outages_live import (
     FAILS,
     IS_OVER,
@@ -80,6 +80,8 @@ def test_a_server_that_is_frozen_for_a_while(
         conversation(server, proxy, new_path()) as (rm, cem),
     ):
         hear_more(rm, cem)
+        # It is opened beside the traffic: one that was never connected cannot be reached.
+        until(lambda: sessions_in(postgres_url), "the recording is written")
         with postgres.frozen():
             until(lambda: FAILS in proxy.output, "it says that the server does not answer")
             assert is_failing(port)

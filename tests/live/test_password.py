@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from pathlib import Path
 
 from messages import handshake
 from peers import PeerServer, new_path
 from postgres_server import PASSWORD
 from proxies import Proxy, Web, running_mitmweb, until
-
-from s2_mitm.history.queries import History
+from recordings import sessions_in
 
 pytest_plugins = ["postgres_server"]
 
@@ -29,11 +27,10 @@ def test_it_is_neither_on_the_page_nor_saved_nor_printed_and_recording_goes_on(
         with server.pair(proxy.url, path) as (rm, cem):
             rm.send(handshake())
             cem.receive()
-            with closing(History(postgres_url)) as history:
-                until(
-                    lambda: any(row["path"] == path for row in history.sessions()),
-                    "the conversation is recorded",
-                )
+            until(
+                lambda: any(row["path"] == path for row in sessions_in(postgres_url)),
+                "the conversation is recorded",
+            )
 
     def look(web: Web, *, save: bool = True) -> None:
         options = web.get("/options")

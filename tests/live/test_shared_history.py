@@ -9,6 +9,7 @@ from pathlib import Path
 from messages import handshake, measurement, reception_status
 from peers import PeerServer, new_path
 from proxies import running, until
+from recordings import sessions_in
 
 from s2_mitm.history.queries import History
 
@@ -42,8 +43,7 @@ def test_two_proxies_and_ten_conversations_at_once(
                     assert rm.receive().data == answer
                     said[path] += [("RM", question), ("CEM", answer)]
 
-        with closing(History(postgres_url)) as history:
-            until(lambda: ended(history) == len(said), "the end of all of them is recorded")
+        until(lambda: ended(postgres_url) == len(said), "the end of all of them is recorded")
     with closing(History(postgres_url)) as history:
         sessions = {row["path"]: row for row in history.sessions()}
         assert sessions.keys() == said.keys()
@@ -60,5 +60,5 @@ def test_two_proxies_and_ten_conversations_at_once(
     assert [list(folder.glob("*.sqlite3*")) for folder in folders] == [[], []]
 
 
-def ended(history: History) -> int:
-    return sum(row["ended_at"] is not None for row in history.sessions())
+def ended(target: str) -> int:
+    return sum(row["ended_at"] is not None for row in sessions_in(target))
