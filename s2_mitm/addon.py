@@ -33,32 +33,26 @@ try:
     from s2_mitm.proxy import (
         contentview,
         delivery,
-        descriptors,
-        frames,
-        hangup,
-        idle,
         interpreter,
         machine,
         memory,
         mitmweb,
-        output,
-        pacing,
         passwords,
         spool,
-        straight,
     )
     from s2_mitm.proxy.annotation import annotate, attach, attach_late
     from s2_mitm.proxy.ended import ENDED
     from s2_mitm.proxy.injection import inject
-    from s2_mitm.proxy.journal import MOVED, Journal
-    from s2_mitm.proxy.log import LEVELS, Log
+    from s2_mitm.proxy.observers.log import LEVELS, Log
+    from s2_mitm.proxy.observers.observer import Observer
+    from s2_mitm.proxy.observers.recording import MOVED, Journal
+    from s2_mitm.proxy.patches import descriptors, fast_path, frames, hangup, idle, output, pacing
     from s2_mitm.proxy.session import LIVE, Judged, Session
-    from s2_mitm.proxy.witness import Witness
     from s2_mitm.s2.catalog import VERSIONS
-    from s2_mitm.s2.conversation import Settings
+    from s2_mitm.s2.conversation.judging import Settings
+    from s2_mitm.s2.message.schemas import SchemaError, Schemas
     from s2_mitm.s2.rules.choice import parse_codes, parse_severities
-    from s2_mitm.s2.schemas import SchemaError, Schemas
-    from s2_mitm.s2.verdict import Late, Role
+    from s2_mitm.s2.verdict import LateFinding, Role
 except ModuleNotFoundError as missing:  # in the Python of a mitmproxy that came without us
     logger.error(
         f"s2-mitm needs the Python package {missing.name!r}: install s2-mitm into the same"
@@ -69,7 +63,7 @@ else:
     LOADED = True
 
 if TYPE_CHECKING:
-    from s2_mitm.proxy.metrics import Metrics
+    from s2_mitm.proxy.observers.metrics import Metrics
 
 
 SETTINGS = {
@@ -100,7 +94,7 @@ class S2Mitm:
         self._to_say: deque[str] = deque()
         self._may_complain = False
         self._metrics: Metrics | None = None
-        self._witnesses: list[Witness] = []
+        self._observers: list[Observer] = []
         self._clock: asyncio.Task[None] | None = None
         self._running = False
         self._over = False
@@ -131,7 +125,7 @@ class S2Mitm:
         frames.install()
         pacing.install()
         delivery.install(self._delivered)
-        straight.install()
+        fast_path.install()
         spool.install()
         descriptors.raise_limit()
         contentview.install(lambda: self._settings)
@@ -183,7 +177,7 @@ class S2Mitm:
             self._record(database, options.s2_retain, options.s2_name)
             passwords.keep(database)
         told = (self._journal, self._log, self._metrics)
-        self._witnesses = [witness for witness in told if witness]
+        self._observers = [observer for observer in told if observer]
 
     def _record(self, target: str, retain: str, name: str) -> None:
         if (target, retain, name) == self._recorded:
@@ -219,7 +213,7 @@ class S2Mitm:
             self._metrics = None
         if address:
             # With all that belongs to it, some megabytes that few need.
-            from s2_mitm.proxy.metrics import Metrics
+            from s2_mitm.proxy.observers.metrics import Metrics
 
             self._metrics = Metrics(address, self._figures)
             logger.info(f"s2-mitm: metrics at {self._metrics.url}")
@@ -287,14 +281,14 @@ class S2Mitm:
             return
         for judged in session.take(flow):
             if judged.number == 1:
-                for witness in self._witnesses:
-                    witness.opened(session)
+                for observer in self._observers:
+                    observer.opened(session)
             if self._block_invalid and judged.may_be_blocked:
                 judged.message.dropped = True
                 session.conversation.not_forwarded(judged.verdict)
             attach(flow, judged)
-            for witness in self._witnesses:
-                witness.judged(session, judged)
+            for observer in self._observers:
+                observer.judged(session, judged)
             session.told(judged)
         if gone := session.forget(flow, self._keep_messages):
             spool.keep(session, gone)
@@ -309,16 +303,16 @@ class S2Mitm:
     def _differs(self, session: "Session", judged: "Judged") -> None:
         if judged.message.dropped:
             session.conversation.not_forwarded(judged.verdict)
-        for witness in self._witnesses:
-            witness.delivered(session, judged)
+        for observer in self._observers:
+            observer.delivered(session, judged)
 
-    def _say_late(self, session: "Session", late: "list[Late]") -> None:
+    def _say_late(self, session: "Session", late: "list[LateFinding]") -> None:
         if not late:
             return
         attach_late(session.flow, late)
         annotate(session.flow, session)
-        for witness in self._witnesses:
-            witness.late(session, late)
+        for observer in self._observers:
+            observer.late(session, late)
 
     async def _watch_the_clock(self) -> None:
         """Say what is overdue, in silent sessions too."""
@@ -341,8 +335,8 @@ class S2Mitm:
         if session is None or not session.recognised:
             return
         self._safely(session, partial(self._end, session, _end_of(flow)))
-        for witness in self._witnesses:
-            witness.closed(session)
+        for observer in self._observers:
+            observer.closed(session)
         self._safely(session, partial(self._ended, flow))
 
     def _ended(self, flow: http.HTTPFlow) -> None:
@@ -374,7 +368,7 @@ class S2Mitm:
         interpreter.restore()
         if not ctx.master.should_exit.is_set():  # else mitmproxy has yet to write what is open
             spool.uninstall()
-        straight.uninstall()
+        fast_path.uninstall()
         delivery.uninstall()
         pacing.uninstall()
         frames.uninstall()

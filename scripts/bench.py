@@ -49,14 +49,14 @@ from s2_mitm.demo.battery import run_battery
 from s2_mitm.demo.cem import VERSION, serve_cem
 from s2_mitm.demo.frames import Frames
 from s2_mitm.history.recorder import MessageRecord
-from s2_mitm.s2 import message as s2_message
-from s2_mitm.s2 import models
 from s2_mitm.s2.catalog import DEFAULT_VERSION
-from s2_mitm.s2.conversation import Conversation
-from s2_mitm.s2.reading import MAX_SIZE, read
+from s2_mitm.s2.conversation import message as s2_message
+from s2_mitm.s2.conversation.judging import Conversation
+from s2_mitm.s2.message import models
+from s2_mitm.s2.message.reading import MAX_SIZE, read
+from s2_mitm.s2.message.schemas import BUILT_IN
+from s2_mitm.s2.message.validation import built_in, judge
 from s2_mitm.s2.rules import RULES
-from s2_mitm.s2.schemas import BUILT_IN
-from s2_mitm.s2.validation import built_in, judge
 
 Message = dict[str, Any]
 Rows = list[dict[str, Any]]

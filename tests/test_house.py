@@ -16,12 +16,16 @@ PACKAGE = ROOT / "s2_mitm"
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "s2": (set(), {"jsonschema", "jsonschema_rs", "pydantic", "s2python"}),
     "history": ({"s2"}, {"alembic", "psycopg", "sqlalchemy"}),
-    "report": ({"s2", "history"}, {"click", "rich"}),
-    "proxy": ({"s2", "report", "history"}, {"click", "mitmproxy", "prometheus_client", "wsproto"}),
+    "render": ({"s2"}, {"click", "rich"}),
+    "replay": ({"s2", "history", "render"}, {"click", "rich"}),
+    "proxy": (
+        {"s2", "history", "render", "replay"},
+        {"click", "mitmproxy", "prometheus_client", "wsproto"},
+    ),
     "demo": ({"s2", "history"}, {"click", "pydantic", "rich", "s2python", "websockets"}),
-    "addon": ({"s2", "history", "report", "proxy"}, {"mitmproxy"}),
+    "addon": ({"s2", "history", "render", "proxy"}, {"mitmproxy"}),
     "cli": (
-        {"s2", "history", "report", "proxy", "demo", "addon"},
+        {"s2", "history", "render", "replay", "proxy", "demo", "addon"},
         {"click", "mitmproxy", "rich"},
     ),
 }

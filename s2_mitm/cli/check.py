@@ -15,8 +15,8 @@ from s2_mitm.s2.catalog import VERSIONS
 from s2_mitm.s2.verdict import Severity
 
 if TYPE_CHECKING:
-    from s2_mitm.report.recorded import Recorded
-    from s2_mitm.s2.conversation import Settings
+    from s2_mitm.replay.recorded import Recorded
+    from s2_mitm.s2.conversation.judging import Settings
 
 
 @click.command()
@@ -54,8 +54,8 @@ def check(
     A CODE is that of a finding, or ack.* for all that begin with ack.; commas separate several.
     """
     from s2_mitm.history.database import RecordingError
-    from s2_mitm.report.recorded import NotRecordedError
-    from s2_mitm.report.replay import Sums, replay, replay_lines
+    from s2_mitm.replay.recorded import NotRecordedError
+    from s2_mitm.replay.replay import Sums, replay, replay_lines
 
     settings = _settings(version, ignored, severities)
     sums = Sums()
@@ -91,7 +91,7 @@ def check(
 
 
 def _settings(version: str | None, ignored: Sequence[str], severities: Sequence[str]) -> Settings:
-    from s2_mitm.s2.conversation import Settings
+    from s2_mitm.s2.conversation.judging import Settings
     from s2_mitm.s2.rules.choice import parse_codes, parse_severities
 
     try:
@@ -116,7 +116,7 @@ def _shown(name: str) -> str:
 def _recorded(name: str) -> Iterator[Recorded]:
     """The sessions in a file, of whatever kind it is."""
     from s2_mitm.history.queries import History
-    from s2_mitm.report.recorded import SQLITE, NotRecordedError, from_history, from_lines
+    from s2_mitm.replay.recorded import SQLITE, NotRecordedError, from_history, from_lines
 
     data = b"" if "://" in name else _content_of(name)
     if "://" in name or data.startswith(SQLITE):
@@ -137,7 +137,7 @@ def _recorded(name: str) -> Iterator[Recorded]:
 
 def _content_of(name: str) -> bytes:
     """What is in a file, of a recording only its beginning; the database is read elsewhere."""
-    from s2_mitm.report.recorded import SQLITE
+    from s2_mitm.replay.recorded import SQLITE
 
     if name != "-" and (head := read_head(name, len(SQLITE))) == SQLITE:
         return head

@@ -20,7 +20,7 @@ def web(url: str, args: Sequence[str]) -> int:
 
     All that follows URL goes to mitmweb as it is: -p PORT, --set OPTION=VALUE, -k, ...
     """
-    from s2_mitm.proxy import output
+    from s2_mitm.proxy.patches import output
 
     output.install()
     from mitmproxy.tools.main import mitmweb
@@ -37,7 +37,7 @@ def dump(url: str, args: Sequence[str]) -> int:
     All that follows URL goes to mitmdump as it is: -p PORT, --set OPTION=VALUE, -k, ...
     mitmdump's own lines are left out, as with --set flow_detail=0.
     """
-    from s2_mitm.proxy import output
+    from s2_mitm.proxy.patches import output
 
     output.install()
     from mitmproxy.tools.main import mitmdump
@@ -56,7 +56,7 @@ def record(url: str, args: Sequence[str]) -> int:
     --certs PATH, -w FILE, -s SCRIPT, -q, ... (--help after URL shows them). Those that would do
     nothing here, such as --anticache or --mode, are refused.
     """
-    from s2_mitm.proxy import output
+    from s2_mitm.proxy.patches import output
 
     output.install()
     from s2_mitm.addon import addons
@@ -137,7 +137,7 @@ def _listen_port(args: Sequence[str]) -> str:
 def demo(web: bool, seconds: float, db: Path | None) -> int:
     """Show a battery and its energy manager talking through the proxy, mistakes and all."""
     from s2_mitm.demo import show
-    from s2_mitm.proxy import output
+    from s2_mitm.proxy.patches import output
 
     output.install()
     output.end_within()

@@ -26,7 +26,7 @@ NEWEST = 100
 
 
 def _moment(ctx: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
-    from s2_mitm.history.moments import moment
+    from s2_mitm.history.times import moment
 
     if text is None:
         return None
@@ -65,7 +65,7 @@ def _reading(command: Callable[..., None]) -> Callable[..., None]:
 @_reading
 def sessions(db: str, limit: int | None, as_json: bool, **wanted: Any) -> None:
     """The sessions of a recording: those that have the messages asked for."""
-    from s2_mitm.report.tables import sessions_table
+    from s2_mitm.render.tables import sessions_table
 
     with _history(db) as history:
         _show(history.sessions, wanted, limit, sessions_table, as_json)
@@ -75,7 +75,7 @@ def sessions(db: str, limit: int | None, as_json: bool, **wanted: Any) -> None:
 @_reading
 def messages(db: str, limit: int | None, as_json: bool, **wanted: Any) -> None:
     """The messages of a recording; with --json also what was in them and found in them."""
-    from s2_mitm.report.tables import messages_table
+    from s2_mitm.render.tables import messages_table
 
     with _history(db) as history:
         _show(history.messages, wanted, limit, messages_table, as_json)
@@ -85,7 +85,7 @@ def messages(db: str, limit: int | None, as_json: bool, **wanted: Any) -> None:
 @_reading
 def findings(db: str, limit: int | None, as_json: bool, **wanted: Any) -> None:
     """The findings of a recording."""
-    from s2_mitm.report.tables import findings_table
+    from s2_mitm.render.tables import findings_table
 
     with _history(db) as history:
         _show(history.findings, wanted, limit, findings_table, as_json)

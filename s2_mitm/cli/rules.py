@@ -28,20 +28,20 @@ def rules(code: str | None, statements: str | None, as_json: bool) -> int:
     With --coverage it is the rules, the schema, or the reason why nobody can see it from the
     outside, for each sentence of the specification; the exit status is 1 where one has none.
     """
-    from s2_mitm.report.rules import as_dict, explanation, overview
-    from s2_mitm.s2.explaining import nearest
-    from s2_mitm.s2.rules import KINDS
+    from s2_mitm.render.rules import as_dict, explanation, overview
+    from s2_mitm.s2.message.explaining import nearest
+    from s2_mitm.s2.rules import FINDING_TYPES
 
     width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
     if statements is not None:
         if code is not None:
             raise click.ClickException("give a CODE or --coverage, not both")
         return _coverage(statements, width, as_json)
-    if code is not None and code not in KINDS:
-        meant = nearest(code, KINDS)
+    if code is not None and code not in FINDING_TYPES:
+        meant = nearest(code, FINDING_TYPES)
         hint = f"did you mean '{meant}'?" if meant else "s2-mitm rules lists them all"
         raise click.ClickException(f"there is no finding with the code '{code}'; {hint}")
-    kinds = list(KINDS.values()) if code is None else [KINDS[code]]
+    kinds = list(FINDING_TYPES.values()) if code is None else [FINDING_TYPES[code]]
     if as_json:
         for kind in kinds:
             click.echo(json.dumps(as_dict(kind)))
@@ -52,7 +52,7 @@ def rules(code: str | None, statements: str | None, as_json: bool) -> int:
 
 
 def _coverage(file: str, width: int, as_json: bool) -> int:
-    from s2_mitm.report.coverage import coverage, coverage_lines, read_statements
+    from s2_mitm.render.coverage import coverage, coverage_lines, read_statements
 
     try:
         covered = coverage(read_statements(read_all(file), file))

@@ -20,7 +20,7 @@ from s2_mitm.s2.catalog import VERSIONS
 from s2_mitm.s2.verdict import Severity, Verdict
 
 if TYPE_CHECKING:
-    from s2_mitm.report.documents import Document
+    from s2_mitm.render.documents import Document
 
 FEW = 20
 """Messages of which each has a line, even if there is nothing to say of it."""
@@ -77,8 +77,8 @@ def validate(
     below it the files that end in .json, .jsonl or .ndjson are read.
     """
     from s2_mitm.cli.progress import Progress
-    from s2_mitm.s2.schemas import SchemaError, Schemas
-    from s2_mitm.s2.validation import judge
+    from s2_mitm.s2.message.schemas import SchemaError, Schemas
+    from s2_mitm.s2.message.validation import judge
 
     sums = _Sums()
     sources = _Sources(files or ["-"])
@@ -127,13 +127,13 @@ class _Sums:
 
     def styled(self) -> str:
         """In the colour of the worst, for `click.echo`."""
-        from s2_mitm.report.verdicts import COLOURS
+        from s2_mitm.render.verdicts import COLOURS
 
         worst = max(self._found, key=lambda severity: severity.rank, default=None)
         return click.style(str(self), fg=COLOURS[worst] if worst else "green", bold=True)
 
     def __str__(self) -> str:
-        from s2_mitm.report.tables import plural
+        from s2_mitm.render.tables import plural
 
         parts = [plural(self.messages, "message"), f"{self._invalid} invalid"]
         for severity in (Severity.ERROR, Severity.WARNING):
@@ -158,7 +158,7 @@ class _Sources:
 
     def messages(self) -> Iterator[tuple[str, Document]]:
         """The messages of all files, each with the name of its file."""
-        from s2_mitm.report.documents import documents
+        from s2_mitm.render.documents import documents
 
         for name in self._files:
             try:
@@ -189,7 +189,7 @@ class _Sources:
 
 def _for_programs(verdict: Verdict, name: str, document: Document) -> Iterator[str]:
     """A line of JSON."""
-    from s2_mitm.report.diagnostics import located
+    from s2_mitm.render.diagnostics import located
 
     judged: dict[str, Any] = {"file": name}
     if document.line is not None:
@@ -211,8 +211,8 @@ class _ForPeople:
         self._after_short_line = False
 
     def __call__(self, verdict: Verdict, name: str, document: Document) -> Iterator[str]:
-        from s2_mitm.report.diagnostics import diagnostic, located
-        from s2_mitm.report.verdicts import verdict_lines
+        from s2_mitm.render.diagnostics import diagnostic, located
+        from s2_mitm.render.verdicts import verdict_lines
         from s2_mitm.s2.wording import printable
 
         file = "stdin" if name == "-" else name

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, Table, bindparam, case, func, insert, select, update
 
-from s2_mitm.history import at_once
+from s2_mitm.history import bulk_statements
 from s2_mitm.history.records import (
     Afterthought,
     Delivery,
@@ -24,15 +24,7 @@ from s2_mitm.history.records import (
     SessionFacts,
     SessionStart,
 )
-from s2_mitm.history.tables import (
-    findings,
-    gaps,
-    iso,
-    messages,
-    recorders,
-    sessions,
-    text_or_bytes,
-)
+from s2_mitm.history.tables import findings, gaps, iso, messages, recorders, sessions, text_or_bytes
 from s2_mitm.s2.verdict import Finding, Role, Severity
 from s2_mitm.s2.wording import printable
 
@@ -274,7 +266,7 @@ class _Batch:
             (_MESSAGES_AT_ONCE, self._messages),
             (_FINDINGS_AT_ONCE, self._findings),
         ):
-            at_once.execute(connection, template, [[*row.values()] for row in rows])
+            bulk_statements.execute(connection, template, [[*row.values()] for row in rows])
 
     def _say(self, statement: Executable, row: Row) -> None:
         self._statements.append((statement, row))

@@ -10,8 +10,8 @@ from mitmproxy.http import HTTPFlow
 
 from s2_mitm.proxy.session import SUMMARY, Judged, Session
 from s2_mitm.s2.catalog import CONTROL_TYPES
-from s2_mitm.s2.conversation import Conversation
-from s2_mitm.s2.verdict import Finding, Late, Role, Severity
+from s2_mitm.s2.conversation.judging import Conversation
+from s2_mitm.s2.verdict import Finding, LateFinding, Role, Severity
 from s2_mitm.s2.wording import printable
 
 MARKERS = {
@@ -58,7 +58,7 @@ def attach(flow: HTTPFlow, judged: Judged) -> None:
     attach_late(flow, verdict.late)
 
 
-def attach_late(flow: HTTPFlow, late: Iterable[Late]) -> None:
+def attach_late(flow: HTTPFlow, late: Iterable[LateFinding]) -> None:
     """Let a flow carry findings about messages that were judged before."""
     for item in late:
         said = (item.number, item.time, str(item.sender), item.message_type)

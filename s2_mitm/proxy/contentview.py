@@ -14,10 +14,10 @@ from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.proxy.annotation import FINDINGS
 from s2_mitm.proxy.session import SUMMARY, is_s2
-from s2_mitm.report.annotated import Line, annotated
+from s2_mitm.render.annotated import Line, annotated
 from s2_mitm.s2.catalog import VERSIONS
-from s2_mitm.s2.conversation import Settings
-from s2_mitm.s2.validation import judge
+from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source
 
 NAME = "S2"

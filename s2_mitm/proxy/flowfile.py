@@ -12,8 +12,8 @@ from mitmproxy.io import FlowReader
 from mitmproxy.version import VERSION
 
 from s2_mitm.proxy.session import HOLD, SUMMARY, is_s2, missing
-from s2_mitm.report.recorded import Message, NotRecordedError, Recorded
-from s2_mitm.report.tables import plural
+from s2_mitm.render.tables import plural
+from s2_mitm.replay.recorded import Message, NotRecordedError, Recorded
 from s2_mitm.s2.verdict import Role
 
 

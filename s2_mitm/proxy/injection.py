@@ -15,9 +15,9 @@ from s2_mitm.proxy import mitmweb
 from s2_mitm.proxy.message_file import UnreadableError, read_message
 from s2_mitm.proxy.session import Session
 from s2_mitm.s2.catalog import SENDERS
-from s2_mitm.s2.kinds import KINDS
-from s2_mitm.s2.reading import read
-from s2_mitm.s2.validation import judge
+from s2_mitm.s2.finding_types import FINDING_TYPES
+from s2_mitm.s2.message.reading import read
+from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import Finding, Role, Severity
 from s2_mitm.s2.wording import excerpt
 
@@ -96,7 +96,7 @@ def _named(message: str) -> str:
 def _kinds(findings: list[Finding]) -> str:
     """What is wrong, without what is there."""
     codes = dict.fromkeys(each.code for each in findings if each.severity is Severity.ERROR)
-    return "; ".join(f"{KINDS[code].title} [{code}]" for code in codes)
+    return "; ".join(f"{FINDING_TYPES[code].title} [{code}]" for code in codes)
 
 
 def _where(content: bytes) -> str:

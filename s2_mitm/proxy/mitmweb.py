@@ -14,7 +14,7 @@ from typing import Any
 from mitmproxy.master import Master
 from mitmproxy.version import VERSION
 
-from s2_mitm.proxy import updates
+from s2_mitm.proxy.patches import updates
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.proxy import delivery
 from s2_mitm.s2.catalog import SENDERS
-from s2_mitm.s2.conversation import Conversation, Settings
-from s2_mitm.s2.reading import MAX_SIZE, read
+from s2_mitm.s2.conversation.judging import Conversation, Settings
+from s2_mitm.s2.message.reading import MAX_SIZE, read
 from s2_mitm.s2.verdict import Verdict
 
 SUMMARY = "s2"

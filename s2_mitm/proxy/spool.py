@@ -25,8 +25,8 @@ from mitmproxy.io import FilteredFlowWriter, tnetstring
 from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.proxy.annotation import lacking
+from s2_mitm.proxy.patches.stream_file import StreamFile
 from s2_mitm.proxy.session import SUMMARY, Session
-from s2_mitm.proxy.stream_file import StreamFile
 
 logger = logging.getLogger(__name__)
 

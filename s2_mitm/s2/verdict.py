@@ -111,7 +111,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Late:
+class LateFinding:
     """A finding about an earlier message.
 
     ``number`` is that of the message in its conversation, from 1; ``time`` when it was said, in
@@ -144,7 +144,7 @@ class Verdict:
     subject_message_id: str | None
     findings: list[Finding] = field(default_factory=list)
     answer: Answer | None = None
-    late: list[Late] = field(default_factory=list)
+    late: list[LateFinding] = field(default_factory=list)
 
     @property
     def valid(self) -> bool:

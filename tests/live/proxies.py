@@ -22,13 +22,15 @@ from mitmproxy.io import FlowReader
 from mitmproxy.version import VERSION
 from recordings import Recording
 
-from s2_mitm.s2.rules import KINDS
+from s2_mitm.s2.rules import FINDING_TYPES
 
 T = TypeVar("T")
 
 ADDON = Path(__file__).parents[2] / "s2_mitm" / "addon.py"
 
-BY_THEMSELVES = ",".join(sorted({f"{kind.family}.*" for kind in KINDS.values() if kind.is_rule}))
+BY_THEMSELVES = ",".join(
+    sorted({f"{kind.family}.*" for kind in FINDING_TYPES.values() if kind.is_rule})
+)
 """For s2_ignore: no rule of the conversation says anything, each message is judged by itself."""
 
 PATIENCE = 15.0

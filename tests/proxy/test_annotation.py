@@ -25,7 +25,7 @@ from s2_mitm.proxy.annotation import (
     summary_line,
 )
 from s2_mitm.proxy.session import SUMMARY, Session
-from s2_mitm.s2.conversation import Conversation
+from s2_mitm.s2.conversation.judging import Conversation
 from s2_mitm.s2.verdict import Severity
 
 ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"

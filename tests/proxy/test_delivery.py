@@ -15,7 +15,8 @@ from mitmproxy.proxy.layers import websocket
 from mitmproxy.test import tflow
 from mitmproxy.websocket import WebSocketMessage
 
-from s2_mitm.proxy import delivery, frames, pacing
+from s2_mitm.proxy import delivery
+from s2_mitm.proxy.patches import frames, pacing
 from s2_mitm.proxy.session import LIVE, Session
 
 MASK = b"\0\0\0\0"

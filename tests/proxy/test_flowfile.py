@@ -15,7 +15,7 @@ from wsproto.frame_protocol import Opcode
 
 from s2_mitm.proxy.flowfile import from_flows
 from s2_mitm.proxy.session import HOLD
-from s2_mitm.report.recorded import Message, NotRecordedError, Recorded
+from s2_mitm.replay.recorded import Message, NotRecordedError, Recorded
 from s2_mitm.s2.verdict import Role
 
 SHAKE = b'{"message_type": "Handshake", "role": "RM"}'

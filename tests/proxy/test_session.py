@@ -16,7 +16,7 @@ from wsproto.frame_protocol import Opcode
 
 from s2_mitm.proxy.session import HOLD, KEEP_BYTES, Judged, Session, is_s2
 from s2_mitm.s2.catalog import SENDERS
-from s2_mitm.s2.conversation import Settings
+from s2_mitm.s2.conversation.judging import Settings
 from s2_mitm.s2.verdict import Role
 
 STATUS = b'{"message_type": "FRBC.StorageStatus", "present_fill_level": 5}'

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import script
 from script import START, Script, at, between, frbc_mode, limit, power, timer, transition
 
-from s2_mitm.s2.conversation import Conversation, Settings
+from s2_mitm.s2.conversation.judging import Conversation, Settings
 from s2_mitm.s2.verdict import Role
 
 

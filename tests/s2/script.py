@@ -1,9 +1,9 @@
 """Conversations that read like a script, for the tests of the rules.
 
-    talk = Script()
-    talk.begin("FRBC")
-    talk.cem("FRBC.Instruction", operation_mode="#no-such-mode")
-    assert talk.codes == ["frbc.unknown-mode"]
+    script = Script()
+    script.begin("FRBC")
+    script.cem("FRBC.Instruction", operation_mode="#no-such-mode")
+    assert script.codes == ["frbc.unknown-mode"]
 
 A message is that of `TEMPLATES` with the fields given; None takes a field out. Texts that begin
 with ``#`` are names of ids: each stands for its own UUID. Every message gets a message_id of its
@@ -20,8 +20,8 @@ from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
-from s2_mitm.s2.conversation import Conversation, Settings
-from s2_mitm.s2.verdict import Finding, Late, Role
+from s2_mitm.s2.conversation.judging import Conversation, Settings
+from s2_mitm.s2.verdict import Finding, LateFinding, Role
 
 START = 1_772_366_400.0  # 2026-03-01T12:00:00Z
 
@@ -458,7 +458,7 @@ class Script:
         self.now = START
         self.findings: list[Finding] = []
         """All findings so far, those about earlier messages too."""
-        self.late: list[Late] = []
+        self.late: list[LateFinding] = []
         self._last = ""
 
     @property
@@ -562,7 +562,7 @@ class Script:
         self._note(verdict.late)
         self.findings += verdict.findings
 
-    def _note(self, late: list[Late]) -> None:
+    def _note(self, late: list[LateFinding]) -> None:
         self.late += late
         self.findings += [item.finding for item in late]
 

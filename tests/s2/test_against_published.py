@@ -18,7 +18,7 @@ import pytest
 from generated import Message, SchemaFolder, stream, wire
 
 from s2_mitm.s2.catalog import VERSIONS
-from s2_mitm.s2.validation import judge
+from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import Source, Verdict
 
 ROOT = Path(__file__).parents[2]

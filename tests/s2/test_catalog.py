@@ -17,7 +17,7 @@ from s2_mitm.s2.catalog import (
     closest_version,
     only_sender,
 )
-from s2_mitm.s2.validation import built_in
+from s2_mitm.s2.message.validation import built_in
 from s2_mitm.s2.verdict import Role
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from s2_mitm.s2.conversation import Conversation
-from s2_mitm.s2.verdict import Late, Verdict
+from s2_mitm.s2.conversation.judging import Conversation
+from s2_mitm.s2.verdict import LateFinding, Verdict
 
 NOON = 1_772_366_400.0
 HOUR = 3600.0
@@ -18,7 +18,7 @@ class Clocks:
     """A conversation with two clocks, of which one can be set; or with that one alone."""
 
     def __init__(self, *, monotonic: bool) -> None:
-        self.talk = Conversation()
+        self.script = Conversation()
         self.wall = NOON
         self.late: list[str] = []
         self._monotonic = 50.0 if monotonic else None
@@ -28,12 +28,12 @@ class Clocks:
         self.wall += seconds
         if self._monotonic is not None:
             self._monotonic += seconds
-        self._note(self.talk.tick(self.wall, self._monotonic))
+        self._note(self.script.tick(self.wall, self._monotonic))
 
     def say(self, content: dict[str, str], *, from_client: bool = True) -> Verdict:
         self.wait(0.1)
         data = json.dumps(content).encode()
-        verdict = self.talk.receive(
+        verdict = self.script.receive(
             data, from_client=from_client, time=self.wall, monotonic=self._monotonic
         )
         self._note(verdict.late)
@@ -48,7 +48,7 @@ class Clocks:
         receipt = {"message_type": "ReceptionStatus", "subject_message_id": name, "status": "OK"}
         return self.say(receipt, from_client=False)
 
-    def _note(self, late: list[Late]) -> None:
+    def _note(self, late: list[LateFinding]) -> None:
         self.late += [
             f"{item.finding.code}: {item.finding.text}"
             for item in late

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2_mitm.s2.catalog import VERSIONS
-from s2_mitm.s2.conversation import LABEL_LENGTH, MAX_UNANSWERED, Conversation
-from s2_mitm.s2.schemas import Schemas
+from s2_mitm.s2.conversation.judging import LABEL_LENGTH, MAX_UNANSWERED, Conversation
+from s2_mitm.s2.message.schemas import Schemas
 from s2_mitm.s2.verdict import Role, Severity, Verdict
 
 CLIENT, SERVER = True, False

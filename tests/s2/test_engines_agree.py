@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s2_mitm.s2.catalog import VERSIONS
-from s2_mitm.s2.schemas import BUILT_IN
-from s2_mitm.s2.validation import built_in, judge
+from s2_mitm.s2.message.schemas import BUILT_IN
+from s2_mitm.s2.message.validation import built_in, judge
 from s2_mitm.s2.verdict import Severity
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from s2_mitm.s2.catalog import VERSIONS
-from s2_mitm.s2.conversation import Conversation, Settings
-from s2_mitm.s2.reading import MAX_SIZE, read
-from s2_mitm.s2.schemas import BUILT_IN
-from s2_mitm.s2.validation import judge
+from s2_mitm.s2.conversation.judging import Conversation, Settings
+from s2_mitm.s2.message.reading import MAX_SIZE, read
+from s2_mitm.s2.message.schemas import BUILT_IN
+from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import MOST_FINDINGS, Finding, Verdict
 
 LONGEST_TEXT = 1000

@@ -16,7 +16,7 @@ from s2python.s2_parser import S2Parser
 from s2python.s2_validation_error import S2ValidationError
 
 from s2_mitm.s2.catalog import DEFAULT_VERSION, SENDERS, VERSIONS
-from s2_mitm.s2.validation import judge
+from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import Finding, Severity
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"

@@ -10,7 +10,7 @@ import pytest
 from message_files import Example, valid_examples
 from s2python.s2_parser import TYPE_TO_MESSAGE_CLASS
 
-from s2_mitm.s2 import models
+from s2_mitm.s2.message import models
 from s2_mitm.s2.verdict import MAX_FINDINGS, Severity, Source
 
 EXAMPLES = {example.name: example for example in valid_examples(models.VERSION)}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2_mitm.s2.reading import MAX_DEPTH, MAX_SIZE, Reading, read
+from s2_mitm.s2.message.reading import MAX_DEPTH, MAX_SIZE, Reading, read
 from s2_mitm.s2.verdict import MAX_FINDINGS, Severity, Source
 
 BOM = b"\xef\xbb\xbf"

@@ -21,9 +21,9 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from s2_mitm.s2.catalog import VERSIONS
-from s2_mitm.s2.schemas import SchemaError, Schemas
+from s2_mitm.s2.message.schemas import SchemaError, Schemas
+from s2_mitm.s2.message.validation import built_in
 from s2_mitm.s2.timestamps import is_date_time
-from s2_mitm.s2.validation import built_in
 from s2_mitm.s2.verdict import MAX_FINDINGS, Severity, Source
 from s2_mitm.s2.wording import printable
 

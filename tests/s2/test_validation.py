@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from message_files import valid_examples
 
 from s2_mitm.s2.catalog import DEFAULT_VERSION, SENDERS, SINCE, VERSIONS
-from s2_mitm.s2.reading import MAX_SIZE
-from s2_mitm.s2.schemas import Schemas
-from s2_mitm.s2.validation import judge
+from s2_mitm.s2.message.reading import MAX_SIZE
+from s2_mitm.s2.message.schemas import Schemas
+from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import MOST_FINDINGS, Finding, Role, Severity, Source, Verdict
 
 EXAMPLES = {example.name: example for example in valid_examples(DEFAULT_VERSION)}

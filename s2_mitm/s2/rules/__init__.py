@@ -1,6 +1,6 @@
 """The rules of the conversation: what no schema can see.
 
-One file a theme, one function a rule. A rule is a generator: it takes a message (`Said`) and the
+One file a theme, one function a rule. A rule is a generator: it takes a message (`Message`) and the
 conversation as it was before the message, and yields a `Found` for each thing that is wrong. The
 decorator has its code, its severity and the message types that it is asked about; its docstring
 is what `s2-mitm rules CODE` prints:
@@ -12,7 +12,7 @@ is what `s2-mitm rules CODE` prints:
     Do: …               what to do about it
 """
 
-from s2_mitm.s2.kinds import KINDS
+from s2_mitm.s2.finding_types import FINDING_TYPES
 from s2_mitm.s2.rules import (
     acknowledgement,
     ddbc,
@@ -24,12 +24,12 @@ from s2_mitm.s2.rules import (
     instructions,
     measurements,
     modes,
-    moves,
     pebc,
     ppbc,
     revoking,
     state,
     times,
+    transitions,
 )
 from s2_mitm.s2.rules.registry import (
     AT_THE_END,
@@ -43,7 +43,7 @@ from s2_mitm.s2.rules.registry import (
 
 __all__ = [
     "AT_THE_END",
-    "KINDS",
+    "FINDING_TYPES",
     "RULES",
     "SAID_BY_S2_PYTHON",
     "UNANSWERED",
@@ -59,11 +59,11 @@ __all__ = [
     "instructions",
     "measurements",
     "modes",
-    "moves",
     "pebc",
     "ppbc",
     "revoking",
     "rule",
     "state",
     "times",
+    "transitions",
 ]

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.message import Said
+from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.registry import UNANSWERED, Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation
+    from s2_mitm.s2.conversation.judging import Conversation
 
 
 @rule("ack.missing", Severity.WARNING, [UNANSWERED])
-def missing(said: Said, talk: Conversation) -> Iterator[Found]:
+def missing(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message was not answered.
 
     Its sender does not know whether it arrived, and some send it again or close the connection
@@ -34,13 +34,17 @@ def missing(said: Said, talk: Conversation) -> Iterator[Found]:
         wait(11)
     Do: Answer every message, also one that you cannot use, and before you work on it.
     """
-    waited = talk.monotonic - said.monotonic
-    when = f"within {waited:.1f} s" if waited >= talk.settings.ack_timeout else "before the end"
-    yield Found("", f"no ReceptionStatus from the {said.sender.other} {when}")
+    waited = conversation.monotonic - message.monotonic
+    when = (
+        f"within {waited:.1f} s"
+        if waited >= conversation.settings.ack_timeout
+        else "before the end"
+    )
+    yield Found("", f"no ReceptionStatus from the {message.sender.other} {when}")
 
 
 @rule("ack.late", Severity.INFO, ["ReceptionStatus"])
-def late(said: Said, talk: Conversation) -> Iterator[Found]:
+def late(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message was answered late.
 
     Its sender may have given up, sent it again or closed the connection by then.
@@ -58,14 +62,14 @@ def late(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("ReceptionStatus", subject_message_id=last(), status="OK")
     Do: Answer a message when it comes in, not when its consequences are done.
     """
-    subject = talk.overdue.get(_subject(said))
+    subject = conversation.overdue.get(_subject(message))
     if subject is not None:
-        took = said.monotonic - subject.monotonic
-        yield Found("", f"answered by the {said.sender} after {took:.1f} s", on=subject)
+        took = message.monotonic - subject.monotonic
+        yield Found("", f"answered by the {message.sender} after {took:.1f} s", on=subject)
 
 
 @rule("ack.twice", Severity.WARNING, ["ReceptionStatus"])
-def twice(said: Said, talk: Conversation) -> Iterator[Found]:
+def twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message is answered a second time.
 
     The two answers may say different things; s2-python closes the connection.
@@ -81,13 +85,13 @@ def twice(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PowerMeasurement")
     Do: Look for two places in the code that answer, such as a library and its user.
     """
-    subject = talk.answered.get(_subject(said))
-    if subject is not None and _awaited(said, talk) is None:
-        yield Found("/subject_message_id", f"{subject.name(said.time)} was answered already")
+    subject = conversation.answered.get(_subject(message))
+    if subject is not None and _awaited(message, conversation) is None:
+        yield Found("/subject_message_id", f"{subject.name(message.time)} was answered already")
 
 
 @rule("ack.unknown-subject", Severity.WARNING, ["ReceptionStatus"])
-def unknown_subject(said: Said, talk: Conversation) -> Iterator[Found]:
+def unknown_subject(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An answer to a message that was never sent.
 
     The sender of the message that was meant waits for its answer in vain.
@@ -102,20 +106,30 @@ def unknown_subject(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("ReceptionStatus", subject_message_id=last(), status="OK")
     Do: Put the message_id of the message that you answer; not its id, and not a new one.
     """
-    _, subject_id = key = _subject(said)
-    if not subject_id or not talk.saw_beginning or said.sender.other in talk.unreadable:
+    _, subject_id = key = _subject(message)
+    if (
+        not subject_id
+        or not conversation.saw_beginning
+        or message.sender.other in conversation.unreadable
+    ):
         return
-    if key in talk.unanswered or key in talk.overdue or key in talk.answered:
+    if (
+        key in conversation.unanswered
+        or key in conversation.overdue
+        or key in conversation.answered
+    ):
         return
-    if talk.remembers(f"message {said.sender.other}", subject_id):
+    if conversation.remembers(f"message {message.sender.other}", subject_id):
         return
-    own = talk.remembers(f"message {said.sender}", subject_id)
-    whose = f"is the {said.sender}'s own" if own else f"was not sent by the {said.sender.other}"
+    own = conversation.remembers(f"message {message.sender}", subject_id)
+    whose = (
+        f"is the {message.sender}'s own" if own else f"was not sent by the {message.sender.other}"
+    )
     yield Found("/subject_message_id", f"the message {quoted(subject_id)} {whose}")
 
 
 @rule("ack.ok-to-invalid", Severity.WARNING, ["ReceptionStatus"])
-def ok_to_invalid(said: Said, talk: Conversation) -> Iterator[Found]:
+def ok_to_invalid(message: Message, conversation: Conversation) -> Iterator[Found]:
     """OK to a message that is not valid.
 
     The receiver reads more leniently than S2, so that a faulty sender is not noticed here and
@@ -130,13 +144,13 @@ def ok_to_invalid(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PowerMeasurement", measurement_timestamp="today", answer="INVALID_MESSAGE")
     Do: Validate what comes in by the JSON Schema before you say OK.
     """
-    subject = _awaited(said, talk)
-    if subject and not subject.valid and said.content.text("status") == "OK":
-        yield Found("/status", f"OK to {subject.name(said.time)}, which is not valid")
+    subject = _awaited(message, conversation)
+    if subject and not subject.valid and message.content.text("status") == "OK":
+        yield Found("/status", f"OK to {subject.name(message.time)}, which is not valid")
 
 
 @rule("ack.refused-faultless", Severity.WARNING, ["ReceptionStatus"])
-def refused_faultless(said: Said, talk: Conversation) -> Iterator[Found]:
+def refused_faultless(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message is called invalid in which s2-mitm finds no fault.
 
     One of the two is stricter than S2, or knows something that cannot be seen from the outside.
@@ -151,13 +165,13 @@ def refused_faultless(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PowerMeasurement", answer="TEMPORARY_ERROR")
     Do: Read the diagnostic_label; ask its sender what it misses.
     """
-    subject, status = _awaited(said, talk), said.content.text("status") or ""
+    subject, status = _awaited(message, conversation), message.content.text("status") or ""
     if subject and subject.faultless and status.startswith("INVALID_"):
-        yield Found("/status", f"{status} to {subject.name(said.time)}, which has no fault")
+        yield Found("/status", f"{status} to {subject.name(message.time)}, which has no fault")
 
 
 @rule("ack.refused", Severity.INFO, ["ReceptionStatus"])
-def refused(said: Said, talk: Conversation) -> Iterator[Found]:
+def refused(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message was not accepted by its receiver.
 
     What it said is not in force: the receiver goes on as if it had not been sent.
@@ -171,18 +185,20 @@ def refused(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PowerMeasurement", answer="OK")
     Do: TEMPORARY_ERROR: send it again. Otherwise see what the diagnostic_label says.
     """
-    subject, status = _awaited(said, talk), said.content.text("status")
+    subject, status = _awaited(message, conversation), message.content.text("status")
     if subject is None or status in (None, "OK"):
         return
-    label = said.content.text("diagnostic_label")
+    label = message.content.text("diagnostic_label")
     words = f": {quoted(label)}" if label else ""
-    yield Found("", f"answered by the {said.sender} with {quoted(str(status))}{words}", on=subject)
+    yield Found(
+        "", f"answered by the {message.sender} with {quoted(str(status))}{words}", on=subject
+    )
 
 
-def _subject(said: Said) -> tuple[Role, str]:
-    return said.sender.other, said.content.text("subject_message_id") or ""
+def _subject(message: Message) -> tuple[Role, str]:
+    return message.sender.other, message.content.text("subject_message_id") or ""
 
 
-def _awaited(said: Said, talk: Conversation) -> Said | None:
-    key = _subject(said)
-    return talk.unanswered.get(key) or talk.overdue.get(key)
+def _awaited(message: Message, conversation: Conversation) -> Message | None:
+    key = _subject(message)
+    return conversation.unanswered.get(key) or conversation.overdue.get(key)

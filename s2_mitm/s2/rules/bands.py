@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from s2_mitm.s2.message import Part
+from s2_mitm.s2.conversation.message import Part
 
 BANDS = (
     "lower_limit",

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from s2_mitm.s2.explaining import nearest
-from s2_mitm.s2.kinds import KINDS
+from s2_mitm.s2.finding_types import FINDING_TYPES
+from s2_mitm.s2.message.explaining import nearest
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import excerpt
 
@@ -50,20 +50,20 @@ def _items(text: str) -> Iterator[str]:
 def _codes(name: str) -> list[str]:
     """The codes that a name stands for, at least one."""
     if not name.endswith(_EVERY):
-        if name in KINDS:
+        if name in FINDING_TYPES:
             return [name]
         meant = _code_meant(name)
         hint = f"did you mean '{meant}'?" if meant else _LIST
         raise ValueError(f"there is no finding with the code '{excerpt(name)}'; {hint}")
     family = name.removesuffix(_EVERY)
-    if codes := [code for code, kind in KINDS.items() if kind.family == family]:
+    if codes := [code for code, kind in FINDING_TYPES.items() if kind.family == family]:
         return codes
-    meant = nearest(family, {kind.family for kind in KINDS.values()})
+    meant = nearest(family, {kind.family for kind in FINDING_TYPES.values()})
     hint = f"did you mean '{meant}{_EVERY}'?" if meant else _LIST
     raise ValueError(f"no code begins with '{excerpt(family)}.'; {hint}")
 
 
 def _code_meant(name: str) -> str | None:
-    if any(kind.family == name for kind in KINDS.values()):
+    if any(kind.family == name for kind in FINDING_TYPES.values()):
         return f"{name}{_EVERY}"
-    return nearest(name, KINDS)
+    return nearest(name, FINDING_TYPES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.message import Said
+from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.bands import BANDS
 from s2_mitm.s2.rules.frbc import crossed_elements
 from s2_mitm.s2.rules.modes import article, described, flags_denied
@@ -13,11 +13,11 @@ from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation
+    from s2_mitm.s2.conversation.judging import Conversation
 
 
 @rule("ddbc.no-transitions", Severity.ERROR, ["DDBC.SystemDescription"], statements=["N40"])
-def no_transitions(said: Said, talk: Conversation) -> Iterator[Found]:
+def no_transitions(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An actuator with several modes and no transition between them.
 
     It can never leave the mode that it is in, and the CEM has nothing to choose. The schema allows
@@ -33,14 +33,14 @@ def no_transitions(said: Said, talk: Conversation) -> Iterator[Found]:
            actuators=[ddbc_actuator(transitions=[transition("off", "heat")])])
     Do: Describe a transition for each pair of modes between which the device can switch.
     """
-    for actuator in said.content.parts("actuators"):
+    for actuator in message.content.parts("actuators"):
         modes = sum(1 for _ in actuator.parts("operation_modes"))
         if actuator.value.get("transitions") == [] and modes > 1:
             yield Found(actuator.at("transitions"), f"no transitions between {modes} modes")
 
 
 @rule("ddbc.not-provided", Severity.ERROR, ["DDBC.AverageDemandRateForecast"])
-def not_provided(said: Said, talk: Conversation) -> Iterator[Found]:
+def not_provided(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The RM sends a forecast that it has said it does not provide.
 
     A CEM that goes by the description has no use for it and may refuse it.
@@ -57,10 +57,11 @@ def not_provided(said: Said, talk: Conversation) -> Iterator[Found]:
     Do: Say true in the SystemDescription; a new one may be sent at any time.
     """
     flag = "provides_average_demand_rate_forecast"
-    if given := flags_denied(described(said, talk), flag):
+    if given := flags_denied(described(message, conversation), flag):
         yield Found(
             "/message_type",
-            f"{article(said.message_type)}, and {flag} is false in {given.said.name(talk.now)}",
+            f"{article(message.message_type)}, and {flag} is false in"
+            f" {given.message.name(conversation.now)}",
         )
 
 
@@ -68,7 +69,7 @@ DEMAND_RATES = tuple(f"demand_rate_{band}" for band in BANDS)
 
 
 @rule("ddbc.bands-crossed", Severity.WARNING, ["DDBC.AverageDemandRateForecast"])
-def bands_crossed(said: Said, talk: Conversation) -> Iterator[Found]:
+def bands_crossed(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The probability bands of a demand forecast are not within each other.
 
     The range of 68 % lies within that of 95 %, and that within the limits. A CEM that plans with
@@ -86,4 +87,4 @@ def bands_crossed(said: Said, talk: Conversation) -> Iterator[Found]:
             {"duration": 60000, "demand_rate_expected": 3, "demand_rate_lower_limit": 3}])
     Do: Look at which of the two limits is which.
     """
-    yield from crossed_elements(said, DEMAND_RATES)
+    yield from crossed_elements(message, DEMAND_RATES)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.message import Part, Said
+from s2_mitm.s2.conversation.message import Message, Part
+from s2_mitm.s2.rules.common.references import number
 from s2_mitm.s2.rules.modes import DESCRIPTIONS, listed
-from s2_mitm.s2.rules.references import number
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation
+    from s2_mitm.s2.conversation.judging import Conversation
 
 
 def _actuators(content: Part) -> Iterator[Part]:
@@ -37,7 +37,7 @@ def _named(part: Part, name: str) -> dict[str, Part] | None:
 
 
 @rule("modes.transition-mode", Severity.ERROR, DESCRIPTIONS, statements=["N68"])
-def transition_mode(said: Said, talk: Conversation) -> Iterator[Found]:
+def transition_mode(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A transition leads from or to a mode that is not there.
 
     The CEM cannot plan with it, and strict ones refuse the description.
@@ -56,7 +56,7 @@ def transition_mode(said: Said, talk: Conversation) -> Iterator[Found]:
            actuators=[actuator(transitions=[transition("idle", "charge")])])
     Do: Use the ids of the modes beside it; a mode of another actuator does not count.
     """
-    for actuator in _actuators(said.content):
+    for actuator in _actuators(message.content):
         modes = _named(actuator, "operation_modes")
         if modes is None:
             continue
@@ -72,7 +72,7 @@ def transition_mode(said: Said, talk: Conversation) -> Iterator[Found]:
 
 
 @rule("modes.transition-timer", Severity.ERROR, DESCRIPTIONS)
-def transition_timer(said: Said, talk: Conversation) -> Iterator[Found]:
+def transition_timer(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A transition starts or waits for a timer that is not there.
 
     The CEM cannot tell when the transition is possible, and strict ones refuse the description.
@@ -90,7 +90,7 @@ def transition_timer(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("FRBC.SystemDescription", actuators=[actuator(timers=[timer("rest")])])
     Do: Describe each timer beside the transitions that use it.
     """
-    for actuator in _actuators(said.content):
+    for actuator in _actuators(message.content):
         timers = _named(actuator, "timers")
         if timers is None:
             continue
@@ -119,7 +119,7 @@ def _with_power(content: Part) -> Iterator[Part]:
 
 
 @rule("modes.power-range-twice", Severity.ERROR, DESCRIPTIONS, statements=["N42"])
-def power_range_twice(said: Said, talk: Conversation) -> Iterator[Found]:
+def power_range_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A mode has two power ranges for the same quantity.
 
     The CEM cannot tell which of them counts.
@@ -138,7 +138,7 @@ def power_range_twice(said: Said, talk: Conversation) -> Iterator[Found]:
            operation_modes=[ombc_mode("on", power_ranges=[power(0, 1), l2])])
     Do: Join the ranges, or make two modes of it.
     """
-    for part in _with_power(said.content):
+    for part in _with_power(message.content):
         seen: dict[str, Part] = {}
         for power in part.parts("power_ranges"):
             quantity = power.text("commodity_quantity")
@@ -151,7 +151,7 @@ def power_range_twice(said: Said, talk: Conversation) -> Iterator[Found]:
 
 
 @rule("modes.power-range-order", Severity.ERROR, DESCRIPTIONS)
-def power_range_order(said: Said, talk: Conversation) -> Iterator[Found]:
+def power_range_order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A power range that ends below its start.
 
     Production is negative, and its range begins with the most negative power. s2-python refuses a
@@ -171,7 +171,7 @@ def power_range_order(said: Said, talk: Conversation) -> Iterator[Found]:
     Do: Send the lower power first; factor 0 then stands for it, and the other ranges of the mode
     (fill_rate, supply_range) run the same way, also where that is downwards.
     """
-    for part in _with_power(said.content):
+    for part in _with_power(message.content):
         for power in part.parts("power_ranges"):
             yield from upside_down(power)
 
@@ -185,7 +185,7 @@ RANGES = {
 
 
 @rule("modes.range-order", Severity.WARNING, [*DESCRIPTIONS, "DDBC.PresentDemandStatus"])
-def range_order(said: Said, talk: Conversation) -> Iterator[Found]:
+def range_order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A range that ends below its start.
 
     Nothing lies within it. It is judged of running costs, of the fill level of the storage and of
@@ -200,11 +200,11 @@ def range_order(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("DDBC.SystemDescription", present_demand_rate=between(2, 2))
     Do: Send the lower end first.
     """
-    for part in _with_power(said.content):
+    for part in _with_power(message.content):
         if costs := part.part("running_costs"):
             yield from upside_down(costs)
-    place: Part | None = said.content
-    for name in RANGES.get(said.message_type, ()):
+    place: Part | None = message.content
+    for name in RANGES.get(message.message_type, ()):
         place = place.part(name) if place else None
     if place is not None:
         yield from upside_down(place)

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import only_sender
-from s2_mitm.s2.message import Said
+from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation
+    from s2_mitm.s2.conversation.judging import Conversation
 
 
 @rule("direction.wrong-sender", Severity.ERROR)
-def wrong_sender(said: Said, talk: Conversation) -> Iterator[Found]:
+def wrong_sender(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message from the side that may not send it.
 
     Its receiver has no use for it: instructions come from the CEM, descriptions and measurements
@@ -30,9 +30,9 @@ def wrong_sender(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("SelectControlType")
     Do: Look at the role that each side has: its Handshake tells.
     """
-    sender = only_sender(said.message_type)
-    if sender is not None and sender is not said.sender:
+    sender = only_sender(message.message_type)
+    if sender is not None and sender is not message.sender:
         yield Found(
             "/message_type",
-            f"{said.message_type} is for the {sender} to send, not for the {said.sender}",
+            f"{message.message_type} is for the {sender} to send, not for the {message.sender}",
         )

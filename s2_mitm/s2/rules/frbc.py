@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.message import Part, Said
+from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.rules.bands import BANDS, crossed
+from s2_mitm.s2.rules.common.references import number
 from s2_mitm.s2.rules.descriptions import upside_down
 from s2_mitm.s2.rules.modes import article, described, flags_denied
-from s2_mitm.s2.rules.references import number
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation
+    from s2_mitm.s2.conversation.judging import Conversation
 
 PROVIDED = {
     "FRBC.LeakageBehaviour": "provides_leakage_behaviour",
@@ -28,12 +28,12 @@ SAME = 1e-9
 """How far two ends may be apart, in proportion, and still be one: what reckoning leaves over."""
 
 
-def _elements(said: Said) -> Iterator[Iterable[Part]]:
+def _elements(message: Message) -> Iterator[Iterable[Part]]:
     """The lists of elements that each hold for a range of fill levels."""
-    if said.message_type != "FRBC.SystemDescription":
-        yield said.content.parts("elements")
+    if message.message_type != "FRBC.SystemDescription":
+        yield message.content.parts("elements")
         return
-    for actuator in said.content.parts("actuators"):
+    for actuator in message.content.parts("actuators"):
         for mode in actuator.parts("operation_modes"):
             yield mode.parts("elements")
 
@@ -44,7 +44,7 @@ def _elements(said: Said) -> Iterator[Iterable[Part]]:
     ["FRBC.SystemDescription", "FRBC.LeakageBehaviour", "FRBC.FillLevelTargetProfile"],
     statements=["N45", "N47", "N51"],
 )
-def fill_level_order(said: Said, talk: Conversation) -> Iterator[Found]:
+def fill_level_order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A range of fill levels that ends where it starts, or below.
 
     No fill level lies within it, so that the element never counts. A target may be a single fill
@@ -62,8 +62,8 @@ def fill_level_order(said: Said, talk: Conversation) -> Iterator[Found]:
            elements=[{"duration": 60000, "fill_level_range": between(80, 80)}])
     Do: Send the lower fill level first, and leave empty ranges out.
     """
-    strictly = said.message_type != "FRBC.FillLevelTargetProfile"
-    for elements in _elements(said):
+    strictly = message.message_type != "FRBC.FillLevelTargetProfile"
+    for elements in _elements(message):
         for element in elements:
             if levels := element.part("fill_level_range"):
                 yield from upside_down(levels, strictly=strictly)
@@ -75,7 +75,7 @@ def fill_level_order(said: Said, talk: Conversation) -> Iterator[Found]:
     ["FRBC.SystemDescription", "FRBC.LeakageBehaviour"],
     statements=["N15", "N49"],
 )
-def fill_levels_apart(said: Said, talk: Conversation) -> Iterator[Found]:
+def fill_levels_apart(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Ranges of fill levels that leave a gap or overlap.
 
     In a gap the CEM does not know what the device does; where they overlap, which of the two
@@ -95,7 +95,7 @@ def fill_levels_apart(said: Said, talk: Conversation) -> Iterator[Found]:
             {"fill_level_range": between(0, 50), "leakage_rate": 0.0001}])
     Do: Begin each range with the very number with which the one below ends.
     """
-    for elements in _elements(said):
+    for elements in _elements(message):
         ranges = [(element, element.range("fill_level_range")) for element in elements]
         known = [(levels, element) for element, levels in ranges if levels]
         if len(known) < len(ranges) or any(start >= end for (start, end), _ in known):
@@ -112,7 +112,7 @@ def fill_levels_apart(said: Said, talk: Conversation) -> Iterator[Found]:
 
 
 @rule("frbc.fill-level-outside", Severity.WARNING, ["FRBC.StorageStatus"], statements=["N52"])
-def fill_level_outside(said: Said, talk: Conversation) -> Iterator[Found]:
+def fill_level_outside(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The fill level is outside the range in which it should remain.
 
     The RM need not follow instructions until it is back. It can happen, and it can be a mistake
@@ -127,11 +127,11 @@ def fill_level_outside(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("FRBC.StorageStatus", present_fill_level=100)
     Do: The CEM instructs a mode that brings it back; the RM looks at its units (0 to 1, percent).
     """
-    level = said.content.number("present_fill_level")
+    level = message.content.number("present_fill_level")
     if level is None:
         return
     outside = None
-    for given in described(said, talk):
+    for given in described(message, conversation):
         levels = given.fill_levels
         if levels is None or levels[0] > levels[1]:
             return
@@ -140,18 +140,18 @@ def fill_level_outside(said: Said, talk: Conversation) -> Iterator[Found]:
             break
         outside = outside or (given, levels)
     if outside is None:
-        talk.again("fill-level-outside")
-    elif talk.once("fill-level-outside"):
+        conversation.again("fill-level-outside")
+    elif conversation.once("fill-level-outside"):
         given, (start, end) = outside
         yield Found(
             "/present_fill_level",
             f"{number(level)} is outside {number(start)} to {number(end)}, the range in"
-            f" {given.said.name(talk.now)}",
+            f" {given.message.name(conversation.now)}",
         )
 
 
 @rule("frbc.not-provided", Severity.ERROR, PROVIDED)
-def not_provided(said: Said, talk: Conversation) -> Iterator[Found]:
+def not_provided(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The RM sends what it has said that it does not provide.
 
     A CEM that goes by the description has no use for it and may refuse it.
@@ -169,11 +169,12 @@ def not_provided(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("FRBC.UsageForecast")
     Do: Say true in the SystemDescription; a new one may be sent at any time.
     """
-    flag = PROVIDED[said.message_type]
-    if given := flags_denied(described(said, talk), "storage", flag):
+    flag = PROVIDED[message.message_type]
+    if given := flags_denied(described(message, conversation), "storage", flag):
         yield Found(
             "/message_type",
-            f"{article(said.message_type)}, and {flag} is false in {given.said.name(talk.now)}",
+            f"{article(message.message_type)}, and {flag} is false in"
+            f" {given.message.name(conversation.now)}",
         )
 
 
@@ -181,7 +182,7 @@ USAGE_RATES = tuple(f"usage_rate_{band}" for band in BANDS)
 
 
 @rule("frbc.bands-crossed", Severity.WARNING, ["FRBC.UsageForecast"])
-def bands_crossed(said: Said, talk: Conversation) -> Iterator[Found]:
+def bands_crossed(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The probability bands of a usage forecast are not within each other.
 
     The range of 68 % lies within that of 95 %, and that within the limits. A CEM that plans with
@@ -199,12 +200,12 @@ def bands_crossed(said: Said, talk: Conversation) -> Iterator[Found]:
                                             "usage_rate_upper_limit": 1}])
     Do: Look at the signs: a positive usage rate empties the storage, and lower means less.
     """
-    yield from crossed_elements(said, USAGE_RATES)
+    yield from crossed_elements(message, USAGE_RATES)
 
 
-def crossed_elements(said: Said, names: tuple[str, ...]) -> Iterator[Found]:
+def crossed_elements(message: Message, names: tuple[str, ...]) -> Iterator[Found]:
     """What is to be said of the elements of a forecast whose bands are not in order."""
-    for element in said.content.parts("elements"):
+    for element in message.content.parts("elements"):
         if pair := crossed(element, names):
             lower, upper = pair
             yield Found(

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import VERSIONS, closest_version
-from s2_mitm.s2.message import Said
+from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.states import State, earliest_state
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation
+    from s2_mitm.s2.conversation.judging import Conversation
 
 
 @rule("handshake.not-seen", Severity.INFO)
-def not_seen(said: Said, talk: Conversation) -> Iterator[Found]:
+def not_seen(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The beginning of the conversation was not seen.
 
     The proxy was put in between, or the recording begins, when the two were already talking. What
@@ -33,11 +33,11 @@ def not_seen(said: Said, talk: Conversation) -> Iterator[Found]:
     Do: Let the RM connect anew when you want everything checked.
     """
     if (
-        not talk.from_start
-        and talk.state < earliest_state(said.message_type, said.sender)
-        and talk.once("beginning")
+        not conversation.from_start
+        and conversation.state < earliest_state(message.message_type, message.sender)
+        and conversation.once("beginning")
     ):
-        talk.missed_handshake = True
+        conversation.missed_handshake = True
         yield Found(
             "",
             "the beginning of this conversation was not seen; what it says of things"
@@ -46,7 +46,7 @@ def not_seen(said: Said, talk: Conversation) -> Iterator[Found]:
 
 
 @rule("handshake.missing", Severity.WARNING)
-def missing(said: Said, talk: Conversation) -> Iterator[Found]:
+def missing(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The conversation goes on without the handshake.
 
     Both sides send a Handshake, then the CEM selects the version with a HandshakeResponse. Until
@@ -66,20 +66,20 @@ def missing(said: Said, talk: Conversation) -> Iterator[Found]:
     Do: Wait for the HandshakeResponse before you send anything but your Handshake.
     """
     if (
-        talk.from_start
-        and talk.state < State.INITIALISED
-        and talk.state < earliest_state(said.message_type, said.sender)
-        and talk.once("beginning")
+        conversation.from_start
+        and conversation.state < State.INITIALISED
+        and conversation.state < earliest_state(message.message_type, message.sender)
+        and conversation.once("beginning")
     ):
-        absent = [f"the {role}'s Handshake" for role in Role if role not in talk.handshakes]
-        if said.message_type != "HandshakeResponse":
+        absent = [f"the {role}'s Handshake" for role in Role if role not in conversation.handshakes]
+        if message.message_type != "HandshakeResponse":
             absent.append("the HandshakeResponse")
-        talk.missed_handshake = True
-        yield Found("/message_type", f"{said.message_type} before {' and '.join(absent)}")
+        conversation.missed_handshake = True
+        yield Found("/message_type", f"{message.message_type} before {' and '.join(absent)}")
 
 
 @rule("handshake.no-versions", Severity.ERROR, ["Handshake"], statements=["N16"])
-def no_versions(said: Said, talk: Conversation) -> Iterator[Found]:
+def no_versions(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The RM does not say which versions it supports.
 
     The CEM selects one of the versions that the RM offers; without any it has nothing to select.
@@ -91,7 +91,7 @@ def no_versions(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("Handshake", supported_protocol_versions=["0.0.2-beta"])
     Do: List the versions in the RM's Handshake.
     """
-    if said.sender is Role.RM and not said.content.has("supported_protocol_versions"):
+    if message.sender is Role.RM and not message.content.has("supported_protocol_versions"):
         yield Found(
             "",
             "the RM's Handshake must say which versions it supports",
@@ -100,7 +100,7 @@ def no_versions(said: Said, talk: Conversation) -> Iterator[Found]:
 
 
 @rule("handshake.twice", Severity.WARNING, ["Handshake"])
-def twice(said: Said, talk: Conversation) -> Iterator[Found]:
+def twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A second Handshake from the same side.
 
     A conversation has one handshake. What the receiver makes of another one is not defined: some
@@ -115,12 +115,14 @@ def twice(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("Handshake")
     Do: Open a new connection to begin anew.
     """
-    if before := talk.handshakes.get(said.sender):
-        yield Found("/message_type", f"a second Handshake; {before.name(said.time)} was the first")
+    if before := conversation.handshakes.get(message.sender):
+        yield Found(
+            "/message_type", f"a second Handshake; {before.name(message.time)} was the first"
+        )
 
 
 @rule("handshake.same-role", Severity.ERROR, ["Handshake"])
-def same_role(said: Said, talk: Conversation) -> Iterator[Found]:
+def same_role(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The Handshake names a role that its sender does not have.
 
     One side is the RM, the other the CEM. When both claim the same role, neither gets the
@@ -135,15 +137,15 @@ def same_role(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("Handshake", role="CEM")
     Do: Look at which of the two is configured with the wrong role.
     """
-    role = said.content.text("role")
-    if role in set(Role) and role != said.sender:
-        why = talk.handshakes.get(said.sender.other)
-        because = f": {why.name(said.time)} has it already" if why else ""
-        yield Found("/role", f'role "{role}" in a Handshake from the {said.sender}{because}')
+    role = message.content.text("role")
+    if role in set(Role) and role != message.sender:
+        why = conversation.handshakes.get(message.sender.other)
+        because = f": {why.name(message.time)} has it already" if why else ""
+        yield Found("/role", f'role "{role}" in a Handshake from the {message.sender}{because}')
 
 
 @rule("handshake.version-not-offered", Severity.ERROR, ["HandshakeResponse"])
-def version_not_offered(said: Said, talk: Conversation) -> Iterator[Found]:
+def version_not_offered(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The CEM selects a version that the RM did not offer.
 
     The RM need not understand it, and closes the connection or misreads what follows.
@@ -159,21 +161,21 @@ def version_not_offered(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("HandshakeResponse", selected_protocol_version="1.0.0-beta")
     Do: Select from the list in the RM's Handshake; close the connection if there is none to select.
     """
-    handshake = talk.handshakes.get(Role.RM)
-    selected = said.content.text("selected_protocol_version")
+    handshake = conversation.handshakes.get(Role.RM)
+    selected = message.content.text("selected_protocol_version")
     if handshake is None or selected is None:
         return
     offered = handshake.content.texts("supported_protocol_versions")
     if offered and selected not in offered:
         yield Found(
             "/selected_protocol_version",
-            f"version {quoted(selected)} is not among those that {handshake.name(said.time)}"
+            f"version {quoted(selected)} is not among those that {handshake.name(message.time)}"
             f" offers: {', '.join(map(quoted, offered[:10]))}",
         )
 
 
 @rule("handshake.unknown-version", Severity.WARNING, ["HandshakeResponse"])
-def unknown_version(said: Said, talk: Conversation) -> Iterator[Found]:
+def unknown_version(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The handshake selects a version that s2-mitm does not know.
 
     The two sides may well understand each other; s2-mitm holds their messages against the closest
@@ -190,8 +192,8 @@ def unknown_version(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("HandshakeResponse", selected_protocol_version="0.0.2-beta")
     Do: Give the schemas of that version with s2_schemas.
     """
-    selected = said.content.text("selected_protocol_version")
-    if selected is not None and selected not in VERSIONS and not talk.settings.schemas:
+    selected = message.content.text("selected_protocol_version")
+    if selected is not None and selected not in VERSIONS and not conversation.settings.schemas:
         yield Found(
             "/selected_protocol_version",
             f"version {quoted(selected)} is not one that s2-mitm knows ({', '.join(VERSIONS)});"

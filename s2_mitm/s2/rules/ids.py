@@ -6,17 +6,17 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import INSTRUCTIONS, only_sender
-from s2_mitm.s2.message import Part, Said
+from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation
+    from s2_mitm.s2.conversation.judging import Conversation
 
 
 @rule("ids.message-id-again", Severity.WARNING)
-def message_id_again(said: Said, talk: Conversation) -> Iterator[Found]:
+def message_id_again(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message_id that its sender has used before.
 
     An answer to it could be meant for either message, and a receiver may take the second for a
@@ -34,13 +34,17 @@ def message_id_again(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PowerMeasurement", message_id="#another")
     Do: Make a new UUID for each message, also when you send the same again.
     """
-    message_id = said.message_id
-    if message_id is None or said.message_type == "ReceptionStatus":
+    message_id = message.message_id
+    if message_id is None or message.message_type == "ReceptionStatus":
         return
-    if talk.remembers(f"message {said.sender}", message_id):
-        key = (said.sender, message_id)
-        before = talk.unanswered.get(key) or talk.answered.get(key) or talk.overdue.get(key)
-        whose = f", by {before.name(said.time)}" if before else f" by the {said.sender}"
+    if conversation.remembers(f"message {message.sender}", message_id):
+        key = (message.sender, message_id)
+        before = (
+            conversation.unanswered.get(key)
+            or conversation.answered.get(key)
+            or conversation.overdue.get(key)
+        )
+        whose = f", by {before.name(message.time)}" if before else f" by the {message.sender}"
         yield Found("/message_id", f"{quoted(message_id)} was used before{whose}")
 
 
@@ -53,7 +57,7 @@ WITH_ID = (
 
 
 @rule("ids.id-again", Severity.ERROR, WITH_ID, statements=["N04"])
-def id_again(said: Said, talk: Conversation) -> Iterator[Found]:
+def id_again(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An id that was given to something else before.
 
     What refers to it could mean either: a status the first instruction or the second.
@@ -70,16 +74,16 @@ def id_again(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("FRBC.Instruction", id="#another")
     Do: Make a new UUID for each, beside the message_id.
     """
-    object_id = said.content.text("id")
-    if object_id is None or only_sender(said.message_type) is not said.sender:
+    object_id = message.content.text("id")
+    if object_id is None or only_sender(message.message_type) is not message.sender:
         return
-    if talk.remembers("id", object_id):
-        instruction = talk.instructions.get(object_id)
-        before = instruction or talk.holds(said.message_type).by_id(object_id)
+    if conversation.remembers("id", object_id):
+        instruction = conversation.instructions.get(object_id)
+        before = instruction or conversation.holds(message.message_type).by_id(object_id)
         if before is None or not before.refused:
-            whose = f", by {before.said.name(said.time)}" if before else ""
+            whose = f", by {before.message.name(message.time)}" if before else ""
             yield Found("/id", f"{quoted(object_id)} was used before{whose}")
-    talk.remember("id", object_id)
+    conversation.remember("id", object_id)
 
 
 DESCRIPTIONS = (
@@ -97,7 +101,7 @@ DESCRIPTIONS = (
     DESCRIPTIONS,
     statements=["N04", "N41", "N48", "N60", "N62", "N67"],
 )
-def twice_in_message(said: Said, talk: Conversation) -> Iterator[Found]:
+def twice_in_message(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Two things in one message have the same id.
 
     What refers to it could mean either.
@@ -112,7 +116,7 @@ def twice_in_message(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("FRBC.SystemDescription", actuators=[actuator(), actuator(id="#other")])
     Do: Give each its own id; the same mode may have the same id in two actuators.
     """
-    for things in _scopes(said.content):
+    for things in _scopes(message.content):
         seen: dict[str, Part] = {}
         for thing in things:
             name = "Id" if thing.has("Id") else "id"

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import INSTRUCTIONS
-from s2_mitm.s2.message import Said, clock
+from s2_mitm.s2.conversation.message import Message, clock
 from s2_mitm.s2.rules.registry import AT_THE_END, Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation, Instruction
+    from s2_mitm.s2.conversation.judging import Conversation, Instruction
 
 STATUS = "InstructionStatusUpdate"
 
@@ -38,7 +38,7 @@ PATIENCE = 10
 
 
 @rule("instruction.unknown", Severity.ERROR, [STATUS])
-def unknown(said: Said, talk: Conversation) -> Iterator[Found]:
+def unknown(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A status for an instruction that was never given.
 
     The CEM cannot tell what the status is about, and goes on waiting for the one that it needs.
@@ -55,18 +55,20 @@ def unknown(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("InstructionStatusUpdate", instruction_id="#one")
     Do: Copy the id from the instruction; do not make a new one.
     """
-    instruction_id = said.content.text("instruction_id")
-    if instruction_id is None or said.sender is not Role.RM:
+    instruction_id = message.content.text("instruction_id")
+    if instruction_id is None or message.sender is not Role.RM:
         return
-    if not talk.saw_beginning or Role.CEM in talk.unreadable:
+    if not conversation.saw_beginning or Role.CEM in conversation.unreadable:
         return  # it may have been given where nobody could read it
-    if talk.remembers("id", instruction_id) or talk.remembers("message CEM", instruction_id):
+    if conversation.remembers("id", instruction_id) or conversation.remembers(
+        "message CEM", instruction_id
+    ):
         return  # it was given; it may have been forgotten, or ended with its control type
     yield Found("/instruction_id", f"no instruction has the id {quoted(instruction_id)}")
 
 
 @rule("instruction.message-id", Severity.ERROR, [STATUS])
-def message_id(said: Said, talk: Conversation) -> Iterator[Found]:
+def message_id(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A status names the message_id of an instruction instead of its id.
 
     The CEM looks for an instruction with that id and finds none: the status is lost.
@@ -83,18 +85,19 @@ def message_id(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("InstructionStatusUpdate", instruction_id="#one")
     Do: Take the id of the instruction; the message_id is for the ReceptionStatus.
     """
-    named = said.content.text("instruction_id") or ""
-    instruction = talk.instructions_by_message.get(named)
-    if instruction is not None and named not in talk.instructions:
+    named = message.content.text("instruction_id") or ""
+    instruction = conversation.instructions_by_message.get(named)
+    if instruction is not None and named not in conversation.instructions:
         yield Found(
             "/instruction_id",
-            f"{quoted(named)} is the message_id of {instruction.said.name(said.time)}, not its id",
-            f"Its id is {quoted(instruction.said.content.text('id') or '')}.",
+            f"{quoted(named)} is the message_id of {instruction.message.name(message.time)}, not"
+            " its id",
+            f"Its id is {quoted(instruction.message.content.text('id') or '')}.",
         )
 
 
 @rule("instruction.wrong-step", Severity.ERROR, [STATUS])
-def wrong_step(said: Said, talk: Conversation) -> Iterator[Found]:
+def wrong_step(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A status that cannot follow the one before.
 
     An instruction moves from NEW to ACCEPTED or REJECTED, from ACCEPTED to STARTED, from STARTED
@@ -114,17 +117,17 @@ def wrong_step(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("InstructionStatusUpdate", status_type="SUCCEEDED")
     Do: Look for two places that send statuses, or for messages that overtake each other.
     """
-    instruction, before, status = _step(said, talk)
+    instruction, before, status = _step(message, conversation)
     if instruction and FOLLOWING[before] and status != before and status not in FOLLOWING[before]:
         yield Found(
             "/status_type",
-            f"{status} after {before}, of {instruction.said.name(said.time)}",
+            f"{status} after {before}, of {instruction.message.name(message.time)}",
             f"{before} can be followed by {', '.join(FOLLOWING[before])}.",
         )
 
 
 @rule("instruction.after-final", Severity.ERROR, [STATUS])
-def after_final(said: Said, talk: Conversation) -> Iterator[Found]:
+def after_final(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A status after the final one.
 
     REJECTED, REVOKED, SUCCEEDED and ABORTED end an instruction. The CEM has closed its books on
@@ -143,15 +146,15 @@ def after_final(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("InstructionStatusUpdate", status_type="ABORTED")
     Do: Send a final status when it is really over: an instruction that still runs is STARTED.
     """
-    instruction, before, status = _step(said, talk)
+    instruction, before, status = _step(message, conversation)
     if instruction and not FOLLOWING[before] and status != before:
-        ago = f"{said.monotonic - instruction.since:.1f} s before"
-        name = instruction.said.name(said.time)
+        ago = f"{message.monotonic - instruction.since:.1f} s before"
+        name = instruction.message.name(message.time)
         yield Found("/status_type", f"{status} after {before}, {ago}, of {name}")
 
 
 @rule("instruction.same-status", Severity.INFO, [STATUS])
-def same_status(said: Said, talk: Conversation) -> Iterator[Found]:
+def same_status(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The same status of an instruction again.
 
     It tells the CEM nothing new.
@@ -169,14 +172,14 @@ def same_status(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("InstructionStatusUpdate", status_type="STARTED")
     Do: Send a status when it changes.
     """
-    instruction, before, status = _step(said, talk)
+    instruction, before, status = _step(message, conversation)
     if instruction and status == before:
-        name = instruction.said.name(said.time)
+        name = instruction.message.name(message.time)
         yield Found("/status_type", f"{status} is what {name} was already")
 
 
 @rule("instruction.refused", Severity.WARNING, [STATUS])
-def refused(said: Said, talk: Conversation) -> Iterator[Found]:
+def refused(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction goes on that was refused on reception.
 
     A ReceptionStatus other than OK says that the message is ignored. The CEM may have given the
@@ -193,18 +196,18 @@ def refused(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("InstructionStatusUpdate", status_type="REJECTED")
     Do: Answer OK to an instruction that you understand; say REJECTED if you will not follow it.
     """
-    instruction = _instruction(said, talk)
-    status = said.content.text("status_type")
+    instruction = _instruction(message, conversation)
+    status = message.content.text("status_type")
     if instruction is None or not instruction.refused or instruction.status is not None:
         return
     if status in FOLLOWING and status != "REJECTED":
-        name = instruction.said.name(said.time)
+        name = instruction.message.name(message.time)
         answer = quoted(instruction.answer or "")
         yield Found("/status_type", f"{status} of {name}, which was answered with {answer}")
 
 
 @rule("instruction.slow", Severity.INFO, [STATUS])
-def slow(said: Said, talk: Conversation) -> Iterator[Found]:
+def slow(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The first status of an instruction took long.
 
     The CEM plans with the instruction_processing_delay that the RM announces. This one took more
@@ -223,22 +226,26 @@ def slow(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("InstructionStatusUpdate")
     Do: Announce the delay that your device has, or look for what holds it up.
     """
-    instruction = _instruction(said, talk)
-    status = said.content.text("status_type")
-    delay = talk.details.content.number("instruction_processing_delay") if talk.details else None
+    instruction = _instruction(message, conversation)
+    status = message.content.text("status_type")
+    delay = (
+        conversation.details.content.number("instruction_processing_delay")
+        if conversation.details
+        else None
+    )
     if not instruction or instruction.status or status not in PROMPT or delay is None or delay < 0:
         return
-    ahead = _ahead(instruction.said) if status == "STARTED" else 0.0
-    if said.monotonic - instruction.said.monotonic - ahead > _patience(talk):
+    ahead = _ahead(instruction.message) if status == "STARTED" else 0.0
+    if message.monotonic - instruction.message.monotonic - ahead > _patience(conversation):
         yield Found(
             "",
-            f"{status}, the first status of {instruction.said.name(said.time)}, where"
+            f"{status}, the first status of {instruction.message.name(message.time)}, where"
             f" {delay:g} ms is what the RM announces",
         )
 
 
 @rule("instruction.no-status", Severity.INFO, [AT_THE_END])
-def no_status(said: Said, talk: Conversation) -> Iterator[Found]:
+def no_status(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The RM did not say what it made of an instruction.
 
     It was received, and its time came, but the CEM never learnt whether it was accepted. Said at
@@ -259,17 +266,17 @@ def no_status(said: Said, talk: Conversation) -> Iterator[Found]:
         close()
     Do: Send an InstructionStatusUpdate when you accept, start and finish an instruction.
     """
-    instruction = talk.instructions.get(said.content.text("id") or "")
+    instruction = conversation.instructions.get(message.content.text("id") or "")
     if instruction is None or instruction.answer != "OK" or instruction.status not in (None, "NEW"):
         return
     if instruction.revoked or instruction.doubled:
         return
-    if not said.valid or instruction.family != talk.family:
+    if not message.valid or instruction.family != conversation.family:
         return  # that is said already
-    if talk.latest_instructions.get(instruction.target) is not instruction:
+    if conversation.latest_instructions.get(instruction.target) is not instruction:
         return
-    waited = talk.monotonic - said.monotonic
-    if waited - _ahead(said) > _patience(talk):
+    waited = conversation.monotonic - message.monotonic
+    if waited - _ahead(message) > _patience(conversation):
         status = "no status but NEW" if instruction.status else "no InstructionStatusUpdate"
         yield Found("", f"{status} in the {waited:.1f} s before the end")
 
@@ -280,7 +287,7 @@ def no_status(said: Said, talk: Conversation) -> Iterator[Found]:
     INSTRUCTIONS,
     statements=["N05", "N25", "N29", "N30"],
 )
-def in_the_past(said: Said, talk: Conversation) -> Iterator[Found]:
+def in_the_past(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction that should have been executed before it was given.
 
     The RM is to execute it as soon as it can, which is later than the CEM has planned; or the
@@ -296,37 +303,41 @@ def in_the_past(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("FRBC.Instruction", execution_time=at(-30))
     Do: Set the clock of the CEM; send the present time for what is to be done at once.
     """
-    moment = said.content.moment("execution_time")
-    if moment is not None and said.time - moment > PAST:
+    moment = message.content.moment("execution_time")
+    if moment is not None and message.time - moment > PAST:
         yield Found(
             "/execution_time",
-            f"{clock(moment)} is {said.time - moment:.0f} s before the instruction was given",
+            f"{clock(moment)} is {message.time - moment:.0f} s before the instruction was given",
         )
 
 
-def _instruction(said: Said, talk: Conversation) -> Instruction | None:
+def _instruction(message: Message, conversation: Conversation) -> Instruction | None:
     """What a status from the RM is about, where that is certain."""
-    instruction = talk.instructions.get(said.content.text("instruction_id") or "")
-    if instruction is None or instruction.doubled or said.sender is not Role.RM:
+    instruction = conversation.instructions.get(message.content.text("instruction_id") or "")
+    if instruction is None or instruction.doubled or message.sender is not Role.RM:
         return None
     return instruction
 
 
-def _step(said: Said, talk: Conversation) -> tuple[Instruction | None, str, str]:
+def _step(message: Message, conversation: Conversation) -> tuple[Instruction | None, str, str]:
     """The instruction, its status before, and that which is said now; None unless all are known."""
-    instruction = _instruction(said, talk)
+    instruction = _instruction(message, conversation)
     before = (instruction.status if instruction else None) or ""
-    status = said.content.text("status_type") or ""
+    status = message.content.text("status_type") or ""
     known = before in FOLLOWING and status in FOLLOWING
     return (instruction if known else None), before, status
 
 
-def _patience(talk: Conversation) -> float:
+def _patience(conversation: Conversation) -> float:
     """How long a first status may take, in seconds."""
-    delay = talk.details.content.number("instruction_processing_delay") if talk.details else None
+    delay = (
+        conversation.details.content.number("instruction_processing_delay")
+        if conversation.details
+        else None
+    )
     return max(1.0, PATIENCE * (delay or 0) / 1000)
 
 
-def _ahead(instruction: Said) -> float:
+def _ahead(instruction: Message) -> float:
     """How long after it was given an instruction is to be executed, in seconds."""
     return max(0.0, (instruction.content.moment("execution_time") or 0.0) - instruction.time)

@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.message import Part, Said, clock
+from s2_mitm.s2.conversation.message import Message, Part, clock
 from s2_mitm.s2.rules.bands import BANDS, crossed
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation
+    from s2_mitm.s2.conversation.judging import Conversation
 
 PHASES = ("ELECTRIC.POWER.L1", "ELECTRIC.POWER.L2", "ELECTRIC.POWER.L3")
 
@@ -36,7 +36,7 @@ OLD = 86400.0
 
 
 @rule("measurement.not-promised", Severity.ERROR, ["PowerMeasurement"])
-def not_promised(said: Said, talk: Conversation) -> Iterator[Found]:
+def not_promised(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A measurement of a quantity that the RM did not promise.
 
     The CEM has made room for what ResourceManagerDetails promises, and drops the rest or refuses
@@ -52,23 +52,24 @@ def not_promised(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PowerMeasurement", values=[{"commodity_quantity": "ELECTRIC.POWER.L1", "value": 1}])
     Do: Add the quantity to provides_power_measurement_types, and send ResourceManagerDetails again.
     """
-    if talk.details is None:
+    if conversation.details is None:
         return
-    promised = talk.details.content.texts("provides_power_measurement_types")
+    promised = conversation.details.content.texts("provides_power_measurement_types")
     if not promised or not QUANTITIES.issuperset(promised):
         return  # what is misspelt there is the cause
-    for value in said.content.parts("values"):
+    for value in message.content.parts("values"):
         quantity = value.text("commodity_quantity")
         if quantity in QUANTITIES and quantity not in promised:
             yield Found(
                 value.at("commodity_quantity"),
-                f"{quantity} is not among the quantities that {talk.details.name(said.time)}"
+                f"{quantity} is not among the quantities that"
+                f" {conversation.details.name(message.time)}"
                 f" promises: {', '.join(promised[:10])}",
             )
 
 
 @rule("measurement.quantity-twice", Severity.ERROR, ["PowerMeasurement"], statements=["N32"])
-def measured_twice(said: Said, talk: Conversation) -> Iterator[Found]:
+def measured_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Two values of the same quantity in one measurement.
 
     Which of them counts is not defined; s2-python refuses the message.
@@ -84,11 +85,11 @@ def measured_twice(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PowerMeasurement")
     Do: Send one value for each quantity; send another PowerMeasurement for another moment.
     """
-    yield from _twice(said.content.parts("values"))
+    yield from _twice(message.content.parts("values"))
 
 
 @rule("measurement.old", Severity.INFO, ["PowerMeasurement"])
-def old(said: Said, talk: Conversation) -> Iterator[Found]:
+def old(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A measurement that is more than a day old.
 
     It says little about now: the RM's clock is wrong, or was not set yet, or the RM sends what it
@@ -103,16 +104,16 @@ def old(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PowerMeasurement", measurement_timestamp=at(-3600))
     Do: Set the clock of the RM before it measures.
     """
-    moment = said.content.moment("measurement_timestamp")
-    if moment is None or said.time - moment <= OLD:
-        talk.again("measurement.old")
-    elif talk.once("measurement.old"):
-        ago = (said.time - moment) / 3600
+    moment = message.content.moment("measurement_timestamp")
+    if moment is None or message.time - moment <= OLD:
+        conversation.again("measurement.old")
+    elif conversation.once("measurement.old"):
+        ago = (message.time - moment) / 3600
         yield Found("/measurement_timestamp", f"{clock(moment)} is {ago:.1f} hours ago")
 
 
 @rule("measurement.single-phase", Severity.WARNING, ["ResourceManagerDetails"], statements=["N36"])
-def single_phase(said: Said, talk: Conversation) -> Iterator[Found]:
+def single_phase(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A single phase that is not L1.
 
     A CEM takes what has a value on L2 or L3 for a device with three phases.
@@ -127,7 +128,7 @@ def single_phase(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("ResourceManagerDetails", provides_power_measurement_types=["ELECTRIC.POWER.L1"])
     Do: Call the only phase ELECTRIC.POWER.L1.
     """
-    phases = _phases(said)
+    phases = _phases(message)
     if len(phases) == 1 and phases[0] != PHASES[0]:
         yield Found(
             "/provides_power_measurement_types",
@@ -136,7 +137,7 @@ def single_phase(said: Said, talk: Conversation) -> Iterator[Found]:
 
 
 @rule("measurement.two-phases", Severity.INFO, ["ResourceManagerDetails"], statements=["N37"])
-def two_phases(said: Said, talk: Conversation) -> Iterator[Found]:
+def two_phases(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Two phases out of three.
 
     L2, L3 and 3_PHASE_SYMMETRIC are for devices with three phases. The CEM does not know whether
@@ -154,7 +155,7 @@ def two_phases(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("ResourceManagerDetails", provides_power_measurement_types=measured)
     Do: Measure all three phases, and send 0 for the one without power.
     """
-    phases = _phases(said)
+    phases = _phases(message)
     if len(phases) == 2:
         yield Found(
             "/provides_power_measurement_types",
@@ -163,7 +164,7 @@ def two_phases(said: Said, talk: Conversation) -> Iterator[Found]:
 
 
 @rule("forecast.not-provided", Severity.ERROR, ["PowerForecast"])
-def not_provided(said: Said, talk: Conversation) -> Iterator[Found]:
+def not_provided(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A forecast from an RM that said it provides none.
 
     The CEM plans without it.
@@ -179,15 +180,18 @@ def not_provided(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PowerForecast")
     Do: Say provides_forecast true, in a new ResourceManagerDetails if need be.
     """
-    if talk.details is not None and talk.details.content.flag("provides_forecast") is False:
+    if (
+        conversation.details is not None
+        and conversation.details.content.flag("provides_forecast") is False
+    ):
         yield Found(
             "/message_type",
-            f"{talk.details.name(said.time)} has provides_forecast false",
+            f"{conversation.details.name(message.time)} has provides_forecast false",
         )
 
 
 @rule("forecast.quantity-twice", Severity.ERROR, ["PowerForecast"], statements=["N65"])
-def forecast_twice(said: Said, talk: Conversation) -> Iterator[Found]:
+def forecast_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Two values of the same quantity in one element of a forecast.
 
     Which of them counts is not defined; s2-python refuses the message.
@@ -206,7 +210,7 @@ def forecast_twice(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PowerForecast", elements=[element, element])
     Do: Send one value for each quantity; another moment is another element.
     """
-    for element in said.content.parts("elements"):
+    for element in message.content.parts("elements"):
         yield from _twice(element.parts("power_values"))
 
 
@@ -214,7 +218,7 @@ VALUE_BANDS = tuple(f"value_{band}" for band in BANDS)
 
 
 @rule("forecast.bands-crossed", Severity.WARNING, ["PowerForecast"])
-def bands(said: Said, talk: Conversation) -> Iterator[Found]:
+def bands(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The probability bands of a forecast are not within each other.
 
     What lies within the 68 % band lies within the 95 % band and within the limits. A planner that
@@ -235,7 +239,7 @@ def bands(said: Said, talk: Conversation) -> Iterator[Found]:
     Do: Look for upper and lower exchanged; production is negative, and its lower limit is the
         larger production.
     """
-    for element in said.content.parts("elements"):
+    for element in message.content.parts("elements"):
         for value in element.parts("power_values"):
             if pair := crossed(value, VALUE_BANDS):
                 lower, upper = pair
@@ -250,7 +254,7 @@ DESCRIPTIONS = ("OMBC.SystemDescription", "FRBC.SystemDescription", "DDBC.System
 
 
 @rule("costs.no-currency", Severity.ERROR, DESCRIPTIONS, statements=["N34"])
-def no_currency(said: Said, talk: Conversation) -> Iterator[Found]:
+def no_currency(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Costs without a currency.
 
     The CEM cannot weigh costs that it cannot read: 1 may be a euro or a yen. It is said once for
@@ -274,13 +278,13 @@ def no_currency(said: Said, talk: Conversation) -> Iterator[Found]:
         ])
     Do: Add the currency to ResourceManagerDetails.
     """
-    if talk.details is None or talk.details.content.has("currency"):
+    if conversation.details is None or conversation.details.content.has("currency"):
         return
-    place = next(_costs(said.content), None)
-    if place is not None and talk.once("no-currency", talk.details):
+    place = next(_costs(message.content), None)
+    if place is not None and conversation.once("no-currency", conversation.details):
         yield Found(
             place,
-            f"costs, but {talk.details.name(said.time)} has no currency",
+            f"costs, but {conversation.details.name(message.time)} has no currency",
         )
 
 
@@ -296,7 +300,7 @@ def _twice(values: Iterable[Part]) -> Iterator[Found]:
         seen.setdefault(quantity, value)
 
 
-def _phases(details: Said) -> list[str]:
+def _phases(details: Message) -> list[str]:
     """The phases that an RM measures one by one."""
     measured = details.content.texts("provides_power_measurement_types")
     return [phase for phase in PHASES if phase in measured]

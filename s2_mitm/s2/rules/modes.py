@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from s2_mitm.s2.catalog import only_sender
-from s2_mitm.s2.in_force import Given
-from s2_mitm.s2.message import Part, Said
+from s2_mitm.s2.conversation.message import Message, Part
+from s2_mitm.s2.conversation.validity import Given
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation
+    from s2_mitm.s2.conversation.judging import Conversation
 
 T = TypeVar("T")
 
@@ -57,77 +57,79 @@ class _Unknown(NamedTuple):
 
 
 def worked_out_once(
-    function: Callable[[Said, Conversation], T],
-) -> Callable[[Said, Conversation], T]:
+    function: Callable[[Message, Conversation], T],
+) -> Callable[[Message, Conversation], T]:
     """Let a function work for each message once, however many rules ask it."""
     key = function.__module__, function.__name__
 
-    def ask(said: Said, talk: Conversation) -> T:
-        if key not in talk.worked_out:
-            talk.worked_out[key] = function(said, talk)
-        answer: T = talk.worked_out[key]
+    def ask(message: Message, conversation: Conversation) -> T:
+        if key not in conversation.worked_out:
+            conversation.worked_out[key] = function(message, conversation)
+        answer: T = conversation.worked_out[key]
         return answer
 
     return ask
 
 
 @worked_out_once
-def described(said: Said, talk: Conversation) -> list[Given]:
+def described(message: Message, conversation: Conversation) -> list[Given]:
     """The system descriptions that a message may go by, newest first.
 
     None where its control type is not the active one, which rules of the state tell.
     """
-    if not _in_place(said, talk):
+    if not _in_place(message, conversation):
         return []
-    return talk.given(f"{said.message_type[:4]}.SystemDescription", talk.now - CLOCKS)
+    return conversation.given(
+        f"{message.message_type[:4]}.SystemDescription", conversation.now - CLOCKS
+    )
 
 
-def _in_place(said: Said, talk: Conversation) -> bool:
+def _in_place(message: Message, conversation: Conversation) -> bool:
     """Whether a message is of the active control type, as far as is known, and its sender's to say.
 
     Otherwise rules of direction and state tell.
     """
-    if only_sender(said.message_type) is not said.sender:
+    if only_sender(message.message_type) is not message.sender:
         return False
-    if talk.family is None and talk.selection is None:
-        return not talk.saw_beginning
-    return talk.family == said.message_type[:4]
+    if conversation.family is None and conversation.selection is None:
+        return not conversation.saw_beginning
+    return conversation.family == message.message_type[:4]
 
 
-def actuator_id_of(said: Said) -> str | None:
-    return "" if said.message_type[:4] == "OMBC" else said.content.text("actuator_id")
+def actuator_id_of(message: Message) -> str | None:
+    return "" if message.message_type[:4] == "OMBC" else message.content.text("actuator_id")
 
 
 @worked_out_once
-def _unknown(said: Said, talk: Conversation) -> _Unknown | None:
+def _unknown(message: Message, conversation: Conversation) -> _Unknown | None:
     """The first reference that leads nowhere; None when there is none, or no description."""
-    given, actuator_id = described(said, talk), actuator_id_of(said)
+    given, actuator_id = described(message, conversation), actuator_id_of(message)
     if not given or actuator_id is None:
         return None
     actuators = [each.actuators[actuator_id] for each in given if actuator_id in each.actuators]
     if not actuators:
         return _Unknown("actuator", "actuator_id", actuator_id)
-    for field in MODES[said.message_type]:
-        mode = said.content.text(field)
+    for field in MODES[message.message_type]:
+        mode = message.content.text(field)
         if mode is None or mode in actuators[0].modes:
             continue
         if any(mode in actuator.modes for actuator in actuators):
             continue
-        if field != "previous_operation_mode_id" or not _was_known(said, talk, mode):
+        if field != "previous_operation_mode_id" or not _was_known(message, conversation, mode):
             return _Unknown("operation mode", field, mode)
-    timer = said.content.text("timer_id") if said.message_type in TIMERS else None
+    timer = message.content.text("timer_id") if message.message_type in TIMERS else None
     if timer is not None and not any(timer in actuator.timers for actuator in actuators):
         return _Unknown("timer", "timer_id", timer)
     return None
 
 
-def _was_known(said: Said, talk: Conversation, mode: str) -> bool:
+def _was_known(message: Message, conversation: Conversation, mode: str) -> bool:
     """Whether a previous mode is one of an earlier description, or may be of a forgotten one."""
-    held = talk.holds(f"{said.message_type[:4]}.SystemDescription").given
-    since = said.content.moment("transition_timestamp")
-    if since is None or since < held[0].said.time + CLOCKS:
+    held = conversation.holds(f"{message.message_type[:4]}.SystemDescription").given
+    since = message.content.moment("transition_timestamp")
+    if since is None or since < held[0].message.time + CLOCKS:
         return True
-    actuator_id = actuator_id_of(said) or ""
+    actuator_id = actuator_id_of(message) or ""
     return any(
         actuator_id in given.actuators and mode in given.actuators[actuator_id].modes
         for given in held
@@ -135,68 +137,78 @@ def _was_known(said: Said, talk: Conversation, mode: str) -> bool:
 
 
 @worked_out_once
-def _doubt(said: Said, talk: Conversation) -> str:
+def _doubt(message: Message, conversation: Conversation) -> str:
     """Why it cannot be told whether a reference is right; empty when it can."""
-    family = said.message_type[:4]
-    if not _in_place(said, talk):
+    family = message.message_type[:4]
+    if not _in_place(message, conversation):
         return ""
-    held = talk.holds(f"{family}.SystemDescription")
+    held = conversation.holds(f"{family}.SystemDescription")
     if held.doubt:
         return held.doubt
-    unreadable = talk.unreadable.get(Role.RM, 0.0)
-    if unreadable > (held.given[-1].said if held.given else talk.selection or said).monotonic:
-        return f"what the RM sent {talk.monotonic - unreadable:.1f} s before could not be read"
-    agreed = any(given.answer == "OK" and given.valid_from <= talk.now for given in held.given)
-    if not (talk.saw_beginning or agreed):
+    unreadable = conversation.unreadable.get(Role.RM, 0.0)
+    if (
+        unreadable
+        > (held.given[-1].message if held.given else conversation.selection or message).monotonic
+    ):
+        return (
+            f"what the RM sent {conversation.monotonic - unreadable:.1f} s before could not be read"
+        )
+    agreed = any(
+        given.answer == "OK" and given.valid_from <= conversation.now for given in held.given
+    )
+    if not (conversation.saw_beginning or agreed):
         return "what was said before the first message that was seen is unknown"
     return ""
 
 
-def _found(said: Said, talk: Conversation, what: str) -> Iterator[Found]:
+def _found(message: Message, conversation: Conversation, what: str) -> Iterator[Found]:
     """What is to be said of a reference to an actuator, a mode or a timer that leads nowhere."""
-    unknown = _unknown(said, talk)
-    if unknown is None or unknown.what != what or _doubt(said, talk):
+    unknown = _unknown(message, conversation)
+    if unknown is None or unknown.what != what or _doubt(message, conversation):
         return
-    given, actuator_id = described(said, talk), actuator_id_of(said) or ""
+    given, actuator_id = described(message, conversation), actuator_id_of(message) or ""
     newest = next((each for each in given if actuator_id in each.actuators), given[0])
     known = _things(newest, actuator_id, what)
     owner = f"actuator {quoted(actuator_id)} of " if actuator_id and what != "actuator" else ""
     text = (
-        f"{what} {quoted(unknown.name)} is not in {owner}{newest.said.name(talk.now)}, which has"
+        f"{what} {quoted(unknown.name)} is not in {owner}{newest.message.name(conversation.now)},"
+        " which has"
         f" {listed(known)}"
     )
-    elsewhere = _elsewhere(said, talk, unknown, given)
+    elsewhere = _elsewhere(message, conversation, unknown, given)
     if elsewhere is not None:
-        yield Found(said.content.at(unknown.field), text + elsewhere)
+        yield Found(message.content.at(unknown.field), text + elsewhere)
 
 
 def _elsewhere(
-    said: Said, talk: Conversation, unknown: _Unknown, in_force: list[Given]
+    message: Message, conversation: Conversation, unknown: _Unknown, in_force: list[Given]
 ) -> str | None:
     """Where else the thing is, for the end of a sentence; None where it was in force just now."""
-    for given in reversed(talk.holds(f"{said.message_type[:4]}.SystemDescription").given):
+    for given in reversed(
+        conversation.holds(f"{message.message_type[:4]}.SystemDescription").given
+    ):
         for actuator_id in given.actuators:
             if unknown.name not in _things(given, actuator_id, unknown.what):
                 continue
             if any(given is each for each in in_force):
                 return f"; it belongs to actuator {quoted(actuator_id)}"
-            name = given.said.name(talk.now)
+            name = given.message.name(conversation.now)
             if given.revoked is None:
                 why = f"answered with {given.answer}" if given.refused else "replaced since"
                 return f"; it was in {name}, {why}"
-            if _under_way(said, talk, given):
+            if _under_way(message, conversation, given):
                 return None
-            return f"; it was in {name}, revoked by {given.revoked.name(talk.now)}"
+            return f"; it was in {name}, revoked by {given.revoked.name(conversation.now)}"
     return ""
 
 
-def _under_way(said: Said, talk: Conversation, given: Given) -> bool:
+def _under_way(message: Message, conversation: Conversation, given: Given) -> bool:
     """Whether the other side may not have received the revocation when it said this."""
     revoked = given.revoked
     return (
         revoked is not None
-        and revoked.sender is not said.sender
-        and (revoked.sender, revoked.message_id) in talk.unanswered
+        and revoked.sender is not message.sender
+        and (revoked.sender, revoked.message_id) in conversation.unanswered
     )
 
 
@@ -240,7 +252,7 @@ def flags_denied(givens: Iterable[Given], *place: str) -> Given | None:
 
 
 @rule("modes.no-description", Severity.ERROR, MODES)
-def no_description(said: Said, talk: Conversation) -> Iterator[Found]:
+def no_description(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A status or instruction comes before any system description.
 
     It names operation modes, timers or actuators that the receiver knows nothing of. It is said
@@ -258,29 +270,35 @@ def no_description(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("FRBC.Instruction")
     Do: The RM describes itself as soon as a control type is selected; the CEM waits for it.
     """
-    if described(said, talk) or not _in_place(said, talk) or _doubt(said, talk):
+    if (
+        described(message, conversation)
+        or not _in_place(message, conversation)
+        or _doubt(message, conversation)
+    ):
         return
-    family = said.message_type[:4]
-    held = talk.holds(f"{family}.SystemDescription").given
+    family = message.message_type[:4]
+    held = conversation.holds(f"{family}.SystemDescription").given
     last = held[-1] if held else None
-    if said.sender is Role.RM and talk.before_selection:
+    if message.sender is Role.RM and conversation.before_selection:
         return  # it was under way when the CEM selected the control type
     if last is None:
         missing = "none was given"
-        if talk.selection is not None:
-            missing += f" since {talk.selection.name(talk.now)}"
-    elif last.revoked is not None and not _under_way(said, talk, last):
-        name = last.said.name(talk.now)
-        missing = f"{name}, was revoked by {last.revoked.name(talk.now)}"
+        if conversation.selection is not None:
+            missing += f" since {conversation.selection.name(conversation.now)}"
+    elif last.revoked is not None and not _under_way(message, conversation, last):
+        name = last.message.name(conversation.now)
+        missing = f"{name}, was revoked by {last.revoked.name(conversation.now)}"
     else:
         return
-    if talk.once(f"no-description {family}", last.said if last else talk.selection):
+    if conversation.once(
+        f"no-description {family}", last.message if last else conversation.selection
+    ):
         description = f"{family}.SystemDescription"
-        yield Found("", f"{said.message_type} refers to {article(description)}, and {missing}")
+        yield Found("", f"{message.message_type} refers to {article(description)}, and {missing}")
 
 
 @rule("modes.cannot-check", Severity.INFO, MODES)
-def cannot_check(said: Said, talk: Conversation) -> Iterator[Found]:
+def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found]:
     """References to the system description cannot be checked.
 
     The description was refused or is not valid, or was given before s2-mitm was put in between.
@@ -301,18 +319,20 @@ def cannot_check(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("FRBC.Instruction")
     Do: See what is wrong with the description, and send it again.
     """
-    if described(said, talk) and _unknown(said, talk) is None:
+    if described(message, conversation) and _unknown(message, conversation) is None:
         return
-    if not (doubt := _doubt(said, talk)):
+    if not (doubt := _doubt(message, conversation)):
         return
-    family = said.message_type[:4]
-    held = talk.holds(f"{family}.SystemDescription").given
-    if talk.once(f"cannot-check {family}", held[-1].said if held else talk.selection):
+    family = message.message_type[:4]
+    held = conversation.holds(f"{family}.SystemDescription").given
+    if conversation.once(
+        f"cannot-check {family}", held[-1].message if held else conversation.selection
+    ):
         yield Found("", f"what this refers to cannot be checked: {doubt}")
 
 
 @rule("modes.unknown-actuator", Severity.ERROR, [name for name in MODES if "OMBC" not in name])
-def unknown_actuator(said: Said, talk: Conversation) -> Iterator[Found]:
+def unknown_actuator(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An actuator that was not described.
 
     The receiver cannot tell what is meant: the RM rejects such an instruction, the CEM ignores
@@ -327,7 +347,7 @@ def unknown_actuator(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("FRBC.Instruction", actuator_id="#actuator")
     Do: Use the id from the latest description; an RM keeps its ids when it describes itself again.
     """
-    yield from _found(said, talk, "actuator")
+    yield from _found(message, conversation, "actuator")
 
 
 @rule(
@@ -336,7 +356,7 @@ def unknown_actuator(said: Said, talk: Conversation) -> Iterator[Found]:
     [*TARGET, *STATUSES],
     statements=["N12", "N17"],
 )
-def unknown_mode(said: Said, talk: Conversation) -> Iterator[Found]:
+def unknown_mode(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An operation mode that this actuator was not described with.
 
     The receiver cannot tell what is meant: the RM rejects such an instruction, the CEM does not
@@ -352,11 +372,11 @@ def unknown_mode(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("FRBC.Instruction", operation_mode="#charge")
     Do: Use the id of the mode, not its label, and from the latest description.
     """
-    yield from _found(said, talk, "operation mode")
+    yield from _found(message, conversation, "operation mode")
 
 
 @rule("modes.unknown-timer", Severity.ERROR, TIMERS)
-def unknown_timer(said: Said, talk: Conversation) -> Iterator[Found]:
+def unknown_timer(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The status of a timer that was not described.
 
     The CEM cannot tell which transitions it blocks.
@@ -370,14 +390,14 @@ def unknown_timer(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("FRBC.TimerStatus", timer_id="#rest")
     Do: Use the id of the timer, not that of a transition that it blocks.
     """
-    yield from _found(said, talk, "timer")
+    yield from _found(message, conversation, "timer")
 
 
 # What a status tells
 
 
 @rule("modes.no-previous", Severity.ERROR, STATUSES, statements=["N02", "N10", "N18"])
-def no_previous(said: Said, talk: Conversation) -> Iterator[Found]:
+def no_previous(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The active mode has changed, and the status does not say from which or when.
 
     The CEM needs the moment to know how far the transition is and which timers have started.
@@ -393,25 +413,27 @@ def no_previous(said: Said, talk: Conversation) -> Iterator[Found]:
            previous_operation_mode_id="#idle", transition_timestamp=at(0))
     Do: Keep the mode before and the time of the switch, and send them in every status from then on.
     """
-    actuator_id, mode = actuator_id_of(said), said.content.text("active_operation_mode_id")
-    active = talk.active_modes.get(actuator_id) if actuator_id is not None else None
+    actuator_id, mode = actuator_id_of(message), message.content.text("active_operation_mode_id")
+    active = conversation.active_modes.get(actuator_id) if actuator_id is not None else None
     if actuator_id is None or active is None or mode is None or active.mode == mode:
         return
     absent = [
         name
         for name in ("previous_operation_mode_id", "transition_timestamp")
-        if not said.content.has(name)
+        if not message.content.has(name)
     ]
     if not absent:
         return
-    for given in described(said, talk):  # an RM may give its modes new ids with each description
+    for given in described(
+        message, conversation
+    ):  # an RM may give its modes new ids with each description
         actuator = given.actuators.get(actuator_id)
         if actuator and mode in actuator.modes and active.mode in actuator.modes:
             yield Found(
                 "",
                 f"the active mode is {labelled(mode, actuator.modes[mode])} and was"
                 f" {labelled(active.mode, actuator.modes[active.mode])} by"
-                f" {active.said.name(talk.now)}; {' and '.join(absent)}"
+                f" {active.message.name(conversation.now)}; {' and '.join(absent)}"
                 f" {'is' if len(absent) == 1 else 'are'} missing",
             )
             return

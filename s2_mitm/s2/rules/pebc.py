@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from s2_mitm.s2.in_force import Given, Ranges
-from s2_mitm.s2.message import Part, Said
-from s2_mitm.s2.rules.references import (
+from s2_mitm.s2.conversation.message import Message, Part
+from s2_mitm.s2.conversation.validity import Given, Ranges
+from s2_mitm.s2.rules.common.references import (
     FEW,
     SLACK,
     Fault,
@@ -24,7 +24,7 @@ from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation
+    from s2_mitm.s2.conversation.judging import Conversation
 
 INSTRUCTION = ("PEBC.Instruction",)
 CONSTRAINTS = "PEBC.PowerConstraints"
@@ -39,7 +39,7 @@ LIMITS = (("lower_limit", "LOWER_LIMIT"), ("upper_limit", "UPPER_LIMIT"))
 
 
 @rule("pebc.no-constraints", Severity.ERROR, INSTRUCTION)
-def no_constraints(said: Said, talk: Conversation) -> Iterator[Found]:
+def no_constraints(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction before the RM has given any power constraints.
 
     The CEM cannot know which limits the device can follow; it guesses. It is said once until
@@ -58,12 +58,14 @@ def no_constraints(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PEBC.Instruction")
     Do: The CEM waits for the PEBC.PowerConstraints after it has selected the control type.
     """
-    reference = _reference(said, talk)
-    yield from once(talk, "pebc.no-constraints", reference, Fault.NONE_GIVEN, said.content, FIELD)
+    reference = _reference(message, conversation)
+    yield from once(
+        conversation, "pebc.no-constraints", reference, Fault.NONE_GIVEN, message.content, FIELD
+    )
 
 
 @rule("pebc.unknown-constraints", Severity.ERROR, INSTRUCTION)
-def unknown_constraints(said: Said, talk: Conversation) -> Iterator[Found]:
+def unknown_constraints(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction is based on constraints that nobody gave.
 
     The RM cannot tell which limits the CEM had in mind, and refuses the instruction.
@@ -77,11 +79,11 @@ def unknown_constraints(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PEBC.Instruction", power_constraints_id="#constraints")
     Do: Take the id of the PEBC.PowerConstraints, not its message_id.
     """
-    yield from each(_reference(said, talk), Fault.UNKNOWN, said.content, FIELD)
+    yield from each(_reference(message, conversation), Fault.UNKNOWN, message.content, FIELD)
 
 
 @rule("pebc.constraints-not-in-force", Severity.ERROR, INSTRUCTION)
-def constraints_not_in_force(said: Said, talk: Conversation) -> Iterator[Found]:
+def constraints_not_in_force(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction is based on constraints that are not in force when it is executed.
 
     They were replaced or revoked, their time is over or has not come, and the device may be
@@ -100,11 +102,11 @@ def constraints_not_in_force(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PEBC.Instruction", power_constraints_id="#newer")
     Do: Plan with the latest constraints whose time includes the execution_time.
     """
-    yield from each(_reference(said, talk), Fault.NOT_IN_FORCE, said.content, FIELD)
+    yield from each(_reference(message, conversation), Fault.NOT_IN_FORCE, message.content, FIELD)
 
 
 @rule("pebc.constraints-refused", Severity.ERROR, INSTRUCTION)
-def constraints_refused(said: Said, talk: Conversation) -> Iterator[Found]:
+def constraints_refused(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction is based on constraints that the CEM itself has refused.
 
     What its receiver did not accept is not in force: the RM does not expect to be held to it. It
@@ -123,12 +125,14 @@ def constraints_refused(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PEBC.Instruction")
     Do: Answer with OK what you mean to use; the RM sends again what was refused.
     """
-    reference = _reference(said, talk)
-    yield from once(talk, "pebc.constraints-refused", reference, Fault.REFUSED, said.content, FIELD)
+    reference = _reference(message, conversation)
+    yield from once(
+        conversation, "pebc.constraints-refused", reference, Fault.REFUSED, message.content, FIELD
+    )
 
 
 @rule("pebc.cannot-check", Severity.INFO, INSTRUCTION)
-def cannot_check(said: Said, talk: Conversation) -> Iterator[Found]:
+def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found]:
     """It cannot be told whether an instruction keeps to the constraints.
 
     The constraints were given before the beginning that we know of, or the last that were given
@@ -148,16 +152,18 @@ def cannot_check(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PEBC.Instruction", power_constraints_id="#other")
     Do: See what is said of the PEBC.PowerConstraints, if we have them.
     """
-    reference = _reference(said, talk)
+    reference = _reference(message, conversation)
     given = reference.given
     if given is not None and given.limits is None:
-        text = f"{given.said.name(said.time)} cannot be read in full; limits are not checked"
+        text = f"{given.message.name(message.time)} cannot be read in full; limits are not checked"
         reference = Reference(None, Fault.UNSURE, text)
-    yield from once(talk, "pebc.cannot-check", reference, Fault.UNSURE, said.content, FIELD)
+    yield from once(
+        conversation, "pebc.cannot-check", reference, Fault.UNSURE, message.content, FIELD
+    )
 
 
 @rule("pebc.quantity-not-constrained", Severity.ERROR, INSTRUCTION, statements=["N58", "N59"])
-def quantity_not_constrained(said: Said, talk: Conversation) -> Iterator[Found]:
+def quantity_not_constrained(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An envelope for a quantity that the constraints do not mention.
 
     The RM has not said that it can limit that power, and cannot follow.
@@ -174,25 +180,25 @@ def quantity_not_constrained(said: Said, talk: Conversation) -> Iterator[Found]:
             envelope((900, 0, 4000), commodity_quantity="ELECTRIC.POWER.L1")])
     Do: Make envelopes only for the quantities in allowed_limit_ranges.
     """
-    yield from islice(_not_constrained(said, talk), FEW)
+    yield from islice(_not_constrained(message, conversation), FEW)
 
 
-def _not_constrained(said: Said, talk: Conversation) -> Iterator[Found]:
-    given = _reference(said, talk).given
+def _not_constrained(message: Message, conversation: Conversation) -> Iterator[Found]:
+    given = _reference(message, conversation).given
     if given is None or given.limits is None:
         return
-    for part in said.content.parts("power_envelopes"):
+    for part in message.content.parts("power_envelopes"):
         quantity = part.text("commodity_quantity")
         if quantity is not None and quantity not in given.limits:
             yield Found(
                 part.at("commodity_quantity"),
                 f"{quoted(quantity)} is not limited, only {named(iter(given.limits))}, by"
-                f" {given.said.name(said.time)}",
+                f" {given.message.name(message.time)}",
             )
 
 
 @rule("pebc.limit-not-allowed", Severity.ERROR, INSTRUCTION, statements=["N58", "N59"])
-def limit_not_allowed(said: Said, talk: Conversation) -> Iterator[Found]:
+def limit_not_allowed(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An envelope has a limit that the constraints do not allow.
 
     The device cannot be limited to it: it ignores the limit, stops, or refuses the instruction.
@@ -207,18 +213,18 @@ def limit_not_allowed(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PEBC.Instruction", power_envelopes=[envelope((900, -5000, 4000))])
     Do: Choose the nearest limit that is allowed; the ranges may have gaps.
     """
-    given = _reference(said, talk).given
-    for place, kind, limit, usual, abnormal in _held_against(said, talk).outside:
+    given = _reference(message, conversation).given
+    for place, kind, limit, usual, abnormal in _held_against(message, conversation).outside:
         ranges = [*usual, *abnormal]
         yield Found(
             place,
-            f"{number(limit)} is in no {kind} range of {_name(given, said)}:"
+            f"{number(limit)} is in no {kind} range of {_name(given, message)}:"
             f" {_words(ranges)} {'is' if len(ranges) == 1 else 'are'} allowed",
         )
 
 
 @rule("pebc.abnormal-limit", Severity.ERROR, INSTRUCTION, statements=["N55"])
-def abnormal_limit(said: Said, talk: Conversation) -> Iterator[Found]:
+def abnormal_limit(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An envelope has a limit that is allowed in an abnormal condition only.
 
     Such limits hurt: comfort, wear, lost production. The RM keeps them for an emergency in the
@@ -235,19 +241,19 @@ def abnormal_limit(said: Said, talk: Conversation) -> Iterator[Found]:
             abnormal_condition=True)
     Do: Say that the condition is abnormal when it is; otherwise keep to the other ranges.
     """
-    if said.content.flag("abnormal_condition") is not False:
+    if message.content.flag("abnormal_condition") is not False:
         return
-    given = _reference(said, talk).given
-    for place, _, limit, _, abnormal in _held_against(said, talk).abnormal:
+    given = _reference(message, conversation).given
+    for place, _, limit, _, abnormal in _held_against(message, conversation).abnormal:
         yield Found(
             place,
             f"{number(limit)} needs abnormal_condition to be true: {_words([*abnormal])} is for"
-            f" abnormal conditions only, by {_name(given, said)}",
+            f" abnormal conditions only, by {_name(given, message)}",
         )
 
 
 @rule("pebc.limits-crossed", Severity.ERROR, INSTRUCTION, statements=["N57"])
-def limits_crossed(said: Said, talk: Conversation) -> Iterator[Found]:
+def limits_crossed(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The lower limit of an envelope is above its upper limit.
 
     No power lies between them. Mind the sign: what is produced is negative, so the larger
@@ -270,7 +276,7 @@ def limits_crossed(said: Said, talk: Conversation) -> Iterator[Found]:
     """
     crossed = (
         (part, limits)
-        for envelope in said.content.parts("power_envelopes")
+        for envelope in message.content.parts("power_envelopes")
         for part in envelope.parts("power_envelope_elements")
         if (limits := _crossed(part)) is not None
     )
@@ -286,7 +292,7 @@ def _crossed(element: Part) -> tuple[float, float] | None:
 
 
 @rule("pebc.envelope-twice", Severity.ERROR, INSTRUCTION, statements=["N23"])
-def envelope_twice(said: Said, talk: Conversation) -> Iterator[Found]:
+def envelope_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Two envelopes in one instruction are for the same quantity.
 
     The RM cannot tell which of them to follow.
@@ -301,7 +307,7 @@ def envelope_twice(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PEBC.Instruction", power_envelopes=[envelope((900, 0, 4000), (900, 0, 3000))])
     Do: Put limits for later times into further elements of the same envelope.
     """
-    yield from islice(_twice(said.content), FEW)
+    yield from islice(_twice(message.content), FEW)
 
 
 def _twice(content: Part) -> Iterator[Found]:
@@ -317,7 +323,7 @@ def _twice(content: Part) -> Iterator[Found]:
 
 
 @rule("pebc.energy-not-allowed", Severity.ERROR, INSTRUCTION, statements=["N19", "N21"])
-def energy_not_allowed(said: Said, talk: Conversation) -> Iterator[Found]:
+def energy_not_allowed(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An envelope does not allow the energy that an energy constraint asks for.
 
     The RM has said how much the device may need to consume, or to produce, in a period; with
@@ -335,21 +341,23 @@ def energy_not_allowed(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PEBC.Instruction", power_envelopes=[envelope((3600, 0, 3500))], execution_time=at(0))
     Do: Raise the limits in part of the period, so that their average reaches the one asked for.
     """
-    emergency = said.content.flag("abnormal_condition") is not False
-    if not emergency and talk.holds(ENERGY).given:
-        yield from islice(_too_little_energy(said, talk), FEW)
+    emergency = message.content.flag("abnormal_condition") is not False
+    if not emergency and conversation.holds(ENERGY).given:
+        yield from islice(_too_little_energy(message, conversation), FEW)
 
 
-def _too_little_energy(said: Said, talk: Conversation) -> Iterator[Found]:
-    start = said.content.moment("execution_time")
-    if start is None or start < said.time - SLACK:
+def _too_little_energy(message: Message, conversation: Conversation) -> Iterator[Found]:
+    start = message.content.moment("execution_time")
+    if start is None or start < message.time - SLACK:
         return
-    for envelope in said.content.parts("power_envelopes"):
-        for given, begin, period in _energy_constraints(talk, envelope.text("commodity_quantity")):
+    for envelope in message.content.parts("power_envelopes"):
+        for given, begin, period in _energy_constraints(
+            conversation, envelope.text("commodity_quantity")
+        ):
             allowed = _average_limits(envelope, begin - start, period)
             if allowed is None:
                 continue
-            place, name = envelope.at("power_envelope_elements"), given.said.name(said.time)
+            place, name = envelope.at("power_envelope_elements"), given.message.name(message.time)
             for average, limit, deed in (
                 (given.content.number("upper_average_power"), allowed[1], "consumption"),
                 (given.content.number("lower_average_power"), -allowed[0], "production"),
@@ -364,14 +372,14 @@ def _too_little_energy(said: Said, talk: Conversation) -> Iterator[Found]:
 
 
 def _energy_constraints(
-    talk: Conversation, quantity: str | None
+    conversation: Conversation, quantity: str | None
 ) -> Iterator[tuple[Given, float, float]]:
     """Those for a quantity that both sides go by, when they begin, and for how many seconds.
 
     Of those for the same time it is the latest, if it was answered.
     """
     newer: list[tuple[float, float]] = []
-    for given in reversed(talk.holds(ENERGY).given):
+    for given in reversed(conversation.holds(ENERGY).given):
         begin, end = given.valid_from, given.valid_until
         if quantity is None or given.content.text("commodity_quantity") != quantity:
             continue
@@ -411,7 +419,7 @@ def _average_limits(envelope: Part, start: float, period: float) -> tuple[float,
 
 
 @rule("pebc.range-upside-down", Severity.ERROR, [CONSTRAINTS], statements=["N54"])
-def range_upside_down(said: Said, talk: Conversation) -> Iterator[Found]:
+def range_upside_down(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A range of allowed limits ends before it starts.
 
     Read strictly, it allows nothing. Mind the sign: what is produced is negative, so the larger
@@ -431,7 +439,7 @@ def range_upside_down(said: Said, talk: Conversation) -> Iterator[Found]:
     """
     upside_down = (
         (part, ends)
-        for part in said.content.parts("allowed_limit_ranges")
+        for part in message.content.parts("allowed_limit_ranges")
         if (ends := part.range("range_boundary")) is not None and ends[0] > ends[1]
     )
     for part, (start, end) in islice(upside_down, FEW):
@@ -440,7 +448,7 @@ def range_upside_down(said: Said, talk: Conversation) -> Iterator[Found]:
 
 
 @rule("pebc.limit-type-missing", Severity.ERROR, [CONSTRAINTS], statements=["N24"])
-def limit_type_missing(said: Said, talk: Conversation) -> Iterator[Found]:
+def limit_type_missing(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Constraints for a quantity lack the ranges for one of the two limits.
 
     An envelope has both limits, so that the CEM cannot make any for that quantity which keeps to
@@ -459,7 +467,7 @@ def limit_type_missing(said: Said, talk: Conversation) -> Iterator[Found]:
             allowed_limit_ranges=[limit("UPPER", 0, 3000), limit("LOWER", 0, 0)])
     Do: Add a range for the other limit; from 0 to 0 where it cannot be chosen.
     """
-    limits = Given(said).limits or {}
+    limits = Given(message).limits or {}
     missing = (
         (quantity, kind)
         for quantity, ranges in limits.items()
@@ -471,7 +479,7 @@ def limit_type_missing(said: Said, talk: Conversation) -> Iterator[Found]:
 
 
 @rule("pebc.energy-quantity", Severity.WARNING, [ENERGY])
-def energy_quantity(said: Said, talk: Conversation) -> Iterator[Found]:
+def energy_quantity(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An energy constraint for a quantity that no power constraints limit.
 
     The CEM makes no envelope for that quantity, and so has no means to meet the constraint.
@@ -485,8 +493,8 @@ def energy_quantity(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PEBC.EnergyConstraint", id="#other", commodity_quantity="ELECTRIC.POWER.L1")
     Do: Give the PEBC.PowerConstraints for the quantity first.
     """
-    quantity = said.content.text("commodity_quantity")
-    given = [one for one in talk.given(CONSTRAINTS, said.time) if not one.revoked]
+    quantity = message.content.text("commodity_quantity")
+    given = [one for one in conversation.given(CONSTRAINTS, message.time) if not one.revoked]
     if quantity is None or not given:
         return
     if all(one.limits is not None and quantity not in one.limits for one in given):
@@ -494,12 +502,12 @@ def energy_quantity(said: Said, talk: Conversation) -> Iterator[Found]:
         yield Found(
             "/commodity_quantity",
             f"{quoted(quantity)} is not limited, only {limited}, by"
-            f" {given[0].said.name(said.time)}",
+            f" {given[0].message.name(message.time)}",
         )
 
 
 @rule("pebc.averages-crossed", Severity.ERROR, [ENERGY], statements=["N20"])
-def averages_crossed(said: Said, talk: Conversation) -> Iterator[Found]:
+def averages_crossed(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The upper average power of an energy constraint is below the lower one.
 
     No energy lies between them. Mind the sign: what is produced is negative, so the larger
@@ -516,16 +524,16 @@ def averages_crossed(said: Said, talk: Conversation) -> Iterator[Found]:
             lower_average_power=-3000)
     Do: Swap them.
     """
-    upper = said.content.number("upper_average_power")
-    lower = said.content.number("lower_average_power")
+    upper = message.content.number("upper_average_power")
+    lower = message.content.number("lower_average_power")
     if upper is not None and lower is not None and upper < lower:
         text = f"upper_average_power {number(upper)} is below lower_average_power {number(lower)}"
         yield Found("/upper_average_power", text)
 
 
-def _reference(said: Said, talk: Conversation) -> Reference:
+def _reference(message: Message, conversation: Conversation) -> Reference:
     """The constraints that an instruction is based on."""
-    return refer(talk, said, CONSTRAINTS, said.content, FIELD, timed=True)
+    return refer(conversation, message, CONSTRAINTS, message.content, FIELD, timed=True)
 
 
 class _Wrong(NamedTuple):
@@ -550,21 +558,21 @@ class _Wrongs(NamedTuple):
 _NONE = Ranges(())
 
 
-def _held_against(said: Said, talk: Conversation) -> _Wrongs:
+def _held_against(message: Message, conversation: Conversation) -> _Wrongs:
     """Hold all limits of an instruction against its constraints, once for all rules."""
     key = ("limits", "")
-    wrongs: _Wrongs | None = talk.worked_out.get(key)
+    wrongs: _Wrongs | None = conversation.worked_out.get(key)
     if wrongs is None:
-        wrongs = talk.worked_out[key] = _Wrongs([], [])
-        _collect(said, talk, wrongs)
+        wrongs = conversation.worked_out[key] = _Wrongs([], [])
+        _collect(message, conversation, wrongs)
     return wrongs
 
 
-def _collect(said: Said, talk: Conversation, wrongs: _Wrongs) -> None:
-    given = _reference(said, talk).given
+def _collect(message: Message, conversation: Conversation, wrongs: _Wrongs) -> None:
+    given = _reference(message, conversation).given
     if given is None or given.limits is None:
         return
-    for envelope in said.content.parts("power_envelopes"):
+    for envelope in message.content.parts("power_envelopes"):
         allowed = given.limits.get(envelope.text("commodity_quantity") or "", {})
         both = [
             (name, kind, allowed.get((kind, False), _NONE), allowed.get((kind, True), _NONE))
@@ -583,8 +591,8 @@ def _collect(said: Said, talk: Conversation, wrongs: _Wrongs) -> None:
                     found.append(_Wrong(element.at(name), kind, limit, usual, abnormal))
 
 
-def _name(given: Given | None, said: Said) -> str:
-    return given.said.name(said.time) if given else ""
+def _name(given: Given | None, message: Message) -> str:
+    return given.message.name(message.time) if given else ""
 
 
 def _words(ranges: list[tuple[float, float]]) -> str:

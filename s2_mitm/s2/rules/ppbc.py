@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.in_force import Course, Given
-from s2_mitm.s2.message import Part, Said, clock
-from s2_mitm.s2.rules.references import (
+from s2_mitm.s2.conversation.message import Message, Part, clock
+from s2_mitm.s2.conversation.validity import Course, Given
+from s2_mitm.s2.rules.common.references import (
     FEW,
     Fault,
     Reference,
@@ -23,7 +23,7 @@ from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation
+    from s2_mitm.s2.conversation.judging import Conversation
 
 PROFILE = "PPBC.PowerProfileDefinition"
 STATUS = "PPBC.PowerProfileStatus"
@@ -39,7 +39,7 @@ OVER = frozenset({"REJECTED", "REVOKED", "ABORTED", "SUCCEEDED"})
 
 
 @rule("ppbc.no-profile", Severity.ERROR, REFERRING)
-def no_profile(said: Said, talk: Conversation) -> Iterator[Found]:
+def no_profile(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A power profile is referred to before the RM has given any.
 
     Its receiver cannot know what is meant. It is said once until there is a profile.
@@ -56,12 +56,12 @@ def no_profile(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PPBC.ScheduleInstruction")
     Do: The RM gives the profile first; the CEM waits for it.
     """
-    for part, reference in _referring(said, talk):
-        yield from once(talk, "ppbc.no-profile", reference, Fault.NONE_GIVEN, part, FIELD)
+    for part, reference in _referring(message, conversation):
+        yield from once(conversation, "ppbc.no-profile", reference, Fault.NONE_GIVEN, part, FIELD)
 
 
 @rule("ppbc.unknown-profile", Severity.ERROR, REFERRING)
-def unknown_profile(said: Said, talk: Conversation) -> Iterator[Found]:
+def unknown_profile(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A power profile is referred to that nobody gave.
 
     Its receiver cannot know what is meant, and refuses the message or ignores it.
@@ -77,14 +77,14 @@ def unknown_profile(said: Said, talk: Conversation) -> Iterator[Found]:
     """
     unknown = (
         found
-        for part, reference in _referring(said, talk)
+        for part, reference in _referring(message, conversation)
         for found in each(reference, Fault.UNKNOWN, part, FIELD)
     )
     yield from islice(unknown, FEW)
 
 
 @rule("ppbc.profile-not-in-force", Severity.ERROR, INSTRUCTIONS)
-def profile_not_in_force(said: Said, talk: Conversation) -> Iterator[Found]:
+def profile_not_in_force(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction for a power profile that the RM has revoked.
 
     The device will not run it any more.
@@ -101,12 +101,12 @@ def profile_not_in_force(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PPBC.ScheduleInstruction", power_profile_id="#newer")
     Do: Forget the schedule of a profile when it is revoked.
     """
-    for part, reference in _referring(said, talk):
+    for part, reference in _referring(message, conversation):
         yield from each(reference, Fault.NOT_IN_FORCE, part, FIELD)
 
 
 @rule("ppbc.profile-refused", Severity.ERROR, INSTRUCTIONS)
-def profile_refused(said: Said, talk: Conversation) -> Iterator[Found]:
+def profile_refused(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction for a power profile that the CEM itself has refused.
 
     What its receiver did not accept is not in force: the RM does not expect to be instructed. It
@@ -125,12 +125,12 @@ def profile_refused(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PPBC.ScheduleInstruction")
     Do: Answer with OK what you mean to use; the RM sends again what was refused.
     """
-    for part, reference in _referring(said, talk):
-        yield from once(talk, "ppbc.profile-refused", reference, Fault.REFUSED, part, FIELD)
+    for part, reference in _referring(message, conversation):
+        yield from once(conversation, "ppbc.profile-refused", reference, Fault.REFUSED, part, FIELD)
 
 
 @rule("ppbc.cannot-check", Severity.INFO, REFERRING)
-def cannot_check(said: Said, talk: Conversation) -> Iterator[Found]:
+def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found]:
     """It cannot be told whether a reference to a power profile is right.
 
     The profile was given before the beginning that we know of, or the last that was given was
@@ -150,18 +150,20 @@ def cannot_check(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PPBC.ScheduleInstruction", power_profile_id="#other")
     Do: See what is said of the PPBC.PowerProfileDefinition, if we have it.
     """
-    for part, reference in _referring(said, talk):
+    for part, reference in _referring(message, conversation):
         given = reference.given
-        if given is not None and not given.said.valid:
+        if given is not None and not given.message.valid:
             container = part.text("sequence_container_id")
             if container is not None and container not in given.containers:
-                text = f"{given.said.name(said.time)} is not valid; containers are not checked"
+                text = (
+                    f"{given.message.name(message.time)} is not valid; containers are not checked"
+                )
                 reference = Reference(None, Fault.UNSURE, text)
-        yield from once(talk, "ppbc.cannot-check", reference, Fault.UNSURE, part, FIELD)
+        yield from once(conversation, "ppbc.cannot-check", reference, Fault.UNSURE, part, FIELD)
 
 
 @rule("ppbc.unknown-container", Severity.ERROR, REFERRING)
-def unknown_container(said: Said, talk: Conversation) -> Iterator[Found]:
+def unknown_container(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A container is referred to that the power profile does not have.
 
     Its receiver cannot know which step of the profile is meant.
@@ -177,22 +179,22 @@ def unknown_container(said: Said, talk: Conversation) -> Iterator[Found]:
     """
     unknown = (
         (part, given, container)
-        for part, (given, *_) in _referring(said, talk)
+        for part, (given, *_) in _referring(message, conversation)
         if given is not None
-        and given.said.valid
+        and given.message.valid
         and (container := part.text("sequence_container_id")) is not None
         and container not in given.containers
     )
     for part, given, container in islice(unknown, FEW):
         yield Found(
             part.at("sequence_container_id"),
-            f"{quoted(container)} is not a container of {given.said.name(said.time)};"
+            f"{quoted(container)} is not a container of {given.message.name(message.time)};"
             f" known: {named(iter(given.containers))}",
         )
 
 
 @rule("ppbc.unknown-sequence", Severity.ERROR, REFERRING)
-def unknown_sequence(said: Said, talk: Conversation) -> Iterator[Found]:
+def unknown_sequence(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A power sequence is referred to that the container does not have.
 
     Its receiver cannot know which of the alternatives is meant.
@@ -207,12 +209,12 @@ def unknown_sequence(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PPBC.ScheduleInstruction", sequence_container_id="#spin", power_sequence_id="#slow")
     Do: Take the id from power_sequences of that container.
     """
-    name = "selected_sequence_id" if said.message_type == STATUS else "power_sequence_id"
+    name = "selected_sequence_id" if message.message_type == STATUS else "power_sequence_id"
     unknown = (
         (part, given, sequences, sequence)
-        for part, (given, *_) in _referring(said, talk)
+        for part, (given, *_) in _referring(message, conversation)
         if given is not None
-        and given.said.valid
+        and given.message.valid
         and (sequence := part.text(name)) is not None
         and (sequences := given.containers.get(part.text("sequence_container_id") or ""))
         and sequence not in sequences
@@ -221,12 +223,12 @@ def unknown_sequence(said: Said, talk: Conversation) -> Iterator[Found]:
         yield Found(
             part.at(name),
             f"{quoted(sequence)} is not a sequence of that container in"
-            f" {given.said.name(said.time)}; known: {named(iter(sequences))}",
+            f" {given.message.name(message.time)}; known: {named(iter(sequences))}",
         )
 
 
 @rule("ppbc.abnormal-sequence", Severity.ERROR, [SCHEDULE], statements=["N61"])
-def abnormal_sequence(said: Said, talk: Conversation) -> Iterator[Found]:
+def abnormal_sequence(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A sequence is scheduled that is for abnormal conditions only.
 
     The RM keeps it for an emergency in the grid, and refuses it otherwise.
@@ -242,19 +244,19 @@ def abnormal_sequence(said: Said, talk: Conversation) -> Iterator[Found]:
             abnormal_condition=True)
     Do: Schedule another sequence of the container, or say that the condition is abnormal.
     """
-    given, sequence = _sequence(said, talk)
+    given, sequence = _sequence(message, conversation)
     if given is None or sequence is None or not sequence.flag("abnormal_condition_only"):
         return
-    if said.content.flag("abnormal_condition") is False:
+    if message.content.flag("abnormal_condition") is False:
         yield Found(
             "/power_sequence_id",
             f"{quoted(sequence.text('id') or '')} needs abnormal_condition to be true: it is for"
-            f" abnormal conditions only, by {given.said.name(said.time)}",
+            f" abnormal conditions only, by {given.message.name(message.time)}",
         )
 
 
 @rule("ppbc.not-interruptible", Severity.ERROR, [START])
-def not_interruptible(said: Said, talk: Conversation) -> Iterator[Found]:
+def not_interruptible(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A sequence is interrupted that cannot be.
 
     The device has to finish it once it has begun; the RM refuses.
@@ -272,17 +274,17 @@ def not_interruptible(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PPBC.StartInterruptionInstruction")
     Do: Interrupt only sequences with is_interruptible true.
     """
-    given, sequence = _sequence(said, talk)
+    given, sequence = _sequence(message, conversation)
     if given is not None and sequence and sequence.flag("is_interruptible") is False:
         yield Found(
             "/power_sequence_id",
             f"{quoted(sequence.text('id') or '')} is not interruptible, by"
-            f" {given.said.name(said.time)}",
+            f" {given.message.name(message.time)}",
         )
 
 
 @rule("ppbc.not-scheduled", Severity.WARNING, [START])
-def not_scheduled(said: Said, talk: Conversation) -> Iterator[Found]:
+def not_scheduled(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A sequence is interrupted that was not scheduled, and that is not said to run.
 
     There is nothing to interrupt, or another sequence of the container runs.
@@ -298,20 +300,20 @@ def not_scheduled(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PPBC.StartInterruptionInstruction")
     Do: Interrupt the sequence that you scheduled.
     """
-    given, sequence = _sequence(said, talk)
-    course = _course(said.content, talk)
-    if given is None or sequence is None or _may_run(course, said.content):
+    given, sequence = _sequence(message, conversation)
+    course = _course(message.content, conversation)
+    if given is None or sequence is None or _may_run(course, message.content):
         return
     wanted = quoted(sequence.text("id") or "")
     why = "nothing was scheduled"
     if course.scheduled is not None:
         other = quoted(course.scheduled.content.text("power_sequence_id") or "")
-        why = f"{course.scheduled.name(said.time)} schedules {other}"
+        why = f"{course.scheduled.name(message.time)} schedules {other}"
     yield Found("/power_sequence_id", f"{wanted} was not scheduled: {why}")
 
 
 @rule("ppbc.not-interrupted", Severity.INFO, [END])
-def not_interrupted(said: Said, talk: Conversation) -> Iterator[Found]:
+def not_interrupted(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The end of an interruption that was not seen to begin.
 
     The sequence runs on as it does; the CEM and the RM may see its state differently.
@@ -329,8 +331,8 @@ def not_interrupted(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PPBC.EndInterruptionInstruction")
     Do: Send it only after a PPBC.StartInterruptionInstruction for the same sequence.
     """
-    given, sequence = _sequence(said, talk)
-    course = _course(said.content, talk)
+    given, sequence = _sequence(message, conversation)
+    course = _course(message.content, conversation)
     if given is None or sequence is None:
         return
     if course.interrupted is None and course.status != "INTERRUPTED":
@@ -339,7 +341,7 @@ def not_interrupted(said: Said, talk: Conversation) -> Iterator[Found]:
 
 
 @rule("ppbc.too-early", Severity.ERROR, [SCHEDULE])
-def too_early(said: Said, talk: Conversation) -> Iterator[Found]:
+def too_early(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A sequence is scheduled before the power profile can start.
 
     The device cannot begin then: it is not loaded yet, or the user does not want it.
@@ -356,20 +358,20 @@ def too_early(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PPBC.ScheduleInstruction", power_profile_id="#tonight", execution_time=at(3600))
     Do: Schedule between start_time and end_time.
     """
-    given, time = _sequence(said, talk)[0], said.content.moment("execution_time")
+    given, time = _sequence(message, conversation)[0], message.content.moment("execution_time")
     if given is None or time is None:
         return
     start, end = given.content.moment("start_time"), given.valid_until
-    if end is not None and start is not None and execution(said).latest < start <= end:
+    if end is not None and start is not None and execution(message).latest < start <= end:
         yield Found(
             "/execution_time",
             f"{clock(time)} is before {clock(start)}, the start_time of"
-            f" {given.said.name(said.time)}",
+            f" {given.message.name(message.time)}",
         )
 
 
 @rule("ppbc.too-late", Severity.ERROR, [SCHEDULE], statements=["N26"])
-def too_late(said: Said, talk: Conversation) -> Iterator[Found]:
+def too_late(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A sequence is scheduled so late that it cannot be finished in time.
 
     The user finds the laundry wet. The durations of the sequence's elements are added up.
@@ -384,24 +386,24 @@ def too_late(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("PPBC.ScheduleInstruction", execution_time=at(6600))
     Do: Schedule so that execution_time and the duration end before end_time.
     """
-    given, sequence = _sequence(said, talk)
-    if given is None or sequence is None or said.content.moment("execution_time") is None:
+    given, sequence = _sequence(message, conversation)
+    if given is None or sequence is None or message.content.moment("execution_time") is None:
         return
     end, duration = given.valid_until, _duration(sequence)
     if end is None or duration is None or duration > end - given.valid_from:
         return  # then it is the profile that is wrong
-    earliest = execution(said).earliest
+    earliest = execution(message).earliest
     if earliest + duration > end + 1:
         yield Found(
             "/execution_time",
             f"{quoted(sequence.text('id') or '')} takes {duration:.6g} s, until"
             f" {clock(earliest + duration)}, after {clock(end)}, the end_time of"
-            f" {given.said.name(said.time)}",
+            f" {given.message.name(message.time)}",
         )
 
 
 @rule("ppbc.out-of-order", Severity.WARNING, [SCHEDULE], statements=["N28"])
-def out_of_order(said: Said, talk: Conversation) -> Iterator[Found]:
+def out_of_order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A sequence is scheduled before the one of the container before it is finished.
 
     The containers are the steps of a profile, and one follows the other; the laundry is not spun
@@ -421,18 +423,18 @@ def out_of_order(said: Said, talk: Conversation) -> Iterator[Found]:
     Do: Schedule the containers in their order, each after the one before; when all are moved to
     an earlier time, move the first one first.
     """
-    before, end = _before(said, talk)
-    if before is not None and execution(said).latest < end:
-        time = said.content.moment("execution_time") or said.time
+    before, end = _before(message, conversation)
+    if before is not None and execution(message).latest < end:
+        time = message.content.moment("execution_time") or message.time
         yield Found(
             "/execution_time",
             f"{clock(time)} is before {clock(end)}, when the container before is finished by"
-            f" {before.name(said.time)}",
+            f" {before.name(message.time)}",
         )
 
 
 @rule("ppbc.pause-too-long", Severity.WARNING, [SCHEDULE])
-def pause_too_long(said: Said, talk: Conversation) -> Iterator[Found]:
+def pause_too_long(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A sequence is scheduled too long after the one of the container before.
 
     The device can wait between two steps only so long: the water gets cold.
@@ -455,22 +457,22 @@ def pause_too_long(said: Said, talk: Conversation) -> Iterator[Found]:
             sequence_container_id="#spin", power_sequence_id="#slow", execution_time=at(1800))
     Do: Schedule it within max_pause_before after the end of the one before.
     """
-    sequence = _sequence(said, talk)[1]
+    sequence = _sequence(message, conversation)[1]
     longest = sequence.number("max_pause_before") if sequence else None
     if longest is None:
         return
-    before, end = _before(said, talk)
-    pause = execution(said).earliest - end
+    before, end = _before(message, conversation)
+    pause = execution(message).earliest - end
     if before is not None and pause > longest / 1000 + 1:
         yield Found(
             "/execution_time",
             f"{pause:.6g} s after {clock(end)}, when the container before is finished by"
-            f" {before.name(said.time)}; max_pause_before is {longest / 1000:.6g} s",
+            f" {before.name(message.time)}; max_pause_before is {longest / 1000:.6g} s",
         )
 
 
 @rule("ppbc.progress-missing", Severity.ERROR, [STATUS], statements=["N63"])
-def progress_missing(said: Said, talk: Conversation) -> Iterator[Found]:
+def progress_missing(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A sequence that has started has no progress.
 
     The CEM cannot tell how long it still takes.
@@ -490,7 +492,7 @@ def progress_missing(said: Said, talk: Conversation) -> Iterator[Found]:
     """
     missing = (
         part
-        for part in said.content.parts("sequence_container_status")
+        for part in message.content.parts("sequence_container_status")
         if part.text("status") in ("EXECUTING", "INTERRUPTED", "FINISHED")
         and part.has("selected_sequence_id")
         and not part.has("progress")
@@ -502,7 +504,7 @@ def progress_missing(said: Said, talk: Conversation) -> Iterator[Found]:
 
 
 @rule("ppbc.selection-missing", Severity.WARNING, [STATUS])
-def selection_missing(said: Said, talk: Conversation) -> Iterator[Found]:
+def selection_missing(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A container is said to have a sequence scheduled or running, but not which.
 
     Without selected_sequence_id no sequence was selected yet, and then none is scheduled.
@@ -522,7 +524,7 @@ def selection_missing(said: Said, talk: Conversation) -> Iterator[Found]:
     """
     missing = (
         part
-        for part in said.content.parts("sequence_container_status")
+        for part in message.content.parts("sequence_container_status")
         if part.text("status") in ("SCHEDULED", "EXECUTING", "INTERRUPTED", "FINISHED")
         and not part.has("selected_sequence_id")
     )
@@ -532,7 +534,7 @@ def selection_missing(said: Said, talk: Conversation) -> Iterator[Found]:
 
 
 @rule("ppbc.quantity-twice", Severity.WARNING, [PROFILE], statements=["N64"])
-def quantity_twice(said: Said, talk: Conversation) -> Iterator[Found]:
+def quantity_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An element of a sequence has two values for the same quantity.
 
     The CEM cannot tell which is meant; some add them up.
@@ -550,7 +552,7 @@ def quantity_twice(said: Said, talk: Conversation) -> Iterator[Found]:
             sequence("eco", elements=[{"duration": 600000, "power_values": [value]}]))])
     Do: Send one value for each phase, or one for all three together.
     """
-    yield from islice(_twice(said.content), FEW)
+    yield from islice(_twice(message.content), FEW)
 
 
 def _twice(content: Part) -> Iterator[Found]:
@@ -571,7 +573,7 @@ def _twice(content: Part) -> Iterator[Found]:
 
 
 @rule("ppbc.window-too-short", Severity.WARNING, [PROFILE], statements=["N26"])
-def window_too_short(said: Said, talk: Conversation) -> Iterator[Found]:
+def window_too_short(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A power profile cannot be finished between its start and its end.
 
     Even the shortest sequences, one after the other, take longer; whatever the CEM schedules, the
@@ -586,12 +588,12 @@ def window_too_short(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PPBC.PowerProfileDefinition", id="#brief", end_time=at(1200))
     Do: Look at the durations (milliseconds) and at the end_time that the user has chosen.
     """
-    start, end = said.content.moment("start_time"), said.content.moment("end_time")
-    if start is None or end is None or end <= start or not said.valid:
+    start, end = message.content.moment("start_time"), message.content.moment("end_time")
+    if start is None or end is None or end <= start or not message.valid:
         return
     needed = sum(
         min(_durations(container.parts("power_sequences")), default=0.0)
-        for container in said.content.parts("power_sequences_containers")
+        for container in message.content.parts("power_sequences_containers")
     )
     if needed > end - start:
         yield Found(
@@ -601,27 +603,27 @@ def window_too_short(said: Said, talk: Conversation) -> Iterator[Found]:
         )
 
 
-def _referring(said: Said, talk: Conversation) -> Iterator[tuple[Part, Reference]]:
+def _referring(message: Message, conversation: Conversation) -> Iterator[tuple[Part, Reference]]:
     """What refers to a power profile in a message, and what that came to."""
-    if said.message_type != STATUS:
-        yield said.content, refer(talk, said, PROFILE, said.content, FIELD)
+    if message.message_type != STATUS:
+        yield message.content, refer(conversation, message, PROFILE, message.content, FIELD)
         return
-    for part in said.content.parts("sequence_container_status"):
-        yield part, refer(talk, said, PROFILE, part, FIELD)
+    for part in message.content.parts("sequence_container_status"):
+        yield part, refer(conversation, message, PROFILE, part, FIELD)
 
 
-def _sequence(said: Said, talk: Conversation) -> tuple[Given | None, Part | None]:
+def _sequence(message: Message, conversation: Conversation) -> tuple[Given | None, Part | None]:
     """The profile and the sequence that an instruction is about, if they are known."""
-    given = refer(talk, said, PROFILE, said.content, FIELD).given
+    given = refer(conversation, message, PROFILE, message.content, FIELD).given
     if given is None:
         return None, None
-    container = given.containers.get(said.content.text("sequence_container_id") or "", {})
-    return given, container.get(said.content.text("power_sequence_id") or "")
+    container = given.containers.get(message.content.text("sequence_container_id") or "", {})
+    return given, container.get(message.content.text("power_sequence_id") or "")
 
 
-def _course(part: Part, talk: Conversation) -> Course:
+def _course(part: Part, conversation: Conversation) -> Course:
     key = part.text("power_profile_id") or "", part.text("sequence_container_id") or ""
-    return talk.courses.get(key) or Course()
+    return conversation.courses.get(key) or Course()
 
 
 def _may_run(course: Course, part: Part) -> bool:
@@ -632,29 +634,29 @@ def _may_run(course: Course, part: Part) -> bool:
     return scheduled == wanted or (active and course.selected in (None, wanted))
 
 
-def _before(said: Said, talk: Conversation) -> tuple[Said | None, float]:
+def _before(message: Message, conversation: Conversation) -> tuple[Message | None, float]:
     """What has scheduled the container before that of an instruction, and when that is finished.
 
     None where it was not scheduled, or need not go as it was scheduled.
     """
-    given, sequence = _sequence(said, talk)
-    profile, container = said.content.text("power_profile_id"), None
+    given, sequence = _sequence(message, conversation)
+    profile, container = message.content.text("power_profile_id"), None
     if given is None or sequence is None or profile is None:
         return None, 0.0
     for name in given.containers:
-        if name == said.content.text("sequence_container_id"):
+        if name == message.content.text("sequence_container_id"):
             break
         container = name
     if container is None:
         return None, 0.0
-    course = talk.courses.get((profile, container))
+    course = conversation.courses.get((profile, container))
     if course is None or course.scheduled is None or course.interrupted is not None:
         return None, 0.0
     if course.status not in (None, "NOT_SCHEDULED", "SCHEDULED"):
         return None, 0.0
     scheduled = course.scheduled
-    instruction = talk.instructions.get(scheduled.content.text("id") or "")
-    if instruction is None or instruction.said.number != scheduled.number:
+    instruction = conversation.instructions.get(scheduled.content.text("id") or "")
+    if instruction is None or instruction.message.number != scheduled.number:
         return None, 0.0
     if instruction.refused or instruction.revoked or instruction.status in OVER:
         return None, 0.0

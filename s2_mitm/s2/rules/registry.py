@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from s2_mitm.s2.catalog import SENDERS
-from s2_mitm.s2.kinds import KINDS, Kind
-from s2_mitm.s2.message import Said
+from s2_mitm.s2.conversation.message import Message
+from s2_mitm.s2.finding_types import FINDING_TYPES, FindingType
 from s2_mitm.s2.verdict import Severity
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation
+    from s2_mitm.s2.conversation.judging import Conversation
 
 
 class Found(NamedTuple):
@@ -26,17 +26,17 @@ class Found(NamedTuple):
     path: str
     text: str
     hint: str = ""
-    on: Said | None = None
+    on: Message | None = None
 
 
-Check = Callable[[Said, "Conversation"], Iterator[Found]]
+Check = Callable[[Message, "Conversation"], Iterator[Found]]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule and what kind of finding it makes; ``statements`` are the N-numbers that it holds."""
 
-    kind: Kind
+    kind: FindingType
     check: Check
     statements: tuple[str, ...]
 
@@ -73,7 +73,7 @@ def rule(
 _HEADING = re.compile(r"^(Where|Wrong|Right|Do):", re.MULTILINE)
 
 
-def explained(code: str, severity: Severity, docstring: str) -> Kind:
+def explained(code: str, severity: Severity, docstring: str) -> FindingType:
     """The kind of finding that a docstring, laid out as above, explains."""
     parts = _HEADING.split(docstring)
     title, _, meaning = parts[0].partition("\n")
@@ -82,7 +82,7 @@ def explained(code: str, severity: Severity, docstring: str) -> Kind:
     }
     if not (title and meaning.strip() and told.keys() == {"Where", "Wrong", "Right", "Do"}):
         raise ValueError(f"the docstring of the rule {code} lacks a part")
-    kind = Kind(
+    kind = FindingType(
         code,
         severity,
         title.strip().removesuffix("."),
@@ -92,9 +92,9 @@ def explained(code: str, severity: Severity, docstring: str) -> Kind:
         told["Wrong"].encode(),
         told["Right"].encode(),
     )
-    if code in KINDS:
+    if code in FINDING_TYPES:
         raise ValueError(f"there are two rules {code}")
-    KINDS[code] = kind
+    FINDING_TYPES[code] = kind
     return kind
 
 

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import CONTROL_TYPES
-from s2_mitm.s2.message import Said
+from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.states import State, earliest_state, family_of
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation
+    from s2_mitm.s2.conversation.judging import Conversation
 
 
 @rule("state.no-control-type", Severity.ERROR)
-def no_control_type(said: Said, talk: Conversation) -> Iterator[Found]:
+def no_control_type(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message of a control type while none is active.
 
     The RM describes itself, and the CEM instructs it, in the terms of the control type that the
@@ -34,19 +34,28 @@ def no_control_type(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("FRBC.SystemDescription")
     Do: The CEM selects a control type first; the RM waits for it.
     """
-    if earliest_state(said.message_type, said.sender) is not State.CONTROLLED or talk.family:
+    if (
+        earliest_state(message.message_type, message.sender) is not State.CONTROLLED
+        or conversation.family
+    ):
         return
-    if talk.selection is None and (talk.missed_handshake or not talk.saw_beginning):
+    if conversation.selection is None and (
+        conversation.missed_handshake or not conversation.saw_beginning
+    ):
         return  # it may have been selected before the beginning that we know of
-    if talk.before_selection and said.sender is Role.RM:
+    if conversation.before_selection and message.sender is Role.RM:
         return  # it was under way when the CEM ended the control type
-    if talk.once("no-control-type", talk.selection):
-        ended = f" since {talk.selection.name(said.time)}" if talk.selection else ""
-        yield Found("/message_type", f"{said.message_type} while no control type is active{ended}")
+    if conversation.once("no-control-type", conversation.selection):
+        ended = (
+            f" since {conversation.selection.name(message.time)}" if conversation.selection else ""
+        )
+        yield Found(
+            "/message_type", f"{message.message_type} while no control type is active{ended}"
+        )
 
 
 @rule("state.other-control-type", Severity.ERROR)
-def other_control_type(said: Said, talk: Conversation) -> Iterator[Found]:
+def other_control_type(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message of a control type that is not the active one.
 
     Selecting another control type ends what the one before has described; its messages mean
@@ -61,22 +70,22 @@ def other_control_type(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("FRBC.SystemDescription")
     Do: The CEM selects the control type that it wants to use; the RM speaks in its terms alone.
     """
-    family = family_of(said.message_type)
-    if family is None or talk.family is None or family == talk.family:
+    family = family_of(message.message_type)
+    if family is None or conversation.family is None or family == conversation.family:
         return
-    if family == talk.before_selection and said.sender is Role.RM:
+    if family == conversation.before_selection and message.sender is Role.RM:
         return  # it was under way when the CEM selected another
-    assert talk.selection is not None
-    if talk.once(f"other-control-type {family}", talk.selection):
+    assert conversation.selection is not None
+    if conversation.once(f"other-control-type {family}", conversation.selection):
         yield Found(
             "/message_type",
-            f"{said.message_type} while {talk.family} is active, by"
-            f" {talk.selection.name(said.time)}",
+            f"{message.message_type} while {conversation.family} is active, by"
+            f" {conversation.selection.name(message.time)}",
         )
 
 
 @rule("state.no-details", Severity.ERROR, ["SelectControlType"])
-def no_details(said: Said, talk: Conversation) -> Iterator[Found]:
+def no_details(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A control type is selected before the RM has said which it has.
 
     The CEM cannot know what the RM offers; it guesses.
@@ -92,12 +101,16 @@ def no_details(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("SelectControlType")
     Do: The CEM waits for the ResourceManagerDetails.
     """
-    if talk.details is None and talk.saw_beginning and not talk.missed_handshake:
+    if (
+        conversation.details is None
+        and conversation.saw_beginning
+        and not conversation.missed_handshake
+    ):
         yield Found("/message_type", "SelectControlType before any ResourceManagerDetails")
 
 
 @rule("state.control-type-not-offered", Severity.ERROR, ["SelectControlType"], statements=["N35"])
-def control_type_not_offered(said: Said, talk: Conversation) -> Iterator[Found]:
+def control_type_not_offered(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A control type is selected that the RM does not offer.
 
     The RM cannot follow, and refuses it or ignores it.
@@ -114,20 +127,21 @@ def control_type_not_offered(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("SelectControlType", control_type="FILL_RATE_BASED_CONTROL")
     Do: Select one of those offered.
     """
-    selected = said.content.text("control_type")
-    if talk.details is None or selected is None or selected == "NO_SELECTION":
+    selected = message.content.text("control_type")
+    if conversation.details is None or selected is None or selected == "NO_SELECTION":
         return
-    offered = talk.details.content.texts("available_control_types")
+    offered = conversation.details.content.texts("available_control_types")
     if offered and selected not in offered and selected in CONTROL_TYPES:
         yield Found(
             "/control_type",
-            f"{quoted(selected)} is not among those that {talk.details.name(said.time)} offers:"
+            f"{quoted(selected)} is not among those that"
+            f" {conversation.details.name(message.time)} offers:"
             f" {', '.join(map(quoted, offered[:10]))}",
         )
 
 
 @rule("state.after-the-end", Severity.ERROR)
-def after_the_end(said: Said, talk: Conversation) -> Iterator[Found]:
+def after_the_end(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Something is said after the conversation was ended.
 
     After a SessionRequest its receiver answers with a ReceptionStatus and closes the connection.
@@ -144,11 +158,11 @@ def after_the_end(said: Said, talk: Conversation) -> Iterator[Found]:
         cem("SessionRequest", request="TERMINATE")
     Do: Say what is to be said before the SessionRequest.
     """
-    ending = talk.ending
-    if ending is None or said.message_type == "ReceptionStatus":
+    ending = conversation.ending
+    if ending is None or message.message_type == "ReceptionStatus":
         return
-    under_way = said.sender is not ending.sender and (
-        (ending.sender, ending.message_id) in talk.unanswered
+    under_way = message.sender is not ending.sender and (
+        (ending.sender, ending.message_id) in conversation.unanswered
     )
-    if not under_way and talk.once("after-the-end"):
-        yield Found("/message_type", f"{said.message_type} after {ending.name(said.time)}")
+    if not under_way and conversation.once("after-the-end"):
+        yield Found("/message_type", f"{message.message_type} after {ending.name(message.time)}")

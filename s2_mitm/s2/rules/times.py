@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.message import Said, clock
+from s2_mitm.s2.conversation.message import Message, clock
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation import Conversation
+    from s2_mitm.s2.conversation.judging import Conversation
 
 PERIODS = {
     "PEBC.PowerConstraints": ("valid_from", "valid_until"),
@@ -39,7 +39,7 @@ SKEW = 60.0
 
 
 @rule("time.order", Severity.ERROR, PERIODS)
-def order(said: Said, talk: Conversation) -> Iterator[Found]:
+def order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A period that ends before it begins.
 
     It is never in force, whatever else it says.
@@ -53,14 +53,14 @@ def order(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PEBC.EnergyConstraint", id="#right", valid_from=at(0), valid_until=at(60))
     Do: Look for the two exchanged, or for a time zone that one of them lacks.
     """
-    first, last = PERIODS[said.message_type]
-    start, end = said.content.moment(first), said.content.moment(last)
+    first, last = PERIODS[message.message_type]
+    start, end = message.content.moment(first), message.content.moment(last)
     if start is not None and end is not None and end < start:
         yield Found(f"/{last}", f"{last} {clock(end)} is before {first} {clock(start)}")
 
 
 @rule("time.empty-period", Severity.WARNING, PERIODS)
-def empty_period(said: Said, talk: Conversation) -> Iterator[Found]:
+def empty_period(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A period without length.
 
     It is in force for no time at all, so that it says nothing.
@@ -74,14 +74,14 @@ def empty_period(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PEBC.EnergyConstraint", id="#short", valid_from=at(60), valid_until=at(61))
     Do: Use RevokeObject to end what is in force.
     """
-    first, last = PERIODS[said.message_type]
-    start = said.content.moment(first)
-    if start is not None and start == said.content.moment(last):
+    first, last = PERIODS[message.message_type]
+    start = message.content.moment(first)
+    if start is not None and start == message.content.moment(last):
         yield Found(f"/{last}", f"{last} is {first}, {clock(start)}")
 
 
 @rule("time.in-the-future", Severity.WARNING, HAPPENED)
-def in_the_future(said: Said, talk: Conversation) -> Iterator[Found]:
+def in_the_future(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Something is said to have happened in the future.
 
     The clock of the RM is more than a minute ahead of this one, and of the CEM's if that is right.
@@ -98,19 +98,19 @@ def in_the_future(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("PowerMeasurement", measurement_timestamp=at(30))
     Do: Set the clocks of both sides, by NTP if you can; look for local time sent as UTC.
     """
-    name = HAPPENED[said.message_type]
-    moment = said.content.moment(name)
+    name = HAPPENED[message.message_type]
+    moment = message.content.moment(name)
     if moment is None:
         return
-    key = f"future {said.message_type}"
-    if moment - said.time <= SKEW:
-        talk.again(key)
-    elif talk.once(key):
-        yield Found(f"/{name}", f"{clock(moment)} is {moment - said.time:.0f} s from now")
+    key = f"future {message.message_type}"
+    if moment - message.time <= SKEW:
+        conversation.again(key)
+    elif conversation.once(key):
+        yield Found(f"/{name}", f"{clock(moment)} is {moment - message.time:.0f} s from now")
 
 
 @rule("time.timer-too-long", Severity.WARNING, TIMERS)
-def timer_too_long(said: Said, talk: Conversation) -> Iterator[Found]:
+def timer_too_long(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A timer that ends later than it can.
 
     A timer that starts now is finished when its duration has passed. This one blocks transitions
@@ -126,23 +126,23 @@ def timer_too_long(said: Said, talk: Conversation) -> Iterator[Found]:
         rm("OMBC.TimerStatus", finished_at=at(90))
     Do: Look for seconds taken for milliseconds, in one of the two places.
     """
-    finished = said.content.moment("finished_at")
-    timer_id = said.content.text("timer_id")
-    if finished is None or timer_id is None or finished - said.time <= SKEW:
+    finished = message.content.moment("finished_at")
+    timer_id = message.content.text("timer_id")
+    if finished is None or timer_id is None or finished - message.time <= SKEW:
         return
-    family = said.message_type.partition(".")[0]
+    family = message.message_type.partition(".")[0]
     longest, source = None, None
-    for given in talk.holds(f"{family}.SystemDescription").referable(said.time):
-        actuator = given.actuators.get(said.content.text("actuator_id") or "")
+    for given in conversation.holds(f"{family}.SystemDescription").referable(message.time):
+        actuator = given.actuators.get(message.content.text("actuator_id") or "")
         timer = actuator.timers.get(timer_id) if actuator else None
         duration = timer.number("duration") if timer else None
         if duration is not None and (longest is None or duration > longest):
-            longest, source = duration, given.said
+            longest, source = duration, given.message
     if source is not None and longest is not None:
-        left = finished - said.time
-        if said.sender is Role.RM and (left - SKEW) * 1000 > longest:
+        left = finished - message.time
+        if message.sender is Role.RM and (left - SKEW) * 1000 > longest:
             yield Found(
                 "/finished_at",
                 f"{clock(finished)} is {left:.0f} s from now, but the timer takes"
-                f" {longest / 1000:g} s, by {source.name(said.time)}",
+                f" {longest / 1000:g} s, by {source.name(message.time)}",
             )

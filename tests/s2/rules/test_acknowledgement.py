@@ -5,7 +5,7 @@ from __future__ import annotations
 from script import Script
 from told import play, told
 
-from s2_mitm.s2.conversation import MAX_UNANSWERED, Settings
+from s2_mitm.s2.conversation.judging import MAX_UNANSWERED, Settings
 from s2_mitm.s2.verdict import Role
 
 SAID = 'begin()\nrm("PowerMeasurement", message_id="#one", answer=None)\n'
@@ -15,13 +15,13 @@ MEASURED = 'the PowerMeasurement "#one" from the RM (0.0 s before)'
 
 
 def test_no_answer() -> None:
-    talk = Script()
-    talk.begin()
-    talk.rm("PowerMeasurement", answer=None)
-    asked = talk.conversation.messages
-    talk.wait(10)
-    assert told(talk) == ["warning ack.missing : no ReceptionStatus from the CEM within 10.0 s"]
-    assert [item.number for item in talk.late] == [asked]
+    script = Script()
+    script.begin()
+    script.rm("PowerMeasurement", answer=None)
+    asked = script.conversation.messages
+    script.wait(10)
+    assert told(script) == ["warning ack.missing : no ReceptionStatus from the CEM within 10.0 s"]
+    assert [item.number for item in script.late] == [asked]
     assert play(SAID + "wait(9)\n" + OK + "wait(20)\nclose()") == []
 
 
@@ -63,11 +63,11 @@ def test_an_answer_to_nothing() -> None:
 
 
 def test_an_answer_to_what_nobody_could_read() -> None:
-    talk = Script()
-    talk.begin()
-    talk.raw(Role.RM, b'{"message_id": ')
-    talk.cem("ReceptionStatus", subject_message_id="#never", status="INVALID_DATA")
-    assert talk.codes == ["json.syntax"]
+    script = Script()
+    script.begin()
+    script.raw(Role.RM, b'{"message_id": ')
+    script.cem("ReceptionStatus", subject_message_id="#never", status="INVALID_DATA")
+    assert script.codes == ["json.syntax"]
 
 
 def test_an_answer_to_what_was_said_before_the_beginning() -> None:
@@ -76,11 +76,11 @@ def test_an_answer_to_what_was_said_before_the_beginning() -> None:
 
 
 def test_an_answer_to_what_was_said_long_ago() -> None:
-    talk = Script().run(SAID + OK)
+    script = Script().run(SAID + OK)
     for _ in range(MAX_UNANSWERED + 100):
-        talk.rm("PowerMeasurement")
-    talk.run(OK)
-    assert talk.codes == []  # neither the answer nor the message is known, but its id is
+        script.rm("PowerMeasurement")
+    script.run(OK)
+    assert script.codes == []  # neither the answer nor the message is known, but its id is
 
 
 def test_ok_to_what_is_not_valid() -> None:
@@ -121,11 +121,11 @@ def test_a_refusal_says_why() -> None:
 
 
 def test_answers_cross_a_selection_and_a_farewell() -> None:
-    talk = Script().run(SAID)
-    talk.cem("SelectControlType", answer=None, message_id="#select")
-    talk.run(OK)
-    talk.rm("SessionRequest", answer=None, message_id="#end")
-    talk.cem("ReceptionStatus", subject_message_id="#end", status="OK")
-    talk.rm("ReceptionStatus", subject_message_id="#select", status="OK")
-    talk.close()
-    assert told(talk) == []
+    script = Script().run(SAID)
+    script.cem("SelectControlType", answer=None, message_id="#select")
+    script.run(OK)
+    script.rm("SessionRequest", answer=None, message_id="#end")
+    script.cem("ReceptionStatus", subject_message_id="#end", status="OK")
+    script.rm("ReceptionStatus", subject_message_id="#select", status="OK")
+    script.close()
+    assert told(script) == []

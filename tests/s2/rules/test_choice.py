@@ -7,12 +7,12 @@ import re
 import pytest
 from script import Script
 
-from s2_mitm.s2.conversation import Settings
-from s2_mitm.s2.kinds import KINDS
+from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.finding_types import FINDING_TYPES
 from s2_mitm.s2.rules.choice import parse_codes, parse_severities
 from s2_mitm.s2.verdict import Role, Severity
 
-ACK = frozenset(code for code in KINDS if code.startswith("ack."))
+ACK = frozenset(code for code in FINDING_TYPES if code.startswith("ack."))
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ ACK = frozenset(code for code in KINDS if code.startswith("ack."))
         ("ack.missing, schema.type,", {"ack.missing", "schema.type"}),
         ("ack.*", ACK),
         ("ack.*,ack.late,json.nan", ACK | {"json.nan"}),
-        ("s2-python.*", {code for code in KINDS if code.startswith("s2-python.")}),
+        ("s2-python.*", {code for code in FINDING_TYPES if code.startswith("s2-python.")}),
     ],
 )
 def test_codes(text: str, expected: set[str]) -> None:
@@ -91,50 +91,50 @@ def test_wrong_severities(text: str, complaint: str) -> None:
 
 def faulty(settings: Settings) -> Script:
     """A wrong sender, a text for a number, and a message that is never answered."""
-    talk = Script(settings)
-    talk.begin()
-    talk.rm("SelectControlType", control_type="NO_SELECTION", answer="INVALID_CONTENT")
-    talk.rm("PowerMeasurement", measurement_timestamp="today", answer="INVALID_MESSAGE")
-    talk.rm("PowerMeasurement", answer=None)
-    talk.wait(60)
-    talk.close()
-    return talk
+    script = Script(settings)
+    script.begin()
+    script.rm("SelectControlType", control_type="NO_SELECTION", answer="INVALID_CONTENT")
+    script.rm("PowerMeasurement", measurement_timestamp="today", answer="INVALID_MESSAGE")
+    script.rm("PowerMeasurement", answer=None)
+    script.wait(60)
+    script.close()
+    return script
 
 
 FAULTS = ["direction.wrong-sender", "ack.refused", "schema.format", "ack.refused", "ack.missing"]
 
 
 def test_all_is_said_by_default() -> None:
-    talk = faulty(Settings())
-    assert talk.codes == FAULTS
-    assert talk.conversation.invalid == 2
+    script = faulty(Settings())
+    assert script.codes == FAULTS
+    assert script.conversation.invalid == 2
 
 
 @pytest.mark.parametrize("code", sorted(set(FAULTS)))
 def test_a_code_is_ignored(code: str) -> None:
-    talk = faulty(Settings(ignore=parse_codes(code)))
-    assert talk.codes == [other for other in FAULTS if other != code]
-    assert sum(talk.conversation.findings.values()) == len(talk.findings)
+    script = faulty(Settings(ignore=parse_codes(code)))
+    assert script.codes == [other for other in FAULTS if other != code]
+    assert sum(script.conversation.findings.values()) == len(script.findings)
 
 
 def test_a_family_is_ignored() -> None:
-    talk = faulty(Settings(ignore=parse_codes("ack.*,schema.*")))
-    assert talk.codes == ["direction.wrong-sender"]
-    assert talk.conversation.invalid == 1
+    script = faulty(Settings(ignore=parse_codes("ack.*,schema.*")))
+    assert script.codes == ["direction.wrong-sender"]
+    assert script.conversation.invalid == 1
 
 
 def test_a_severity_is_changed() -> None:
     severity = parse_severities("schema.format=warning,ack.missing=error")
-    talk = faulty(Settings(severity=severity))
-    severities = {finding.code: finding.severity for finding in talk.findings}
+    script = faulty(Settings(severity=severity))
+    severities = {finding.code: finding.severity for finding in script.findings}
     assert severities == {
         "direction.wrong-sender": Severity.ERROR,
         "ack.refused": Severity.INFO,
         "schema.format": Severity.WARNING,
         "ack.missing": Severity.ERROR,
     }
-    assert talk.conversation.invalid == 1
-    assert talk.conversation.findings == {
+    assert script.conversation.invalid == 1
+    assert script.conversation.findings == {
         Severity.ERROR: 2,
         Severity.WARNING: 1,
         Severity.INFO: 2,
@@ -142,22 +142,22 @@ def test_a_severity_is_changed() -> None:
 
 
 def test_what_is_ignored_is_no_fault_that_can_be_answered_with_ok() -> None:
-    talk = Script(Settings(ignore=parse_codes("schema.format")))
-    talk.begin()
-    talk.rm("PowerMeasurement", measurement_timestamp="today", answer="OK")
-    assert talk.codes == []
+    script = Script(Settings(ignore=parse_codes("schema.format")))
+    script.begin()
+    script.rm("PowerMeasurement", measurement_timestamp="today", answer="OK")
+    assert script.codes == []
 
 
 def test_what_is_no_error_any_more_can_be_answered_with_ok() -> None:
-    talk = Script(Settings(severity=parse_severities("schema.format=info")))
-    talk.begin()
-    talk.rm("PowerMeasurement", measurement_timestamp="today", answer="OK")
-    assert talk.codes == ["schema.format"]
+    script = Script(Settings(severity=parse_severities("schema.format=info")))
+    script.begin()
+    script.rm("PowerMeasurement", measurement_timestamp="today", answer="OK")
+    assert script.codes == ["schema.format"]
 
 
 def test_what_is_ignored_may_still_be_refused() -> None:
-    talk = Script(Settings(ignore=parse_codes("direction.*")))
-    talk.begin()
-    talk.inject(Role.RM, "SelectControlType")
-    talk.cem("ReceptionStatus", subject_message_id=talk.last(), status="INVALID_CONTENT")
-    assert talk.codes == ["ack.refused"]
+    script = Script(Settings(ignore=parse_codes("direction.*")))
+    script.begin()
+    script.inject(Role.RM, "SelectControlType")
+    script.cem("ReceptionStatus", subject_message_id=script.last(), status="INVALID_CONTENT")
+    assert script.codes == ["ack.refused"]

@@ -7,22 +7,22 @@ from typing import Any
 import pytest
 from script import Script, between, ddbc_actuator, ddbc_mode, identifier, ombc_mode, transition
 
-from s2_mitm.s2.conversation import Settings
+from s2_mitm.s2.conversation.judging import Settings
 from s2_mitm.s2.rules.bands import BANDS
 from s2_mitm.s2.verdict import Severity, Source
 
 
 def under(family: str, *, described: bool = True, settings: Settings | None = None) -> Script:
-    talk = Script(settings)
-    talk.begin(family if described else None)
+    script = Script(settings)
+    script.begin(family if described else None)
     if not described:
-        talk.select(family)
-    return talk
+        script.select(family)
+    return script
 
 
-def check(talk: Script, code: str, severity: Severity, path: str, *words: str) -> None:
+def check(script: Script, code: str, severity: Severity, path: str, *words: str) -> None:
     """There is one finding, this one."""
-    (finding,) = talk.findings
+    (finding,) = script.findings
     assert finding.source is Source.RULE
     assert (finding.code, finding.severity, finding.path) == (code, severity, path)
     for word in words:
@@ -33,11 +33,11 @@ def check(talk: Script, code: str, severity: Severity, path: str, *words: str) -
 
 
 def test_modes_between_which_nothing_leads() -> None:
-    talk = under("DDBC", described=False)
+    script = under("DDBC", described=False)
     actuators = [ddbc_actuator(), ddbc_actuator(id="#other", transitions=[])]
-    talk.rm("DDBC.SystemDescription", actuators=actuators)
+    script.rm("DDBC.SystemDescription", actuators=actuators)
     check(
-        talk,
+        script,
         "ddbc.no-transitions",
         Severity.ERROR,
         "/actuators/1/transitions",
@@ -46,37 +46,37 @@ def test_modes_between_which_nothing_leads() -> None:
 
 
 def test_a_device_with_a_single_mode_has_nowhere_to_go() -> None:
-    talk = under("DDBC", described=False)
+    script = under("DDBC", described=False)
     only = ddbc_actuator(operation_modes=[ddbc_mode("off")], transitions=[], timers=[])
-    talk.rm("DDBC.SystemDescription", actuators=[only])
-    assert talk.findings == []
+    script.rm("DDBC.SystemDescription", actuators=[only])
+    assert script.findings == []
 
 
 @pytest.mark.parametrize("transitions", [None, "none", {}])
 def test_transitions_that_cannot_be_read_are_not_missing(transitions: Any) -> None:
-    talk = under("DDBC", described=False)
+    script = under("DDBC", described=False)
     only = {**ddbc_actuator(), "transitions": transitions}
-    talk.rm("DDBC.SystemDescription", "INVALID_MESSAGE", actuators=[only])
-    assert not any(code.startswith(("ddbc.", "modes.")) for code in talk.codes)
+    script.rm("DDBC.SystemDescription", "INVALID_MESSAGE", actuators=[only])
+    assert not any(code.startswith(("ddbc.", "modes.")) for code in script.codes)
 
 
 def test_modes_with_a_small_id_are_found_all_the_same() -> None:
-    talk = under("DDBC", described=False)
+    script = under("DDBC", described=False)
     modes = [ddbc_mode(name, Id=None, id=f"#{name}") for name in ("off", "heat", "boost")]
     actuators = [ddbc_actuator(operation_modes=modes)]
-    talk.rm("DDBC.SystemDescription", "INVALID_MESSAGE", actuators=actuators)
-    assert not any(code.startswith("modes.") for code in talk.codes)
-    talk.rm("DDBC.SystemDescription", actuators=actuators)
-    talk.cem("DDBC.Instruction")
-    assert not any(code.startswith("modes.") for code in talk.codes)
+    script.rm("DDBC.SystemDescription", "INVALID_MESSAGE", actuators=actuators)
+    assert not any(code.startswith("modes.") for code in script.codes)
+    script.rm("DDBC.SystemDescription", actuators=actuators)
+    script.cem("DDBC.Instruction")
+    assert not any(code.startswith("modes.") for code in script.codes)
 
 
 def test_a_demand_forecast_that_is_not_provided() -> None:
-    talk = under("DDBC", described=False)
-    talk.rm("DDBC.SystemDescription", provides_average_demand_rate_forecast=False)
-    talk.rm("DDBC.AverageDemandRateForecast")
+    script = under("DDBC", described=False)
+    script.rm("DDBC.SystemDescription", provides_average_demand_rate_forecast=False)
+    script.rm("DDBC.AverageDemandRateForecast")
     check(
-        talk,
+        script,
         "ddbc.not-provided",
         Severity.ERROR,
         "/message_type",
@@ -86,19 +86,19 @@ def test_a_demand_forecast_that_is_not_provided() -> None:
 
 
 def test_a_demand_forecast_that_is_provided_by_now() -> None:
-    talk = under("DDBC", described=False)
-    talk.rm("DDBC.SystemDescription", provides_average_demand_rate_forecast=False)
-    talk.rm("DDBC.SystemDescription", None)
-    talk.rm("DDBC.AverageDemandRateForecast")
-    assert talk.findings == []
+    script = under("DDBC", described=False)
+    script.rm("DDBC.SystemDescription", provides_average_demand_rate_forecast=False)
+    script.rm("DDBC.SystemDescription", None)
+    script.rm("DDBC.AverageDemandRateForecast")
+    assert script.findings == []
 
 
 def test_bands_of_a_demand_forecast_that_cross() -> None:
-    talk = under("DDBC")
+    script = under("DDBC")
     element = {"duration": 60000, "demand_rate_expected": 2, "demand_rate_lower_95PPR": 2.5}
-    talk.rm("DDBC.AverageDemandRateForecast", elements=[element])
+    script.rm("DDBC.AverageDemandRateForecast", elements=[element])
     check(
-        talk,
+        script,
         "ddbc.bands-crossed",
         Severity.WARNING,
         "/elements/0/demand_rate_expected",
@@ -107,65 +107,65 @@ def test_bands_of_a_demand_forecast_that_cross() -> None:
 
 
 def test_bands_of_a_demand_forecast_that_touch() -> None:
-    talk = under("DDBC")
+    script = under("DDBC")
     bands = {f"demand_rate_{band}": 2 for band in BANDS}
-    talk.rm("DDBC.AverageDemandRateForecast", elements=[{"duration": 60000, **bands}])
-    assert talk.findings == []
+    script.rm("DDBC.AverageDemandRateForecast", elements=[{"duration": 60000, **bands}])
+    assert script.findings == []
 
 
 def test_a_demand_that_is_upside_down() -> None:
-    talk = under("DDBC", described=False)
-    talk.rm("DDBC.SystemDescription", present_demand_rate=between(2, 1.5))
+    script = under("DDBC", described=False)
+    script.rm("DDBC.SystemDescription", present_demand_rate=between(2, 1.5))
     path, words = "/present_demand_rate", "it ends at 1.5, below its start 2"
-    check(talk, "modes.range-order", Severity.WARNING, path, words)
+    check(script, "modes.range-order", Severity.WARNING, path, words)
 
 
 def test_a_demand_that_is_upside_down_in_the_later_version() -> None:
-    talk = under("DDBC", settings=Settings(version="1.0.0-beta"))
-    talk.findings.clear()
-    talk.rm("DDBC.PresentDemandStatus", present_demand_rate=between(2, 2))
-    talk.rm("DDBC.PresentDemandStatus", present_demand_rate=between(2, 1))
-    assert [each.code for each in talk.findings if each.code.startswith("modes.")] == [
+    script = under("DDBC", settings=Settings(version="1.0.0-beta"))
+    script.findings.clear()
+    script.rm("DDBC.PresentDemandStatus", present_demand_rate=between(2, 2))
+    script.rm("DDBC.PresentDemandStatus", present_demand_rate=between(2, 1))
+    assert [each.code for each in script.findings if each.code.startswith("modes.")] == [
         "modes.range-order"
     ]
 
 
 def test_a_supply_that_falls_with_the_factor_is_fine() -> None:
-    talk = under("DDBC", described=False)
+    script = under("DDBC", described=False)
     modes = [ddbc_mode("off"), ddbc_mode("generate", supply_range=between(5, 0))]
     moves = [transition("off", "generate")]
     actuators = [ddbc_actuator(operation_modes=modes, transitions=moves)]
-    talk.rm("DDBC.SystemDescription", actuators=actuators)
-    assert talk.findings == []
+    script.rm("DDBC.SystemDescription", actuators=actuators)
+    assert script.findings == []
 
 
 # OMBC
 
 
 def test_an_instruction_to_a_device_has_no_actuator() -> None:
-    talk = under("OMBC")
-    talk.cem("OMBC.Instruction", "INVALID_MESSAGE", actuator_id="#actuator")
-    assert not any(code.startswith("modes.") for code in talk.codes)
+    script = under("OMBC")
+    script.cem("OMBC.Instruction", "INVALID_MESSAGE", actuator_id="#actuator")
+    assert not any(code.startswith("modes.") for code in script.codes)
 
 
 def test_an_unknown_mode_of_a_device_names_no_actuator() -> None:
-    talk = under("OMBC")
-    talk.cem("OMBC.Instruction", operation_mode_id="#no-such")
+    script = under("OMBC")
+    script.cem("OMBC.Instruction", operation_mode_id="#no-such")
     check(
-        talk,
+        script,
         "modes.unknown-mode",
         Severity.ERROR,
         "/operation_mode_id",
         f'operation mode "{identifier("no-such")}" is not in the OMBC.SystemDescription',
     )
-    assert "actuator" not in talk.findings[0].text
+    assert "actuator" not in script.findings[0].text
 
 
 def test_a_mode_that_was_given_a_new_id() -> None:
-    talk = under("OMBC")
+    script = under("OMBC")
     modes = [ombc_mode("off", id="#off-2"), ombc_mode("on", id="#on-2")]
     moves = [transition("off-2", "on-2")]
-    talk.rm("OMBC.SystemDescription", operation_modes=modes, transitions=moves, timers=[])
-    talk.rm("OMBC.Status", active_operation_mode_id="#off-2")
-    talk.cem("OMBC.Instruction", operation_mode_id="#on-2")
-    assert talk.findings == []
+    script.rm("OMBC.SystemDescription", operation_modes=modes, transitions=moves, timers=[])
+    script.rm("OMBC.Status", active_operation_mode_id="#off-2")
+    script.cem("OMBC.Instruction", operation_mode_id="#on-2")
+    assert script.findings == []

@@ -29,17 +29,17 @@ def test_what_both_may_send() -> None:
 
 
 def test_the_first_message_tells_who_is_who() -> None:
-    talk = Script(from_start=False)
-    talk.conversation.client_role = Role.CEM
-    talk.rm("PowerMeasurement")
-    assert talk.codes == ["handshake.not-seen"]
+    script = Script(from_start=False)
+    script.conversation.client_role = Role.CEM
+    script.rm("PowerMeasurement")
+    assert script.codes == ["handshake.not-seen"]
 
 
 def test_what_crosses_a_selection_or_a_farewell() -> None:
-    talk = Script()
-    talk.begin("FRBC")
-    talk.cem("SelectControlType", answer=None, control_type="NO_SELECTION")
-    talk.rm("FRBC.StorageStatus")
-    talk.cem("SessionRequest", answer=None)
-    talk.rm("FRBC.StorageStatus")
-    assert told(talk) == []
+    script = Script()
+    script.begin("FRBC")
+    script.cem("SelectControlType", answer=None, control_type="NO_SELECTION")
+    script.rm("FRBC.StorageStatus")
+    script.cem("SessionRequest", answer=None)
+    script.rm("FRBC.StorageStatus")
+    assert told(script) == []

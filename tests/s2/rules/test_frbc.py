@@ -7,29 +7,31 @@ from typing import Any
 import pytest
 from script import TEMPLATES, Script, actuator, at, between, frbc_mode, power, transition
 
-from s2_mitm.s2.message import Part
+from s2_mitm.s2.conversation.message import Part
 from s2_mitm.s2.rules.bands import BANDS, crossed
 from s2_mitm.s2.verdict import Finding, Severity, Source
 
 
 def under_frbc(*, described: bool = True) -> Script:
-    talk = Script()
-    talk.begin("FRBC" if described else None)
+    script = Script()
+    script.begin("FRBC" if described else None)
     if not described:
-        talk.select("FRBC")
-    return talk
+        script.select("FRBC")
+    return script
 
 
-def found(talk: Script) -> list[Finding]:
+def found(script: Script) -> list[Finding]:
     """What the rules say; that a message was refused is no fault of it."""
     return [
-        each for each in talk.findings if each.source is Source.RULE and each.code != "ack.refused"
+        each
+        for each in script.findings
+        if each.source is Source.RULE and each.code != "ack.refused"
     ]
 
 
-def check(talk: Script, code: str, severity: Severity, path: str, *words: str) -> None:
+def check(script: Script, code: str, severity: Severity, path: str, *words: str) -> None:
     """There is one finding, this one."""
-    (finding,) = found(talk)
+    (finding,) = found(script)
     assert (finding.code, finding.severity, finding.path) == (code, severity, path)
     for word in words:
         assert word in finding.text
@@ -44,11 +46,11 @@ def element(start: float, end: float) -> dict[str, Any]:
     }
 
 
-def describe(talk: Script, *elements: dict[str, Any], answer: str = "OK") -> None:
+def describe(script: Script, *elements: dict[str, Any], answer: str = "OK") -> None:
     """A description whose second mode has these elements."""
     modes = [frbc_mode("idle"), frbc_mode("charge", elements=list(elements))]
     only = actuator(operation_modes=modes, transitions=[transition("idle", "charge")], timers=[])
-    talk.rm("FRBC.SystemDescription", answer, actuators=[only])
+    script.rm("FRBC.SystemDescription", answer, actuators=[only])
 
 
 def storage(**fields: Any) -> dict[str, Any]:
@@ -63,53 +65,53 @@ PLACE = "/actuators/0/operation_modes/1/elements"
 
 @pytest.mark.parametrize(("start", "end", "how"), [(50, 20, "below"), (50, 50, "not above")])
 def test_an_operation_mode_for_no_fill_level(start: float, end: float, how: str) -> None:
-    talk = under_frbc(described=False)
-    describe(talk, element(0, 20), element(start, end), answer="INVALID_CONTENT")
+    script = under_frbc(described=False)
+    describe(script, element(0, 20), element(start, end), answer="INVALID_CONTENT")
     check(
-        talk,
+        script,
         "frbc.fill-level-order",
         Severity.ERROR,
         f"{PLACE}/1/fill_level_range",
         f"it ends at {end}, {how} its start {start}",
     )
-    refused = [each for each in talk.findings if each.code == "s2-python.refused"]
+    refused = [each for each in script.findings if each.code == "s2-python.refused"]
     assert refused == [] or how == "not above"
 
 
 def test_a_leakage_for_no_fill_level() -> None:
-    talk = under_frbc()
+    script = under_frbc()
     elements = [
         {"fill_level_range": between(0, 100), "leakage_rate": 0.1},
         {"fill_level_range": between(100, 100), "leakage_rate": 0.1},
     ]
-    talk.rm("FRBC.LeakageBehaviour", "INVALID_CONTENT", elements=elements)
+    script.rm("FRBC.LeakageBehaviour", "INVALID_CONTENT", elements=elements)
     path = "/elements/1/fill_level_range"
-    check(talk, "frbc.fill-level-order", Severity.ERROR, path, "not above its start 100")
+    check(script, "frbc.fill-level-order", Severity.ERROR, path, "not above its start 100")
 
 
 def test_a_target_that_is_upside_down() -> None:
-    talk = under_frbc()
+    script = under_frbc()
     elements = [{"duration": 60000, "fill_level_range": between(80.5, 20)}]
-    talk.rm("FRBC.FillLevelTargetProfile", "INVALID_CONTENT", elements=elements)
+    script.rm("FRBC.FillLevelTargetProfile", "INVALID_CONTENT", elements=elements)
     path = "/elements/0/fill_level_range"
     words = "it ends at 20, below its start 80.5"
-    check(talk, "frbc.fill-level-order", Severity.ERROR, path, words)
-    assert "s2-python.refused" not in talk.codes
+    check(script, "frbc.fill-level-order", Severity.ERROR, path, words)
+    assert "s2-python.refused" not in script.codes
 
 
 def test_a_target_that_is_a_single_fill_level() -> None:
-    talk = under_frbc()
+    script = under_frbc()
     elements = [{"duration": 60000, "fill_level_range": between(80, 80)}]
-    talk.rm("FRBC.FillLevelTargetProfile", elements=elements)
-    assert talk.findings == []
+    script.rm("FRBC.FillLevelTargetProfile", elements=elements)
+    assert script.findings == []
 
 
 def test_targets_need_not_be_contiguous() -> None:
-    talk = under_frbc()
+    script = under_frbc()
     ranges = [between(0, 20), between(50, 80), between(10, 60)]
     elements = [{"duration": 60000, "fill_level_range": each} for each in ranges]
-    talk.rm("FRBC.FillLevelTargetProfile", elements=elements)
-    assert talk.findings == []
+    script.rm("FRBC.FillLevelTargetProfile", elements=elements)
+    assert script.findings == []
 
 
 @pytest.mark.parametrize(
@@ -125,11 +127,11 @@ def test_targets_need_not_be_contiguous() -> None:
 def test_an_operation_mode_whose_elements_are_apart(
     ranges: list[tuple[float, float]], index: int, words: str
 ) -> None:
-    talk = under_frbc(described=False)
-    describe(talk, *(element(*each) for each in ranges), answer="INVALID_CONTENT")
+    script = under_frbc(described=False)
+    describe(script, *(element(*each) for each in ranges), answer="INVALID_CONTENT")
     path = f"{PLACE}/{index}/fill_level_range"
-    check(talk, "frbc.fill-levels-apart", Severity.ERROR, path, words)
-    assert "s2-python.refused" not in talk.codes
+    check(script, "frbc.fill-levels-apart", Severity.ERROR, path, words)
+    assert "s2-python.refused" not in script.codes
 
 
 @pytest.mark.parametrize(
@@ -143,34 +145,34 @@ def test_an_operation_mode_whose_elements_are_apart(
     ],
 )
 def test_an_operation_mode_whose_elements_are_contiguous(ranges: list[tuple[float, float]]) -> None:
-    talk = under_frbc(described=False)
-    describe(talk, *(element(*each) for each in ranges))
-    codes = [each.code for each in found(talk)]
+    script = under_frbc(described=False)
+    describe(script, *(element(*each) for each in ranges))
+    codes = [each.code for each in found(script)]
     # s2-python compares to the last digit, and what it refuses is answered with OK here.
     assert codes in ([], ["ack.ok-to-invalid"])
 
 
 def test_leakage_in_parts_that_are_apart() -> None:
-    talk = under_frbc()
+    script = under_frbc()
     elements = [
         {"fill_level_range": between(start, end), "leakage_rate": 0.1}
         for start, end in ((0, 30), (30, 60), (70, 100))
     ]
-    talk.rm("FRBC.LeakageBehaviour", "INVALID_CONTENT", elements=elements)
+    script.rm("FRBC.LeakageBehaviour", "INVALID_CONTENT", elements=elements)
     words = "there is a gap below: it starts at 70, and /elements/1 ends at 60"
     path = "/elements/2/fill_level_range"
-    check(talk, "frbc.fill-levels-apart", Severity.ERROR, path, words)
+    check(script, "frbc.fill-levels-apart", Severity.ERROR, path, words)
 
 
 @pytest.mark.parametrize("broken", [None, [], "0 to 50", {"start_of_range": 0}, between(50, 0)])
 def test_ranges_that_are_wrong_themselves_are_not_called_apart(broken: Any) -> None:
-    talk = under_frbc()
+    script = under_frbc()
     elements = [
         {"fill_level_range": broken, "leakage_rate": 0.1},
         {"fill_level_range": between(60, 100), "leakage_rate": 0.1},
     ]
-    talk.rm("FRBC.LeakageBehaviour", "INVALID_MESSAGE", elements=elements)
-    assert {each.code for each in found(talk)} <= {"frbc.fill-level-order"}
+    script.rm("FRBC.LeakageBehaviour", "INVALID_MESSAGE", elements=elements)
+    assert {each.code for each in found(script)} <= {"frbc.fill-level-order"}
 
 
 # The fill level
@@ -178,10 +180,10 @@ def test_ranges_that_are_wrong_themselves_are_not_called_apart(broken: Any) -> N
 
 @pytest.mark.parametrize("level", [-0.1, 100.1, 1e300])
 def test_a_fill_level_outside_the_storage(level: float) -> None:
-    talk = under_frbc()
-    talk.rm("FRBC.StorageStatus", present_fill_level=level)
+    script = under_frbc()
+    script.rm("FRBC.StorageStatus", present_fill_level=level)
     check(
-        talk,
+        script,
         "frbc.fill-level-outside",
         Severity.WARNING,
         "/present_fill_level",
@@ -192,56 +194,56 @@ def test_a_fill_level_outside_the_storage(level: float) -> None:
 
 @pytest.mark.parametrize("level", [0, 57.3, 100])
 def test_a_fill_level_within_the_storage(level: float) -> None:
-    talk = under_frbc()
-    talk.rm("FRBC.StorageStatus", present_fill_level=level)
-    assert talk.findings == []
+    script = under_frbc()
+    script.rm("FRBC.StorageStatus", present_fill_level=level)
+    assert script.findings == []
 
 
 def test_a_fill_level_outside_is_told_once_until_it_is_back() -> None:
-    talk = under_frbc()
+    script = under_frbc()
     for level in (101, 102, 99, 103, 104):
-        talk.rm("FRBC.StorageStatus", present_fill_level=level)
-    assert [each.text.split()[0] for each in found(talk)] == ["101", "103"]
+        script.rm("FRBC.StorageStatus", present_fill_level=level)
+    assert [each.text.split()[0] for each in found(script)] == ["101", "103"]
 
 
 def test_a_fill_level_in_the_range_of_a_description_that_is_not_answered() -> None:
-    talk = under_frbc()
-    talk.rm("FRBC.SystemDescription", None, storage=storage(fill_level_range=between(0, 200)))
-    talk.wait(5)
-    talk.rm("FRBC.StorageStatus", present_fill_level=150)
-    talk.rm("FRBC.StorageStatus", present_fill_level=50)
-    assert talk.findings == []
+    script = under_frbc()
+    script.rm("FRBC.SystemDescription", None, storage=storage(fill_level_range=between(0, 200)))
+    script.wait(5)
+    script.rm("FRBC.StorageStatus", present_fill_level=150)
+    script.rm("FRBC.StorageStatus", present_fill_level=50)
+    assert script.findings == []
 
 
 @pytest.mark.parametrize("answer", ["OK", "TEMPORARY_ERROR"])
 def test_a_fill_level_in_a_range_that_is_replaced(answer: str) -> None:
-    talk = under_frbc()
-    talk.rm("FRBC.SystemDescription", answer, storage=storage(fill_level_range=between(0, 200)))
-    talk.wait(5)
-    talk.rm("FRBC.StorageStatus", present_fill_level=150)
-    codes = [each.code for each in found(talk)]
+    script = under_frbc()
+    script.rm("FRBC.SystemDescription", answer, storage=storage(fill_level_range=between(0, 200)))
+    script.wait(5)
+    script.rm("FRBC.StorageStatus", present_fill_level=150)
+    codes = [each.code for each in found(script)]
     assert codes == ([] if answer == "OK" else ["frbc.fill-level-outside"])
 
 
 def test_a_fill_level_before_any_description() -> None:
-    talk = under_frbc(described=False)
-    talk.rm("FRBC.StorageStatus", present_fill_level=150)
-    assert talk.findings == []
+    script = under_frbc(described=False)
+    script.rm("FRBC.StorageStatus", present_fill_level=150)
+    assert script.findings == []
 
 
 def test_a_storage_that_is_upside_down_holds_no_fill_level_against_anyone() -> None:
-    talk = under_frbc(described=False)
-    talk.rm("FRBC.SystemDescription", storage=storage(fill_level_range=between(100, 0)))
+    script = under_frbc(described=False)
+    script.rm("FRBC.SystemDescription", storage=storage(fill_level_range=between(100, 0)))
     path, words = "/storage/fill_level_range", "it ends at 0, below its start 100"
-    check(talk, "modes.range-order", Severity.WARNING, path, words)
-    talk.rm("FRBC.StorageStatus", present_fill_level=150)
-    assert len(found(talk)) == 1
+    check(script, "modes.range-order", Severity.WARNING, path, words)
+    script.rm("FRBC.StorageStatus", present_fill_level=150)
+    assert len(found(script)) == 1
 
 
 def test_a_storage_with_one_fill_level() -> None:
-    talk = under_frbc(described=False)
-    talk.rm("FRBC.SystemDescription", storage=storage(fill_level_range=between(50, 50)))
-    assert talk.findings == []
+    script = under_frbc(described=False)
+    script.rm("FRBC.SystemDescription", storage=storage(fill_level_range=between(50, 50)))
+    assert script.findings == []
 
 
 # What is provided
@@ -258,33 +260,33 @@ PROVIDED = pytest.mark.parametrize(
 
 @PROVIDED
 def test_what_is_not_provided(message_type: str, flag: str) -> None:
-    talk = under_frbc(described=False)
-    talk.rm("FRBC.SystemDescription", storage=storage(**{flag: False}))
-    talk.rm(message_type)
+    script = under_frbc(described=False)
+    script.rm("FRBC.SystemDescription", storage=storage(**{flag: False}))
+    script.rm(message_type)
     path, words = "/message_type", f"{flag} is false in the FRBC.SystemDescription"
-    check(talk, "frbc.not-provided", Severity.ERROR, path, message_type, words)
+    check(script, "frbc.not-provided", Severity.ERROR, path, message_type, words)
 
 
 @PROVIDED
 def test_the_other_two_are_provided(message_type: str, flag: str) -> None:
-    talk = under_frbc(described=False)
+    script = under_frbc(described=False)
     others = {
         name: name == flag
         for name in TEMPLATES["FRBC.SystemDescription"]["storage"]
         if name.startswith("provides_")
     }
-    talk.rm("FRBC.SystemDescription", storage=storage(**others))
-    talk.rm(message_type)
-    assert talk.findings == []
+    script.rm("FRBC.SystemDescription", storage=storage(**others))
+    script.rm(message_type)
+    assert script.findings == []
 
 
 @PROVIDED
 def test_it_is_provided_by_a_description_that_is_not_answered(message_type: str, flag: str) -> None:
-    talk = under_frbc(described=False)
-    talk.rm("FRBC.SystemDescription", storage=storage(**{flag: False}))
-    talk.rm("FRBC.SystemDescription", None)
-    talk.rm(message_type)
-    assert talk.findings == []
+    script = under_frbc(described=False)
+    script.rm("FRBC.SystemDescription", storage=storage(**{flag: False}))
+    script.rm("FRBC.SystemDescription", None)
+    script.rm(message_type)
+    assert script.findings == []
 
 
 @PROVIDED
@@ -292,22 +294,22 @@ def test_it_is_provided_by_a_description_that_is_not_answered(message_type: str,
 def test_it_is_not_said_readably_whether_it_is_provided(
     message_type: str, flag: str, value: object
 ) -> None:
-    talk = under_frbc(described=False)
-    talk.rm("FRBC.SystemDescription", "INVALID_MESSAGE", storage=storage(**{flag: value}))
-    talk.rm(message_type)
-    assert found(talk) == []
+    script = under_frbc(described=False)
+    script.rm("FRBC.SystemDescription", "INVALID_MESSAGE", storage=storage(**{flag: value}))
+    script.rm(message_type)
+    assert found(script) == []
 
 
 # Probability bands
 
 
 def test_bands_of_a_usage_forecast_that_cross() -> None:
-    talk = under_frbc()
+    script = under_frbc()
     fine = {"duration": 60000, "usage_rate_expected": 1}
     bands = {"usage_rate_upper_68PPR": 3, "usage_rate_upper_95PPR": 2.5}
-    talk.rm("FRBC.UsageForecast", elements=[fine, {**fine, **bands}])
+    script.rm("FRBC.UsageForecast", elements=[fine, {**fine, **bands}])
     check(
-        talk,
+        script,
         "frbc.bands-crossed",
         Severity.WARNING,
         "/elements/1/usage_rate_upper_95PPR",
@@ -316,10 +318,10 @@ def test_bands_of_a_usage_forecast_that_cross() -> None:
 
 
 def test_bands_of_a_usage_forecast_that_touch() -> None:
-    talk = under_frbc()
+    script = under_frbc()
     bands = {f"usage_rate_{band}": -1.5 for band in BANDS}
-    talk.rm("FRBC.UsageForecast", elements=[{"duration": 60000, **bands}])
-    assert talk.findings == []
+    script.rm("FRBC.UsageForecast", elements=[{"duration": 60000, **bands}])
+    assert script.findings == []
 
 
 @pytest.mark.parametrize(
@@ -339,8 +341,8 @@ def test_crossed(values: dict[str, Any], pair: tuple[str, str] | None) -> None:
 
 
 def test_a_day_of_frbc_has_no_fault() -> None:
-    talk = under_frbc()
+    script = under_frbc()
     for message_type in ("LeakageBehaviour", "FillLevelTargetProfile", "UsageForecast"):
-        talk.rm(f"FRBC.{message_type}")
-    talk.rm("FRBC.TimerStatus", finished_at=at(-1))
-    assert talk.findings == []
+        script.rm(f"FRBC.{message_type}")
+    script.rm("FRBC.TimerStatus", finished_at=at(-1))
+    assert script.findings == []

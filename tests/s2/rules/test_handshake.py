@@ -6,7 +6,7 @@ import pytest
 from script import Script
 from told import play, told
 
-from s2_mitm.s2.conversation import Settings
+from s2_mitm.s2.conversation.judging import Settings
 from s2_mitm.s2.verdict import Role
 
 NOT_SEEN = (
@@ -105,9 +105,9 @@ def test_a_version_that_is_not_known() -> None:
 
 
 def test_measurements_cross_the_handshake_response() -> None:
-    talk = Script()
-    talk.rm("Handshake", answer=None)
-    talk.cem("Handshake", answer=None)
-    talk.cem("SessionRequest", answer=None)
-    assert told(talk) == []
-    assert Role.RM in talk.conversation.handshakes
+    script = Script()
+    script.rm("Handshake", answer=None)
+    script.cem("Handshake", answer=None)
+    script.cem("SessionRequest", answer=None)
+    assert told(script) == []
+    assert Role.RM in script.conversation.handshakes

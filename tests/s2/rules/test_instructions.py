@@ -6,7 +6,7 @@ import pytest
 from script import Script
 from told import play, told
 
-from s2_mitm.s2.conversation import MAX_INSTRUCTIONS
+from s2_mitm.s2.conversation.judging import MAX_INSTRUCTIONS
 from s2_mitm.s2.rules.instructions import FOLLOWING
 from s2_mitm.s2.verdict import Role
 
@@ -52,11 +52,11 @@ def test_a_missing_handshake_hides_no_instruction() -> None:
 
 
 def test_what_could_not_be_read_may_have_been_the_instruction() -> None:
-    talk = Script()
-    talk.begin("FRBC")
-    talk.raw(Role.CEM, b'{"message_type": "FRBC.Instruction", ')
-    talk.rm("InstructionStatusUpdate")
-    assert talk.codes == ["json.syntax"]
+    script = Script()
+    script.begin("FRBC")
+    script.raw(Role.CEM, b'{"message_type": "FRBC.Instruction", ')
+    script.rm("InstructionStatusUpdate")
+    assert script.codes == ["json.syntax"]
 
 
 def test_a_status_that_was_under_way_when_the_control_type_changed() -> None:
@@ -70,17 +70,17 @@ def test_a_status_that_was_under_way_when_the_control_type_changed() -> None:
 
 
 def test_an_instruction_that_was_forgotten() -> None:
-    talk = Script()
-    talk.begin("FRBC")
-    first = talk.cem("FRBC.Instruction", id="#one")
+    script = Script()
+    script.begin("FRBC")
+    first = script.cem("FRBC.Instruction", id="#one")
     for number in range(MAX_INSTRUCTIONS):
-        talk.cem("FRBC.Instruction", id=f"#another-{number}")
-    talk.rm("InstructionStatusUpdate", instruction_id="#one")
-    talk.rm("InstructionStatusUpdate", instruction_id=first)
-    assert talk.codes == []
+        script.cem("FRBC.Instruction", id=f"#another-{number}")
+    script.rm("InstructionStatusUpdate", instruction_id="#one")
+    script.rm("InstructionStatusUpdate", instruction_id=first)
+    assert script.codes == []
     for instructions in (
-        talk.conversation.instructions,
-        talk.conversation.instructions_by_message,
+        script.conversation.instructions,
+        script.conversation.instructions_by_message,
     ):
         assert len(instructions) == MAX_INSTRUCTIONS
 
@@ -219,13 +219,13 @@ def test_what_was_not_answered_is_said_once() -> None:
 
 
 def test_a_thousand_instructions_without_a_status_are_one_finding() -> None:
-    talk = Script()
-    talk.begin("FRBC")
+    script = Script()
+    script.begin("FRBC")
     for number in range(1000):
-        talk.cem("FRBC.Instruction", id=f"#another-{number}")
-    talk.wait(60)
-    talk.close()
-    assert talk.codes == ["instruction.no-status"]
+        script.cem("FRBC.Instruction", id=f"#another-{number}")
+    script.wait(60)
+    script.close()
+    assert script.codes == ["instruction.no-status"]
 
 
 def test_an_instruction_in_the_past() -> None:
@@ -237,12 +237,12 @@ def test_an_instruction_in_the_past() -> None:
 
 
 def test_an_injected_instruction_is_one() -> None:
-    talk = Script()
-    talk.begin("FRBC")
-    talk.inject(Role.CEM, "FRBC.Instruction", id="#one", message_id="#given")
-    talk.rm("InstructionStatusUpdate", instruction_id="#one", status_type="STARTED")
-    talk.rm("InstructionStatusUpdate", instruction_id="#one", status_type="NEW")
-    assert told(talk) == [
+    script = Script()
+    script.begin("FRBC")
+    script.inject(Role.CEM, "FRBC.Instruction", id="#one", message_id="#given")
+    script.rm("InstructionStatusUpdate", instruction_id="#one", status_type="STARTED")
+    script.rm("InstructionStatusUpdate", instruction_id="#one", status_type="NEW")
+    assert told(script) == [
         "error instruction.wrong-step /status_type: NEW after STARTED, of the FRBC.Instruction"
         ' "#given" from the CEM (injected, 0.0 s before) → STARTED can be followed by SUCCEEDED,'
         " ABORTED, REVOKED."

@@ -170,9 +170,9 @@ def test_costs_without_a_currency(kind: str) -> None:
 
 
 def test_measurements_cross_a_selection() -> None:
-    talk = Script()
-    talk.begin("FRBC")
-    talk.cem("SelectControlType", answer=None, control_type="NO_SELECTION")
-    talk.rm("PowerMeasurement")
-    talk.rm("PowerForecast")
-    assert told(talk) == []
+    script = Script()
+    script.begin("FRBC")
+    script.cem("SelectControlType", answer=None, control_type="NO_SELECTION")
+    script.rm("PowerMeasurement")
+    script.rm("PowerForecast")
+    assert told(script) == []

@@ -79,9 +79,9 @@ def test_what_was_never_given() -> None:
 
 
 def test_what_was_given_before_the_beginning() -> None:
-    talk = Script(from_start=False)
-    talk.cem("RevokeObject", object_id="#never")
-    assert talk.codes == ["handshake.not-seen"]
+    script = Script(from_start=False)
+    script.cem("RevokeObject", object_id="#never")
+    assert script.codes == ["handshake.not-seen"]
     late = 'joined_late()\nselect("FRBC")\n' + revoke("rm", "FRBC.SystemDescription", "#never")
     assert [line.split()[1] for line in play(late)] == ["handshake.not-seen"]
 
@@ -129,8 +129,8 @@ def test_a_second_time() -> None:
 
 def test_a_description_that_was_not_revoked_after_all_is_in_force() -> None:
     refused = revoke("rm", "FRBC.SystemDescription", "#described", ', answer="TEMPORARY_ERROR"')
-    talk = Script().run(GIVEN + DESCRIBED + refused)
-    given = talk.conversation.given("FRBC.SystemDescription", talk.now)
+    script = Script().run(GIVEN + DESCRIBED + refused)
+    given = script.conversation.given("FRBC.SystemDescription", script.now)
     assert [one.revoked for one in given] == [None]
 
 
@@ -168,10 +168,10 @@ def test_a_description_that_was_replaced() -> None:
 
 
 def test_an_injected_revocation() -> None:
-    talk = Script().run(GIVEN)
-    talk.inject(Role.CEM, "RevokeObject", object_id="#one", message_id="#revoked")
-    talk.run(REVOKE.replace("#revoked", "#other"))
-    assert told(talk) == [
+    script = Script().run(GIVEN)
+    script.inject(Role.CEM, "RevokeObject", object_id="#one", message_id="#revoked")
+    script.run(REVOKE.replace("#revoked", "#other"))
+    assert told(script) == [
         'warning revoke.twice /object_id: the FRBC.Instruction "#given" from the CEM (0.0 s before)'
         ' was revoked by the RevokeObject "#revoked" from the CEM (injected, 0.0 s before)'
     ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from script import Script
 
-from s2_mitm.s2.kinds import KINDS, Kind
+from s2_mitm.s2.finding_types import FINDING_TYPES, FindingType
 from s2_mitm.s2.rules import RULES
 from s2_mitm.s2.verdict import Source
 
-RULE_KINDS = [kind for kind in KINDS.values() if kind.source is Source.RULE]
+RULE_KINDS = [kind for kind in FINDING_TYPES.values() if kind.source is Source.RULE]
 
 
 CONSEQUENCES = {
@@ -29,7 +29,7 @@ def broken_by(script: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", RULE_KINDS, ids=lambda kind: kind.code)
-def test_the_wrong_example_breaks_this_rule_and_no_other(kind: Kind) -> None:
+def test_the_wrong_example_breaks_this_rule_and_no_other(kind: FindingType) -> None:
     if kind.code == "ack.refused":
         assert "ack.refused" in Script().run(kind.wrong.decode()).codes
         return
@@ -39,11 +39,11 @@ def test_the_wrong_example_breaks_this_rule_and_no_other(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", RULE_KINDS, ids=lambda kind: kind.code)
-def test_the_right_example_breaks_none(kind: Kind) -> None:
+def test_the_right_example_breaks_none(kind: FindingType) -> None:
     assert broken_by(kind.right.decode()) == []
 
 
 def test_every_rule_is_explained() -> None:
     for rules in RULES.values():
         for rule in rules:
-            assert KINDS[rule.kind.code] is rule.kind
+            assert FINDING_TYPES[rule.kind.code] is rule.kind

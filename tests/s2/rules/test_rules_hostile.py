@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from script import DESCRIBED, TEMPLATES, Script, identifier
 
-from s2_mitm.s2 import conversation, in_force
-from s2_mitm.s2.conversation import Conversation
+from s2_mitm.s2.conversation import judging, validity
+from s2_mitm.s2.conversation.judging import Conversation
 from s2_mitm.s2.verdict import MAX_FINDINGS, Role
 
 BOUNDS: dict[str, Any] = {
@@ -118,10 +118,10 @@ def sent(message: dict[str, Any]) -> bytes:
     return text.encode(errors="surrogatepass")
 
 
-def check_bounds(talk: Conversation) -> None:
+def check_bounds(script: Conversation) -> None:
     """Nothing that is remembered has grown beyond its bound."""
     unanswered, instructions = BOUNDS["MAX_UNANSWERED"], BOUNDS["MAX_INSTRUCTIONS"]
-    for name, value in vars(talk).items():
+    for name, value in vars(script).items():
         if not isinstance(value, dict | set | list):
             continue
         match name:
@@ -134,8 +134,8 @@ def check_bounds(talk: Conversation) -> None:
             case _:
                 most = 50  # kinds of things: message types, roles, severities, what was said once
         assert len(value) <= most, name
-    assert all(len(ids) <= BOUNDS["MAX_IDS"] for ids in talk._ids.values())
-    assert all(len(held.given) <= in_force.MAX_HELD for held in talk.held.values())
+    assert all(len(ids) <= BOUNDS["MAX_IDS"] for ids in script._ids.values())
+    assert all(len(held.given) <= validity.MAX_HELD for held in script.held.values())
 
 
 @pytest.mark.parametrize("family", [None, *DESCRIBED])
@@ -150,17 +150,17 @@ def check_bounds(talk: Conversation) -> None:
 def test_whatever_is_said(
     family: str | None, said: list[tuple[Role, dict[str, Any], bool, float]]
 ) -> None:
-    with patch.multiple(conversation, **BOUNDS):
-        talk = Script()
-        talk.begin(family)
+    with patch.multiple(judging, **BOUNDS):
+        script = Script()
+        script.begin(family)
         for role, message, injected, pause in said:
-            before = len(talk.findings)
-            talk._receive(role, sent(message), injected=injected)
-            assert len(talk.findings) - before <= MAX_FINDINGS * 10
-            talk.wait(pause)
-            check_bounds(talk.conversation)
-        talk.close()
-    for finding in talk.findings:
+            before = len(script.findings)
+            script._receive(role, sent(message), injected=injected)
+            assert len(script.findings) - before <= MAX_FINDINGS * 10
+            script.wait(pause)
+            check_bounds(script.conversation)
+        script.close()
+    for finding in script.findings:
         assert finding.text.isprintable(), finding
         assert finding.hint.isprintable(), finding
         assert len(finding.text) < 2000
@@ -170,9 +170,9 @@ def test_whatever_is_said(
 
 def test_a_peer_that_never_repeats_itself() -> None:
     """Ids that are all new, selections one after the other, nothing answered."""
-    with patch.multiple(conversation, **BOUNDS):
-        talk = Script()
-        talk.begin("FRBC")
+    with patch.multiple(judging, **BOUNDS):
+        script = Script()
+        script.begin("FRBC")
         families = sorted(DESCRIBED)
         for number in range(60):
             for message_type, template in TEMPLATES.items():
@@ -182,6 +182,6 @@ def test_a_peer_that_never_repeats_itself() -> None:
                     if isinstance(value, str) and value.startswith("#")
                 }
                 if message_type not in ("ReceptionStatus", "SelectControlType"):
-                    talk.inject(Role.RM if number % 2 else Role.CEM, message_type, **fresh)
-            talk.select(families[number // 7 % len(families)], answer=None)
-            check_bounds(talk.conversation)
+                    script.inject(Role.RM if number % 2 else Role.CEM, message_type, **fresh)
+            script.select(families[number // 7 % len(families)], answer=None)
+            check_bounds(script.conversation)

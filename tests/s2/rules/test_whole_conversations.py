@@ -25,7 +25,7 @@ from conversations import (
     Wire,
 )
 
-from s2_mitm.s2.conversation import Conversation, Settings
+from s2_mitm.s2.conversation.judging import Conversation, Settings
 from s2_mitm.s2.verdict import Role
 
 CONVERSATIONS = {
@@ -57,9 +57,9 @@ JOINED_LATE = {
 
 def play(name: str, text: str) -> Play:
     """Play a text with the settings of the conversation of that name."""
-    talk = Play(SETTINGS.get(name))
-    talk.run(text).close()
-    return talk
+    script = Play(SETTINGS.get(name))
+    script.run(text).close()
+    return script
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)

@@ -7,7 +7,7 @@ import textwrap
 
 from script import Script, identifier
 
-from s2_mitm.s2.conversation import Settings
+from s2_mitm.s2.conversation.judging import Settings
 
 NAMES = (
     "one", "two", "other", "another", "never", "given", "same", "answer", "shake", "details",
@@ -18,10 +18,10 @@ _NAMED = {identifier(name): f"#{name}" for name in NAMES}
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def told(talk: Script) -> list[str]:
+def told(script: Script) -> list[str]:
     """All findings so far: severity, code, place, text, hint. Ids stand under their names."""
     lines = []
-    for finding in talk.findings:
+    for finding in script.findings:
         line = f"{finding.severity} {finding.code} {finding.path}: {finding.text}"
         line += f" → {finding.hint}" if finding.hint else ""
         lines.append(_UUID.sub(lambda match: _NAMED.get(match[0], "#"), line))

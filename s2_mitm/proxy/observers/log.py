@@ -1,0 +1,82 @@
+"""What the terminal shows while traffic flows: a line for each message that deserves one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+
+import click
+from mitmproxy import ctx
+from mitmproxy.utils import vt_codes
+
+from s2_mitm.proxy.annotation import summary_line
+from s2_mitm.proxy.observers.observer import Observer
+from s2_mitm.proxy.session import Judged, Session
+from s2_mitm.render.verdicts import finding_lines, verdict_lines
+from s2_mitm.s2.verdict import LateFinding
+from s2_mitm.s2.wording import printable
+
+logger = logging.getLogger(__name__)
+
+LEVELS = ("all", "findings", "none")
+"""The values of the option ``s2_log``: every message, those with findings, nothing."""
+
+
+class Log(Observer):
+    """Prints verdicts. ``level`` is one of LEVELS."""
+
+    def __init__(self, level: str) -> None:
+        self._level = level
+        self._coloured = vt_codes.ensure_supported(sys.stdout) and not os.environ.get("NO_COLOR")
+
+    def opened(self, session: Session) -> None:
+        path, client = printable(session.path), session.client_address
+        self._print([f"{_label(session)} S2 WebSocket {path} from {client}"])
+
+    def judged(self, session: Session, judged: Judged) -> None:
+        verdict = judged.verdict
+        if self._level == "all" or verdict.findings:
+            label = f"{_clock(verdict.time)} {_label(session)}"
+            lines = list(verdict_lines(verdict, label=label))
+            if judged.message.injected:
+                lines[0] += click.style(" injected", fg="magenta")
+            if judged.message.dropped:
+                lines[0] += click.style(" NOT FORWARDED", fg="red", bold=True)
+            self._print(lines)
+        self.late(session, verdict.late)
+
+    def late(self, session: Session, late: Iterable[LateFinding]) -> None:
+        for item in late:
+            what = f"{item.sender:<3} {printable(item.message_type)} of {_clock(item.time)}"
+            label = click.style(f"{'':>12} {_label(session)}", dim=True)
+            self._print([f"{label} {what}", *finding_lines(item.finding)])
+
+    def closed(self, session: Session) -> None:
+        self._print([f"{_label(session)} closed: {summary_line(session.conversation)}"])
+
+    def _print(self, lines: Iterable[str]) -> None:
+        if self._level == "none":
+            return
+        if ctx.master._termlog_addon is None:  # mitmproxy's console owns the screen
+            logger.info(click.unstyle("\n".join(lines)))
+            return
+        text = "\n".join(lines) + "\n"
+        if not self._coloured:
+            text = click.unstyle(text)
+        encoding = sys.stdout.encoding or "utf-8"
+        try:
+            sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+            sys.stdout.flush()
+        except (OSError, ValueError):  # nobody reads it any more; the traffic goes on
+            self._level = "none"
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%H:%M:%S.%f")[:-3]
+
+
+def _label(session: Session) -> str:
+    return f"[{session.id[:4]}]"

@@ -1,0 +1,151 @@
+"""What a Prometheus server can ask while traffic flows: how much, how right, and how fast.
+
+The hooks only count, in plain numbers; what Prometheus wants to see is made of them when it asks.
+No text from the wire becomes a label.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from s2_mitm.history.recorder import Figures
+from s2_mitm.proxy.observers.observer import Observer
+from s2_mitm.proxy.observers.scraping import ScrapeServer
+from s2_mitm.proxy.session import LIVE, Judged, Session
+from s2_mitm.s2.verdict import Finding, LateFinding, Role, Severity
+
+HOOK_SECONDS = (
+    *(1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4),
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+)
+"""The upper bounds of the buckets of s2_hook_seconds."""
+
+_OF_MESSAGES = ("sender", "valid")
+_OF_FINDINGS = ("code", "severity")
+
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+
+
+class Metrics(Observer, Collector):
+    """Counts, and answers at ``address``: a port of this machine alone, or ``HOST:PORT``.
+
+    ``figures`` gives those of the recorder, None while there is none; it is called from a thread
+    of the server. Raises ValueError, with a sentence, where nothing can listen there.
+    """
+
+    def __init__(self, address: str, figures: Callable[[], Figures | None]) -> None:
+        host, port = _parse(address)
+        self._figures = figures
+        self._sessions = 0
+        self._messages: Counter[tuple[Role | None, bool]] = Counter()
+        self._findings: Counter[tuple[str, Severity]] = Counter()
+        self._in_bucket = [0] * (len(HOOK_SECONDS) + 1)
+        self._hook_seconds = 0.0
+        registry = CollectorRegistry()
+        registry.register(self)
+        ProcessCollector(registry=registry)
+        try:
+            self._server = ScrapeServer(host, port, registry)
+        except OSError as problem:
+            raise ValueError(
+                f"s2_metrics cannot be served at {_joined(host, port)}: "
+                f"{problem.strerror or problem}; name another port, or leave it empty."
+            ) from problem
+        self.url = f"http://{_joined(host, self._server.server_port)}/metrics"
+
+    def opened(self, session: Session) -> None:
+        self._sessions += 1
+
+    def judged(self, session: Session, judged: Judged) -> None:
+        verdict = judged.verdict
+        self._messages[verdict.sender, verdict.valid] += 1
+        for finding in verdict.findings:
+            self._found(finding)
+        self.late(session, verdict.late)
+
+    def late(self, session: Session, late: Iterable[LateFinding]) -> None:
+        for item in late:
+            self._found(item.finding)
+
+    def _found(self, finding: Finding) -> None:
+        self._findings[finding.code, finding.severity] += 1
+
+    def took(self, seconds: float) -> None:
+        """A message passed our hook in so many seconds."""
+        self._in_bucket[bisect_left(HOOK_SECONDS, seconds)] += 1
+        self._hook_seconds += seconds
+
+    def collect(self) -> Iterator[Family]:
+        """All there is to say, for one answer; called from a thread of the server."""
+        messages = CounterMetricFamily("s2_messages", "Messages judged.", labels=_OF_MESSAGES)
+        for (sender, valid), count in dict(self._messages).items():
+            messages.add_metric([str(sender), str(valid).lower()], count)
+        yield messages
+        findings = CounterMetricFamily("s2_findings", "Findings.", labels=_OF_FINDINGS)
+        for (code, severity), count in dict(self._findings).items():
+            findings.add_metric([code, str(severity)], count)
+        yield findings
+        yield CounterMetricFamily("s2_sessions", "S2 WebSockets recognised.", self._sessions)
+        is_open = [session.recognised and session.is_live for session in [*LIVE.values()]]
+        yield GaugeMetricFamily("s2_sessions_open", "S2 WebSockets open now.", sum(is_open))
+        counts = accumulate(self._in_bucket.copy())
+        bounds = [*map(str, HOOK_SECONDS), "+Inf"]
+        yield HistogramMetricFamily(
+            "s2_hook_seconds",
+            "Time that messages spent in s2-mitm before they went on.",
+            list(zip(bounds, counts, strict=True)),
+            self._hook_seconds,
+        )
+        if figures := self._figures():
+            yield from _of_recording(figures)
+
+    def close(self) -> None:
+        """Stop answering; it may take half a second."""
+        self._server.close()
+
+
+def _of_recording(figures: Figures) -> Iterator[Family]:
+    name = "s2_recording"
+    yield GaugeMetricFamily(f"{name}_queue", "Records that wait to be written.", figures.waiting)
+    for what, text, value in (
+        ("written_messages", "Messages written.", figures.written),
+        ("dropped_messages", "Messages that could not be written.", figures.lost),
+        ("batches", "Transactions.", figures.batches),
+        ("write_seconds", "Time that transactions took.", figures.write_seconds),
+    ):
+        yield CounterMetricFamily(f"{name}_{what}", text, value)
+    yield GaugeMetricFamily(
+        f"{name}_failing", "Whether the recording cannot be written now.", figures.failing
+    )
+
+
+def _parse(address: str) -> tuple[str, int]:
+    """``9464`` → ``127.0.0.1``, 9464; ``[::]:9464`` → ``::``, 9464. ValueError for others."""
+    host, _, port = address.rpartition(":")
+    try:
+        if not (port.isascii() and port.isdigit() and int(port) < 2**16):
+            raise ValueError
+        if not host and address == port:
+            return "127.0.0.1", int(port)
+        is_bracketed = host.startswith("[") and host.endswith("]")
+        ip = ipaddress.ip_address(host[1:-1] if is_bracketed else host)
+        if is_bracketed is not (ip.version == 6):
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            "s2_metrics is a port, such as 9464, or an IP address and a port, such as"
+            f" 0.0.0.0:9464 or [::]:9464, not {address!r}."
+        ) from None
+    return str(ip), int(port)
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,149 @@
+"""Tell the recorder what happens in the sessions, and what became known of them on the way."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from s2_mitm.history.recorder import Figures, Recorder
+from s2_mitm.history.records import MessageRecord, SessionFacts, SessionStart
+from s2_mitm.proxy import delivery
+from s2_mitm.proxy.observers.observer import Observer
+from s2_mitm.proxy.session import Judged, Session
+from s2_mitm.s2.verdict import LateFinding, Role
+
+MOVED = "recorded elsewhere from here on"
+"""The reason why a session is over that goes on in another recording, for s2_db was changed."""
+
+_ID_IN_PATH = re.compile(r"/(rm|cem)/([^/]+)")
+
+
+class Journal(Observer):
+    """Writes live sessions into one recording; flows read from a file are not written again.
+
+    ``name`` is what people call this proxy; without one, it is the host and port where it listens.
+    """
+
+    def __init__(self, recorder: Recorder, name: str = "") -> None:
+        self._recorder = recorder
+        self._name = name
+        self._told: dict[str, _Known] = {}
+
+    def opened(self, session: Session) -> None:
+        if not session.is_live:
+            return
+        self._recorder.session_opened(
+            SessionStart(
+                session.id,
+                session.started_at,
+                session.client_address,
+                session.server_address,
+                session.path,
+                session.conversation.client_role,
+                self._name or f"{socket.gethostname()}:{session.port}",
+            )
+        )
+        self._recorder.session_changed(session.id, **_facts(session))
+        self._told[session.id] = _known(session)
+
+    def judged(self, session: Session, judged: Judged) -> None:
+        if not session.is_live:
+            return
+        self._tell_news(session)
+        message, verdict = judged.message, judged.verdict
+        self._recorder.message(
+            MessageRecord(
+                session.id,
+                judged.number,
+                verdict,
+                delivery.came(message),
+                injected=message.injected,
+                dropped=message.dropped,
+                sent=delivery.sent(message),
+            )
+        )
+        if answer := verdict.answer:
+            self._recorder.reception_status(
+                session.id, answer.sender, answer.message_id, answer.status, answer.delay
+            )
+        self.late(session, verdict.late)
+
+    def delivered(self, session: Session, judged: Judged) -> None:
+        message = judged.message
+        self._recorder.delivered(
+            session.id, judged.number, dropped=message.dropped, sent=delivery.sent(message)
+        )
+
+    def late(self, session: Session, late: Iterable[LateFinding]) -> None:
+        if session.is_live:
+            for item in late:
+                self._recorder.afterthought(session.id, item.number, item.finding)
+
+    def _tell_news(self, session: Session) -> None:
+        told, known = self._told[session.id], _known(session)
+        if known == told:
+            return
+        if known.client_role is not told.client_role:
+            self._recorder.senders_swapped(session.id)
+        self._recorder.session_changed(session.id, **_facts(session))
+        self._told[session.id] = known
+
+    def closed(self, session: Session, reason: str | None = None) -> None:
+        """As `Observer` has it; ``reason`` is why it is over where its WebSocket has no end."""
+        if self._told.pop(session.id, None) is None:
+            return
+        websocket = session.flow.websocket
+        if websocket is None or websocket.timestamp_end is None:
+            self._recorder.session_closed(session.id, time.time(), None, reason, "proxy")
+            return
+        client = session.conversation.client_role
+        peer = client if websocket.closed_by_client else client.other
+        self._recorder.session_closed(
+            session.id,
+            websocket.timestamp_end,
+            websocket.close_code,
+            websocket.close_reason,
+            "proxy" if session.closed_by_proxy else peer,
+        )
+
+    def figures(self) -> Figures:
+        """How the recorder fares now; from any thread."""
+        return self._recorder.figures()
+
+    def stop(self, open_sessions: Iterable[Session] = (), reason: str | None = None) -> None:
+        """End the sessions given, for this ``reason``, and let the recorder write what is left.
+
+        Returns at once; `recorder.finish_all` waits for it.
+        """
+        for session in open_sessions:
+            self.closed(session, reason)
+        self._recorder.stop()
+
+
+class _Known(NamedTuple):
+    """What may become known of a session, or change, with any message."""
+
+    client_role: Role
+    resource_id: str | None
+    version: str | None
+    control_type: str | None
+
+
+def _known(session: Session) -> _Known:
+    talk = session.conversation
+    return _Known(talk.client_role, talk.resource_id, talk.selected_version, talk.control_type)
+
+
+def _facts(session: Session) -> SessionFacts:
+    conversation = session.conversation
+    in_path = dict(_ID_IN_PATH.findall(session.path))
+    return {
+        "client_role": conversation.client_role,
+        "rm_id": conversation.resource_id or in_path.get("rm"),
+        "cem_id": in_path.get("cem"),
+        "protocol_version": conversation.selected_version,
+        "control_type": conversation.control_type,
+    }

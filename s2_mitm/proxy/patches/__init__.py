@@ -1,0 +1,1 @@
+"""Everything that replaces a part of mitmproxy, a file a part."""

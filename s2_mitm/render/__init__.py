@@ -1,0 +1,1 @@
+"""Verdicts as text that people read in a terminal."""

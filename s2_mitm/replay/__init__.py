@@ -1,0 +1,1 @@
+"""Recorded conversations, from any source, judged again."""

@@ -1,1 +1,0 @@
-"""What people read: verdicts and recordings in the terminal."""

@@ -1,0 +1,1 @@
+"""A conversation: what was said so far, and what that means for the next message."""

@@ -1,0 +1,228 @@
+"""What is in force: descriptions, constraints and profiles, and what they say can be referred to.
+
+A description counts from its ``valid_from``; a later one replaces it from its own. What its
+receiver refused is not in force. The two sides do not learn of a change at the same moment: until
+the receiver has answered a newer description, it may still go by the older one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from s2_mitm.s2.conversation.message import Message, Part
+
+MAX_HELD = 48
+MAX_HELD_SIZE = 512 * 1024
+"""Messages of one type that are held, and their bytes on the wire; older ones are forgotten."""
+
+
+@dataclass(frozen=True)
+class Actuator:
+    """What can be driven: an actuator of FRBC or DDBC, or the whole device of OMBC."""
+
+    part: Part
+    modes: dict[str, Part]
+    transitions: dict[tuple[str, str], list[Part]]
+    """By the modes that they lead from and to."""
+    timers: dict[str, Part]
+
+
+class Ranges:
+    """Ranges of numbers; whether one lies in any of them is found fast, however many there are."""
+
+    def __init__(self, ranges: Iterable[tuple[float, float]]) -> None:
+        self._starts: list[float] = []
+        self._ends: list[float] = []
+        for start, end in sorted((min(pair), max(pair)) for pair in ranges):
+            if self._ends and start <= self._ends[-1]:
+                self._ends[-1] = max(end, self._ends[-1])
+            else:
+                self._starts.append(start)
+                self._ends.append(end)
+
+    def __contains__(self, value: float) -> bool:
+        index = bisect_right(self._starts, value) - 1
+        return index >= 0 and value <= self._ends[index]
+
+    def __iter__(self) -> Iterator[tuple[float, float]]:
+        """Without overlaps, the lowest first."""
+        return zip(self._starts, self._ends, strict=True)
+
+
+@dataclass
+class Given:
+    """A message that stays in force for a while.
+
+    ``answer`` is the status it was answered with, ``revoked`` what revoked it.
+    """
+
+    message: Message
+    answer: str | None = None
+    revoked: Message | None = None
+
+    @property
+    def content(self) -> Part:
+        return self.message.content
+
+    @property
+    def refused(self) -> bool:
+        return self.answer not in (None, "OK")
+
+    @cached_property
+    def valid_from(self) -> float:
+        """Seconds since 1970; the moment it was said where it does not tell."""
+        moment = self.content.moment("valid_from")
+        if moment is None:
+            moment = self.content.moment("start_time")
+        return self.message.time if moment is None else moment
+
+    @cached_property
+    def valid_until(self) -> float | None:
+        """Seconds since 1970; None where it does not tell."""
+        moment = self.content.moment("valid_until")
+        return self.content.moment("end_time") if moment is None else moment
+
+    @cached_property
+    def limits(self) -> dict[str, dict[tuple[str, bool], Ranges]] | None:
+        """What power constraints allow: by quantity, limit type, and abnormal_condition_only.
+
+        None when any of it cannot be read.
+        """
+        stated = self.content.value.get("allowed_limit_ranges")
+        found: dict[str, dict[tuple[str, bool], list[tuple[float, float]]]] = {}
+        read = 0
+        for part in self.content.parts("allowed_limit_ranges"):
+            quantity, kind = part.text("commodity_quantity"), part.text("limit_type")
+            ends, abnormal = part.range("range_boundary"), part.flag("abnormal_condition_only")
+            if quantity is None or kind is None or ends is None or abnormal is None:
+                return None
+            found.setdefault(quantity, {}).setdefault((kind, abnormal), []).append(ends)
+            read += 1
+        if not isinstance(stated, list) or read < len(stated):
+            return None
+        return {
+            quantity: {key: Ranges(ranges) for key, ranges in kinds.items()}
+            for quantity, kinds in found.items()
+        }
+
+    @cached_property
+    def containers(self) -> dict[str, dict[str, Part]]:
+        """The sequences of a power profile, by the id of their container and by their own."""
+        return {
+            container_id: {
+                sequence_id: sequence
+                for sequence in container.parts("power_sequences")
+                if (sequence_id := sequence.text("id")) is not None
+            }
+            for container in self.content.parts("power_sequences_containers")
+            if (container_id := container.text("id")) is not None
+        }
+
+    @cached_property
+    def fill_levels(self) -> tuple[float, float] | None:
+        """The range in which the fill level of an FRBC storage should remain."""
+        storage = self.content.part("storage")
+        return storage.range("fill_level_range") if storage else None
+
+    @cached_property
+    def actuators(self) -> dict[str, Actuator]:
+        """The actuators of a system description by their ids; that of OMBC has the id ``""``."""
+        if self.message.message_type == "OMBC.SystemDescription":
+            return {"": _actuator(self.content)}
+        return {
+            actuator_id: _actuator(part)
+            for part in self.content.parts("actuators")
+            if (actuator_id := part.text("id")) is not None
+        }
+
+
+@dataclass
+class Course:
+    """How far a container of a power profile has come.
+
+    ``scheduled`` and ``interrupted`` are the latest instructions for it, ``status`` and
+    ``selected`` what the RM said of it last.
+    """
+
+    scheduled: Message | None = None
+    interrupted: Message | None = None
+    status: str | None = None
+    selected: str | None = None
+
+
+def _actuator(part: Part) -> Actuator:
+    modes = {mode.text("id") or mode.text("Id"): mode for mode in part.parts("operation_modes")}
+    timers = {timer.text("id"): timer for timer in part.parts("timers")}
+    transitions: dict[tuple[str, str], list[Part]] = {}
+    for transition in part.parts("transitions"):
+        start, end = transition.text("from"), transition.text("to")
+        if start is not None and end is not None:
+            transitions.setdefault((start, end), []).append(transition)
+    return Actuator(
+        part,
+        {name: mode for name, mode in modes.items() if name is not None},
+        transitions,
+        {name: timer for name, timer in timers.items() if name is not None},
+    )
+
+
+@dataclass
+class Held:
+    """The messages of one type that one side has given, oldest first.
+
+    ``doubt`` says why references to them cannot be checked, empty when they can.
+    """
+
+    given: list[Given] = field(default_factory=list)
+    doubt: str = ""
+    forgotten: bool = False
+    """Whether there were more than are held."""
+
+    def add(self, message: Message) -> None:
+        """A new one was said."""
+        self.given.append(Given(message))
+        while len(self.given) > 1 and (
+            len(self.given) > MAX_HELD
+            or sum(given.message.size for given in self.given) > MAX_HELD_SIZE
+        ):
+            del self.given[0]
+            self.forgotten = True
+        self.doubt = "" if message.valid else f"{message.name(message.time)} is not valid"
+
+    def answered(self, message_id: str, status: str) -> None:
+        """Its receiver answered one of them."""
+        for given in self.given:
+            if given.message.message_id == message_id:
+                given.answer = status
+                if status != "OK" and given is self.given[-1]:
+                    kind = given.message.message_type
+                    self.doubt = f"the last {kind} was answered with {status}"
+
+    def named(self, object_id: str) -> Given | None:
+        """The newest with this id, in force or not: its ``id`` or its message_id."""
+        for given in reversed(self.given):
+            if object_id in (given.content.text("id"), given.message.message_id):
+                return given
+        return None
+
+    def referable(self, now: float) -> Iterator[Given]:
+        """Those that may be referred to at ``now`` (seconds since 1970), newest first.
+
+        One whose time has not come yet may be referred to, by what is to happen in its time.
+        """
+        for given in reversed(self.given):
+            if given.revoked or given.refused:
+                continue
+            yield given
+            if given.answer == "OK" and given.valid_from <= now:
+                return  # what came before is replaced, and both sides know
+
+    def by_id(self, object_id: str) -> Given | None:
+        """The newest with this ``id``, in force or not."""
+        for given in reversed(self.given):
+            if given.content.text("id") == object_id:
+                return given
+        return None

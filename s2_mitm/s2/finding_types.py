@@ -1,0 +1,442 @@
+"""Every kind of finding about a single message: its code, how bad it is, what it means.
+
+A rule of the conversation makes its kind from its docstring; all are in one registry.
+
+A finding is made from its type (`FindingType.at`), so that none can be made without an explanation.
+`s2-mitm rules` prints what stands here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from s2_mitm.s2.verdict import Finding, Severity, Source
+from s2_mitm.s2.wording import printable
+
+MAX_PATH = 1000
+"""Characters of a JSON Pointer."""
+
+FINDING_TYPES: dict[str, FindingType] = {}
+"""All kinds by their codes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingType:
+    """A kind of finding.
+
+    ``title`` is one line, ``meaning`` what it means to the two sides, ``origin`` where it comes
+    from, ``remedy`` what to do. ``wrong`` is a message with this finding, ``right`` one without;
+    for a rule of the conversation both are scripts, a line a message. ``in_binary_frame`` says
+    that the wrong one is wrong by its frame.
+    """
+
+    code: str
+    severity: Severity
+    title: str
+    meaning: str
+    origin: str
+    remedy: str
+    wrong: bytes = field(repr=False)
+    right: bytes = field(repr=False)
+    in_binary_frame: bool = False
+
+    @property
+    def source(self) -> Source:
+        """Who finds it, which is the first part of the code."""
+        return Source(self.family) if self.family in set(Source) else Source.RULE
+
+    @property
+    def is_rule(self) -> bool:
+        """Whether it takes a conversation to see it."""
+        return self.source is Source.RULE
+
+    @property
+    def family(self) -> str:
+        """What comes before the point in the code."""
+        return self.code.partition(".")[0]
+
+    def at(self, path: str, text: str, hint: str = "") -> Finding:
+        """A finding of this kind at a place (JSON Pointer), in words.
+
+        A pointer that is very long, as only a hostile peer needs it, ends at an outer place. All
+        three are made harmless here, once for whoever shows them (see `printable`).
+        """
+        if len(path) > MAX_PATH:
+            path = path[:MAX_PATH].rpartition("/")[0]
+        safe = printable(path), printable(text), printable(hint)
+        return Finding(self.code, self.severity, self.source, *safe)
+
+
+def _kind(
+    code: str,
+    severity: Severity,
+    title: str,
+    *,
+    meaning: str,
+    origin: str,
+    remedy: str,
+    wrong: str | bytes,
+    right: str | bytes = "",
+    in_binary_frame: bool = False,
+) -> FindingType:
+    wrong = wrong if isinstance(wrong, bytes) else wrong.encode()
+    right = right if isinstance(right, bytes) else (right or _STATUS).encode()
+    kind = FindingType(
+        code, severity, title, meaning, origin, remedy, wrong, right, in_binary_frame
+    )
+    FINDING_TYPES[code] = kind
+    return kind
+
+
+_ID = '"message_id": "1c5a7e2e-3b1e-4c55-9f0b-0d2b9d9f0001"'
+_STATUS = f'{{"message_type": "FRBC.StorageStatus", {_ID}, "present_fill_level": 57.3}}'
+_SELECT = f'{{"message_type": "SelectControlType", {_ID}, "control_type": "NO_SELECTION"}}'
+_MEASURED = (
+    f'{{"message_type": "PowerMeasurement", {_ID},'
+    ' "measurement_timestamp": "2026-03-01T12:00:00Z",'
+    ' "values": [{"commodity_quantity": "ELECTRIC.POWER.L1", "value": 230.5}]}'
+)
+_TIMER = (
+    f'{{"message_type": "OMBC.TimerStatus", {_ID},'
+    ' "timer_id": "1c5a7e2e-3b1e-4c55-9f0b-0d2b9d9f0002", "finished_at": "2026-03-01T12:00:00Z"}'
+)
+_DETAILS = (
+    f'{{"message_type": "ResourceManagerDetails", {_ID},'
+    ' "resource_id": "1c5a7e2e-3b1e-4c55-9f0b-0d2b9d9f0003",'
+    ' "roles": [{"role": "ENERGY_PRODUCER", "commodity": "ELECTRICITY"}],'
+    ' "instruction_processing_delay": 1500, "available_control_types": ["NOT_CONTROLABLE"],'
+    ' "provides_forecast": false, "provides_power_measurement_types": ["ELECTRIC.POWER.L1"]}'
+)
+_JSON = "JSON, RFC 8259"
+_SCHEMA = "the JSON Schema of the message type, s2-ws-json"
+
+# Readable JSON
+
+JSON_BINARY = _kind(
+    "json.binary",
+    Severity.ERROR,
+    "A message in a binary WebSocket frame",
+    meaning="S2 messages are text. Some receivers take binary frames, others close the connection"
+    " or drop the message without a word.",
+    origin="S2 over WebSockets: JSON text messages",
+    remedy="Send the message as text: most WebSocket libraries send bytes as binary frames and"
+    " strings as text frames.",
+    wrong=_STATUS,
+    in_binary_frame=True,
+)
+JSON_TOO_LARGE = _kind(
+    "json.too-large",
+    Severity.ERROR,
+    "A message larger than s2-mitm reads",
+    meaning="No device sends a megabyte in earnest, and few receivers could take it. The message"
+    " is forwarded and recorded, but nobody has looked into it.",
+    origin="a bound of s2-mitm",
+    remedy="Look for a list that grows without end, or a text that holds a file.",
+    wrong='{"diagnostic_label": "' + "x" * 1024 * 1024 + '"}',
+)
+JSON_BOM = _kind(
+    "json.bom",
+    Severity.ERROR,
+    "A byte order mark before the JSON text",
+    meaning="Many parsers refuse the whole message for it.",
+    origin=f"{_JSON}, section 8.1",
+    remedy="Encode as UTF-8 without a BOM (in .NET new UTF8Encoding(false), in Python utf-8, not"
+    " utf-8-sig).",
+    wrong=b"\xef\xbb\xbf" + _STATUS.encode(),
+)
+JSON_NOT_UTF8 = _kind(
+    "json.not-utf8",
+    Severity.ERROR,
+    "Text that is not UTF-8",
+    meaning="A receiver must close the WebSocket when a text frame is not UTF-8. s2-mitm forwards"
+    " it all the same, so that it can be seen.",
+    origin=f"{_JSON}, section 8.1; RFC 6455, section 8.1",
+    remedy="Encode the text as UTF-8. Labels with letters such as é or ° in Latin-1 are the usual"
+    " cause.",
+    wrong=_STATUS.encode().replace(b"FRBC", b"FRBC\xb0"),
+)
+JSON_SYNTAX = _kind(
+    "json.syntax",
+    Severity.ERROR,
+    "Text that is not JSON",
+    meaning="The receiver cannot read any of it; it answers INVALID_DATA, or not at all, since it"
+    " cannot find the message_id to answer to.",
+    origin=_JSON,
+    remedy="Let a JSON library write the message. Python's str() of a dict, a comma after the last"
+    " item and comments are the usual causes.",
+    wrong="{'message_type': 'FRBC.StorageStatus'}",
+)
+JSON_CONTROL_CHARACTER = _kind(
+    "json.control-character",
+    Severity.ERROR,
+    "A control character inside a text",
+    meaning="JSON texts hold control characters as escapes only; strict parsers refuse the whole"
+    " message.",
+    origin=f"{_JSON}, section 7",
+    remedy=r"Let a JSON library write the message, or write the character as \n or \u0007.",
+    wrong=_STATUS.replace("FRBC", "FR\tBC"),
+)
+JSON_TRAILING_DATA = _kind(
+    "json.trailing-data",
+    Severity.ERROR,
+    "Something follows the JSON object",
+    meaning="A WebSocket message holds one S2 message. Receivers refuse the whole, or see the"
+    " first and miss the second.",
+    origin=_JSON,
+    remedy="Send one object in each WebSocket message.",
+    wrong=_STATUS + _STATUS,
+)
+JSON_NUMBER = _kind(
+    "json.number",
+    Severity.ERROR,
+    "A number that receivers cannot hold",
+    meaning="Nearly all receivers hold numbers as 64-bit floating point; this one becomes infinite"
+    " there, or is refused.",
+    origin=f"{_JSON}, section 6",
+    remedy="Look for an overflow, or a division by something close to zero.",
+    wrong=_STATUS.replace("57.3", "1e999"),
+)
+JSON_LOSES_DIGITS = _kind(
+    "json.loses-digits",
+    Severity.WARNING,
+    "A number with more digits than receivers keep",
+    meaning="Nearly all receivers hold numbers as 64-bit floating point, some 16 digits. What they"
+    " read is not what was sent.",
+    origin=f"{_JSON}, section 6",
+    remedy="Round to the digits that mean something.",
+    wrong=_STATUS.replace("57.3", "57.30000000000000000001"),
+)
+JSON_TOO_DEEP = _kind(
+    "json.too-deep",
+    Severity.ERROR,
+    "JSON that nests too deep",
+    meaning="The deepest S2 message has 10 levels. Parsers give up somewhere, and some of them"
+    " crash.",
+    origin="a bound of s2-mitm",
+    remedy="Look for an object that contains itself.",
+    wrong='{"message_type": ' + "[" * 70 + "]" * 70 + "}",
+)
+JSON_NAN = _kind(
+    "json.nan",
+    Severity.ERROR,
+    "NaN or Infinity",
+    meaning="JSON has no such number. Python writes and reads it by default, other languages"
+    " refuse the whole message.",
+    origin=f"{_JSON}, section 6",
+    remedy="Leave an optional field out while there is no value; do not send a message that needs"
+    " one. In Python use json.dumps(..., allow_nan=False) to find the place.",
+    wrong=_STATUS.replace("57.3", "NaN"),
+)
+JSON_DUPLICATE_KEY = _kind(
+    "json.duplicate-key",
+    Severity.ERROR,
+    "The same key twice in one object",
+    meaning="Which of the values counts is not defined: the two sides may read different ones.",
+    origin=f"{_JSON}, section 4",
+    remedy="Let a JSON library write the message, from a map.",
+    wrong=_STATUS.replace("57.3", '57.3, "present_fill_level": 57.4'),
+)
+JSON_LONE_SURROGATE = _kind(
+    "json.lone-surrogate",
+    Severity.ERROR,
+    "Half a character",
+    meaning="An escape names half of a surrogate pair, which is no character. Receivers refuse it"
+    " or replace it.",
+    origin=f"{_JSON}, section 8.2",
+    remedy="A text was cut in the middle of a character: cut by characters, not by bytes.",
+    wrong=_STATUS.replace("FRBC", r"\ud83d"),
+)
+JSON_NOT_AN_OBJECT = _kind(
+    "json.not-an-object",
+    Severity.ERROR,
+    "JSON, but not an object",
+    meaning="Every S2 message is a JSON object. A text that holds JSON was encoded twice.",
+    origin=_SCHEMA,
+    remedy="Send the object itself: not in a list, and not as a text.",
+    wrong=f"[{_STATUS}]",
+)
+
+# The message type
+
+NO_MESSAGE_TYPE = _kind(
+    "schema.no-message-type",
+    Severity.ERROR,
+    "A message without message_type",
+    meaning="The receiver does not know what it is. Nothing else in the message can be judged.",
+    origin=_SCHEMA,
+    remedy="Send message_type at the top of the object, without an envelope around it.",
+    wrong=f'{{"type": "FRBC.StorageStatus", "payload": {_STATUS}}}',
+)
+MESSAGE_TYPE_NOT_TEXT = _kind(
+    "schema.message-type-not-text",
+    Severity.ERROR,
+    "A message_type that is not text",
+    meaning="The receiver does not know what it is. Nothing else in the message can be judged.",
+    origin=_SCHEMA,
+    remedy="Send the name of the message type as text.",
+    wrong=_STATUS.replace('"FRBC.StorageStatus"', "17"),
+)
+UNKNOWN_MESSAGE_TYPE = _kind(
+    "schema.unknown-message-type",
+    Severity.ERROR,
+    "A message_type that this version of S2 does not have",
+    meaning="The receiver does not know what it is. Nothing else in the message can be judged.",
+    origin=_SCHEMA,
+    remedy="Look at the spelling, capitals and points included, and at the version that the"
+    " handshake selected.",
+    wrong=_STATUS.replace("StorageStatus", "storageStatus"),
+)
+
+# The JSON Schema
+
+MISSING = _kind(
+    "schema.missing",
+    Severity.ERROR,
+    "A required field is missing",
+    meaning="The receiver cannot act on the message and answers INVALID_MESSAGE.",
+    origin=f"{_SCHEMA}: required",
+    remedy="Send the field. The place is that of the object that lacks it.",
+    wrong=_STATUS.replace(', "present_fill_level": 57.3', ""),
+)
+UNKNOWN_FIELD = _kind(
+    "schema.unknown-field",
+    Severity.ERROR,
+    "A field that S2 does not have here",
+    meaning="The schemas allow no other fields, and receivers that validate refuse the whole"
+    " message. When a required field is missing and this one looks like it, it is said here.",
+    origin=f"{_SCHEMA}: additionalProperties",
+    remedy="Look at the spelling; leave out what is your own. A diagnostic_label can hold remarks.",
+    wrong=_MEASURED.replace("230.5", '230.5, "unit": "W"'),
+    right=_MEASURED,
+)
+TYPE = _kind(
+    "schema.type",
+    Severity.ERROR,
+    "A value of the wrong JSON type",
+    meaning="Strict receivers refuse the message. Lenient ones, s2-python among them, turn text"
+    " into numbers, so that it works with one peer and not with the next.",
+    origin=f"{_SCHEMA}: type",
+    remedy="Numbers and true or false go without quotes, times with them; a list is a list even"
+    " when it has one item; a field without a value is left out, since S2 has no null.",
+    wrong=_STATUS.replace("57.3", '"57.3"'),
+)
+ENUM = _kind(
+    "schema.enum",
+    Severity.ERROR,
+    "A value that is not one of those allowed",
+    meaning="The receiver does not know it.",
+    origin=f"{_SCHEMA}: enum, const",
+    remedy="Look at the spelling; some values are odd and stay so, such as NOT_CONTROLABLE.",
+    wrong=_SELECT.replace("NO_SELECTION", "NOT_CONTROLLABLE"),
+    right=_SELECT,
+)
+PATTERN = _kind(
+    "schema.pattern",
+    Severity.ERROR,
+    "Text that does not have the form asked for",
+    meaning="In S2 this is said of ids: 2 to 64 letters, digits, -, _ and :. Receivers that"
+    " validate refuse the message, or cannot find what it refers to.",
+    origin=f"{_SCHEMA}: pattern",
+    remedy="Use UUIDs as they are, without braces, spaces or a line feed.",
+    wrong=_STATUS.replace("1c5a7e2e-3b1e", "{1c5a7e2e-3b1e"),
+)
+FORMAT = _kind(
+    "schema.format",
+    Severity.ERROR,
+    "Text that is no point in time",
+    meaning="A time without a zone means different moments to the two sides; other forms are not"
+    " understood.",
+    origin=f"{_SCHEMA}: format date-time, RFC 3339, section 5.6",
+    remedy="Send times as 2026-03-01T12:00:00Z or 2026-03-01T13:00:00+01:00.",
+    wrong=_MEASURED.replace("12:00:00Z", "12:00:00"),
+    right=_MEASURED,
+)
+MINIMUM = _kind(
+    "schema.minimum",
+    Severity.ERROR,
+    "A number that is too small",
+    meaning="In S2 this is said of durations, which are milliseconds and never negative.",
+    origin=f"{_SCHEMA}: minimum",
+    remedy="Look for a difference of two times that was taken the wrong way round.",
+    wrong=_DETAILS.replace("1500", "-1"),
+    right=_DETAILS,
+)
+TOO_FEW = _kind(
+    "schema.too-few",
+    Severity.ERROR,
+    "A list with too few items",
+    meaning="The list must say something: an empty one is not the same as none.",
+    origin=f"{_SCHEMA}: minItems",
+    remedy="Send the items, or leave an optional list out.",
+    wrong=_DETAILS.replace('["NOT_CONTROLABLE"]', "[]"),
+    right=_DETAILS,
+)
+TOO_MANY = _kind(
+    "schema.too-many",
+    Severity.ERROR,
+    "A list with too many items",
+    meaning="Receivers need not have room for more than the schema allows.",
+    origin=f"{_SCHEMA}: maxItems",
+    remedy="Join items, or send less of the future at once.",
+    wrong=_DETAILS.replace('["ELECTRIC.POWER.L1"]', str(["OIL.FLOW_RATE"] * 11)).replace("'", '"'),
+    right=_DETAILS,
+)
+OTHER = _kind(
+    "schema.other",
+    Severity.ERROR,
+    "Against a keyword that only your own schemas have",
+    meaning="The published schemas use few keywords of JSON Schema; the ones that you gave with"
+    " s2_schemas or --schemas use another, and this message fails it.",
+    origin="your own schemas",
+    remedy="See what your schema says.",
+    wrong="",
+)
+MORE = _kind(
+    "schema.more",
+    Severity.ERROR,
+    "More faults than are explained one by one",
+    meaning="The first faults of a message are explained, the rest are counted, so that a peer that"
+    " sends much that is wrong does not slow the others.",
+    origin="a bound of s2-mitm",
+    remedy="Mend the first ones; the others are mostly of the same kind.",
+    wrong=_DETAILS.replace('["ELECTRIC.POWER.L1"]', "[" + ", ".join("01234567891") + "]"),
+    right=_DETAILS,
+)
+
+# s2-python
+
+REFUSED = _kind(
+    "s2-python.refused",
+    Severity.ERROR,
+    "What the schema cannot see and s2-python refuses",
+    meaning="s2-python, which many devices and energy managers are built on, checks more than the"
+    " schema: ranges that are upside down, references to what is not there, the same thing twice."
+    " It answers INVALID_MESSAGE.",
+    origin="the validators of s2-python, mostly from sentences of the specification",
+    remedy="Mend what it says.",
+    wrong=_MEASURED.replace(
+        "230.5}", '230.5}, {"commodity_quantity": "ELECTRIC.POWER.L1", "value": 231.5}'
+    ),
+    right=_MEASURED,
+)
+NARROWER = _kind(
+    "s2-python.narrower",
+    Severity.WARNING,
+    "Legal, but s2-python refuses it",
+    meaning="S2 allows it. A peer that is built on s2-python does not take it, and answers"
+    " INVALID_MESSAGE.",
+    origin="the validators of s2-python",
+    remedy="Nothing to mend; know that some peers will not understand it.",
+    wrong=_TIMER.replace("12:00:00Z", "23:59:60Z"),
+    right=_TIMER,
+)
+NOT_A_UUID = _kind(
+    "s2-python.uuid",
+    Severity.WARNING,
+    "An id that is no UUID",
+    meaning="S2 allows any 2 to 64 letters, digits, -, _ and :. s2-python takes UUIDs only, so that"
+    " a peer that is built on it refuses the message.",
+    origin="the models of s2-python, narrower than the ID pattern of s2-ws-json",
+    remedy="Use UUIDs, and every peer will understand you.",
+    wrong=_STATUS.replace("1c5a7e2e-3b1e-4c55-9f0b-0d2b9d9f0001", "status-17"),
+)

@@ -1,0 +1,344 @@
+"""What an instruction asks for under FRBC, OMBC and DDBC: a mode, a factor, a way to get there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from s2_mitm.s2.conversation.message import Message, Part, clock
+from s2_mitm.s2.conversation.validity import Actuator, Given
+from s2_mitm.s2.rules.modes import (
+    CLOCKS,
+    STATUSES,
+    TARGET,
+    actuator_id_of,
+    described,
+    labelled,
+    worked_out_once,
+)
+from s2_mitm.s2.rules.registry import Found, rule
+from s2_mitm.s2.verdict import Severity
+from s2_mitm.s2.wording import describe
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.conversation.judging import Active, Conversation
+
+SOON = 60.0
+"""Seconds within which an instruction starts from the mode that is active now."""
+
+FINAL = frozenset({"SUCCEEDED", "ABORTED", "REVOKED"})
+"""Statuses after which an instruction that was once accepted has no further effect."""
+
+
+@rule(
+    "modes.factor",
+    Severity.WARNING,
+    [*TARGET, *STATUSES],
+    statements=["N01", "N06", "N09", "N13"],
+)
+def factor(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """An operation_mode_factor that is not between 0 and 1.
+
+    0 stands for the start of the ranges of the operation mode, 1 for their end. What lies beyond
+    is not described, and most RMs reject it.
+
+    Where: operation_mode_factor of instructions and statuses (N01, N09; also N06, N13).
+    Wrong:
+        begin("FRBC")
+        cem("FRBC.Instruction", operation_mode_factor=50)
+    Right:
+        begin("FRBC")
+        cem("FRBC.Instruction", operation_mode_factor=0.5)
+    Do: Send a fraction, not a percentage and not a power.
+    """
+    value = message.content.number("operation_mode_factor")
+    if value is not None and not -1e-9 <= value <= 1 + 1e-9:
+        yield Found("/operation_mode_factor", f"{describe(value)} is not between 0 and 1")
+
+
+@rule("modes.abnormal-mode", Severity.ERROR, TARGET, statements=["N43", "N50", "N53"])
+def abnormal_mode(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """A mode for abnormal conditions is instructed in normal ones.
+
+    Such a mode may harm the comfort or the device; the RM rejects the instruction.
+
+    Where: abnormal_condition_only of the operation mode (N43, N50, N53).
+    Wrong:
+        begin("FRBC")
+        cem("FRBC.Instruction", operation_mode="#emergency")
+    Right:
+        begin("FRBC")
+        cem("FRBC.Instruction", operation_mode="#emergency", abnormal_condition=True)
+    Do: Leave such modes out of planning; when the condition is abnormal, say so in the instruction.
+    """
+    if message.content.flag("abnormal_condition") is not False:
+        return
+    field = TARGET[message.message_type]
+    givens = _having(message, conversation)
+    target, actuator_id = message.content.text(field) or "", actuator_id_of(message) or ""
+    modes = [given.actuators[actuator_id].modes[target] for given in givens]
+    if modes and all(mode.flag("abnormal_condition_only") for mode in modes):
+        yield Found(
+            message.content.at(field),
+            f"operation mode {labelled(target, modes[0])} is for abnormal conditions only, by"
+            f" {givens[0].message.name(conversation.now)}, and abnormal_condition is false",
+        )
+
+
+@rule("modes.not-yet-valid", Severity.WARNING, TARGET)
+def not_yet_valid(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """A mode is instructed for a time at which its description is not valid yet.
+
+    A description may be given ahead, and instructions for its time too; until then the device
+    has the modes of the description before.
+
+    Where: SystemDescription.valid_from, and execution_time of the instruction.
+    Wrong:
+        begin()
+        select("FRBC")
+        rm("FRBC.SystemDescription", valid_from=at(3600))
+        cem("FRBC.Instruction")
+    Right:
+        begin()
+        select("FRBC")
+        rm("FRBC.SystemDescription", valid_from=at(3600))
+        cem("FRBC.Instruction", execution_time=at(3600))
+    Do: Plan with the description that is valid at the execution_time.
+    """
+    givens = _having(message, conversation)
+    if not givens or givens[-1].valid_from <= conversation.now:
+        return
+    first = min(givens, key=lambda given: given.valid_from)
+    execution = message.content.moment("execution_time")
+    if execution is not None and first.valid_from > max(execution, conversation.now) + SOON:
+        yield Found(
+            "/execution_time",
+            f"{clock(execution)} is before {first.message.name(conversation.now)}, is valid,"
+            " which is from"
+            f" {clock(first.valid_from)} on",
+        )
+
+
+@worked_out_once
+def _having(message: Message, conversation: Conversation) -> list[Given]:
+    """The descriptions that have the mode of an instruction."""
+    target, actuator_id = (
+        message.content.text(TARGET[message.message_type]),
+        actuator_id_of(message),
+    )
+    if target is None or actuator_id is None:
+        return []
+    return [
+        given
+        for given in described(message, conversation)
+        if actuator_id in given.actuators and target in given.actuators[actuator_id].modes
+    ]
+
+
+class _Move(NamedTuple):
+    """From which mode to which other an instruction leads, and the transitions between them.
+
+    ``given`` is the newest description that has both modes.
+    """
+
+    actuator_id: str
+    active: Active
+    target: str
+    execution: float
+    transitions: list[Part]
+    given: Given
+
+    @property
+    def actuator(self) -> Actuator:
+        return self.given.actuators[self.actuator_id]
+
+
+@worked_out_once
+def _move(message: Message, conversation: Conversation) -> _Move | None:
+    """What an instruction moves; None when it stays in its mode, or when that is not known."""
+    actuator_id, target = (
+        actuator_id_of(message),
+        message.content.text(TARGET[message.message_type]),
+    )
+    active = conversation.active_modes.get(actuator_id) if actuator_id is not None else None
+    if actuator_id is None or target is None or active is None or active.mode == target:
+        return None
+    execution = message.content.moment("execution_time")
+    if execution is None or execution > conversation.now + SOON:
+        return None
+    having = [
+        given
+        for given in _having(message, conversation)
+        if active.mode in given.actuators[actuator_id].modes
+    ]
+    if not having:
+        return None
+    transitions = [
+        transition
+        for given in having
+        for transition in given.actuators[actuator_id].transitions.get((active.mode, target), ())
+    ]
+    return _Move(actuator_id, active, target, execution, transitions, having[0])
+
+
+def _between(move: _Move, conversation: Conversation) -> str:
+    """The two modes, for a text."""
+    modes, active = move.actuator.modes, move.active
+    return (
+        f"from {labelled(active.mode, modes[active.mode])}, active by"
+        f" {active.message.name(conversation.now)}, to {labelled(move.target, modes[move.target])}"
+    )
+
+
+def _settled(message: Message, conversation: Conversation, move: _Move) -> bool:
+    """Whether the active mode is that of the last status: no instruction may change it yet."""
+    for instruction in conversation.instructions.values():
+        before = instruction.message
+        if instruction.doubled or (
+            before.message_type == message.message_type
+            and (actuator_id_of(before) or "") == move.actuator_id
+            and before.content.text(TARGET[before.message_type]) != move.active.mode
+            and not instruction.refused
+            and instruction.status != "REJECTED"
+            and not (
+                instruction.status in FINAL and instruction.since < move.active.message.monotonic
+            )
+        ):
+            return False
+    return True
+
+
+def _usable(message: Message, move: _Move) -> list[Part]:
+    """The transitions that may be used in the condition that an instruction names."""
+    if message.content.flag("abnormal_condition") is not False:
+        return move.transitions
+    return [each for each in move.transitions if not each.flag("abnormal_condition_only")]
+
+
+@rule("modes.unreachable", Severity.WARNING, TARGET)
+def unreachable(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """No transition leads from the active mode to the one instructed.
+
+    The device cannot switch that way; the RM rejects the instruction, or goes a way of its own. It
+    is judged when a status has told the active mode, no earlier instruction may still change that,
+    and the execution_time is within a minute.
+
+    Where: the transitions of the actuator in the SystemDescription in force.
+    Wrong:
+        begin("OMBC")
+        rm("OMBC.Status", active_operation_mode_id="#boost", operation_mode_factor=1,
+           previous_operation_mode_id="#off", transition_timestamp=at(0))
+        cem("OMBC.Instruction", operation_mode_id="#on")
+    Right:
+        begin("OMBC")
+        rm("OMBC.Status", active_operation_mode_id="#boost", operation_mode_factor=1,
+           previous_operation_mode_id="#off", transition_timestamp=at(0))
+        cem("OMBC.Instruction", operation_mode_id="#off")
+    Do: Instruct the modes on the way one after the other. An RM that can switch from each mode to
+    each other describes a transition for each pair.
+    """
+    move = _move(message, conversation)
+    if move is None or move.transitions or not _settled(message, conversation, move):
+        return
+    others = ""
+    if not move.actuator.transitions:
+        others = ", which has no transitions at all"
+        if message.message_type == "DDBC.Instruction":
+            return  # the description was found fault with for it
+        if not conversation.once(f"no-transitions {message.message_type}", move.given.message):
+            return
+    yield Found(
+        message.content.at(TARGET[message.message_type]),
+        f"no transition {_between(move, conversation)} in"
+        f" {move.given.message.name(conversation.now)}{others}",
+    )
+
+
+@rule("modes.abnormal-transition", Severity.ERROR, TARGET, statements=["N70"])
+def abnormal_transition(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """The only transition to the mode instructed is for abnormal conditions.
+
+    The RM may not use it, and rejects the instruction. It is judged as modes.unreachable is.
+
+    Where: abnormal_condition_only of the transition (N70).
+    Wrong:
+        begin()
+        select("OMBC")
+        rm("OMBC.SystemDescription",
+           transitions=[transition("off", "on", abnormal_condition_only=True)])
+        rm("OMBC.Status")
+        cem("OMBC.Instruction")
+    Right:
+        begin()
+        select("OMBC")
+        rm("OMBC.SystemDescription",
+           transitions=[transition("off", "on", abnormal_condition_only=True)])
+        rm("OMBC.Status")
+        cem("OMBC.Instruction", abnormal_condition=True)
+    Do: Leave such transitions out of planning; when the condition is abnormal, say so in the
+    instruction.
+    """
+    move = _move(message, conversation)
+    if move is None or not move.transitions or _usable(message, move):
+        return
+    if move.actuator.modes[move.target].flag("abnormal_condition_only"):
+        return  # the mode itself is not to be instructed
+    if _settled(message, conversation, move):
+        yield Found(
+            message.content.at(TARGET[message.message_type]),
+            f"the transition {_between(move, conversation)} is for abnormal conditions only, by"
+            f" {move.given.message.name(conversation.now)}, and abnormal_condition is false",
+        )
+
+
+@rule("modes.blocked", Severity.WARNING, TARGET, statements=["N69"])
+def blocked(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """A timer blocks the transition to the mode instructed.
+
+    The device has to rest, or to run on, before it may switch; the RM rejects the instruction or
+    carries it out late. It is judged as modes.unreachable is.
+
+    Where: blocking_timers of the transition (N69), and the latest TimerStatus of each.
+    Wrong:
+        begin("OMBC")
+        rm("OMBC.Status", active_operation_mode_id="#on",
+           previous_operation_mode_id="#off", transition_timestamp=at(0))
+        rm("OMBC.TimerStatus", finished_at=at(60))
+        cem("OMBC.Instruction", operation_mode_id="#off", execution_time=at(30))
+    Right:
+        begin("OMBC")
+        rm("OMBC.Status", active_operation_mode_id="#on",
+           previous_operation_mode_id="#off", transition_timestamp=at(0))
+        rm("OMBC.TimerStatus", finished_at=at(20))
+        cem("OMBC.Instruction", operation_mode_id="#off", execution_time=at(30))
+    Do: Give the instruction an execution_time after the timer is finished.
+    """
+    move = _move(message, conversation)
+    usable = _usable(message, move) if move else []
+    if move is None or not usable:
+        return
+    runs = [_last_to_finish(conversation, move, each) for each in usable]
+    finished, timer = min(runs, key=lambda run: run[0])
+    if finished > max(move.execution, conversation.now) + CLOCKS and _settled(
+        message, conversation, move
+    ):
+        yield Found(
+            "/execution_time",
+            f"at {clock(move.execution)} the transition {_between(move, conversation)} is blocked"
+            " by timer"
+            f" {labelled(timer, move.actuator.timers.get(timer))}, which is finished at"
+            f" {clock(finished)} by its latest TimerStatus",
+        )
+
+
+def _last_to_finish(conversation: Conversation, move: _Move, transition: Part) -> tuple[float, str]:
+    """When the last of the blocking timers is finished, and which it is."""
+    last = (0.0, "")
+    for timer in transition.texts("blocking_timers"):
+        finished = conversation.timers.get((move.actuator_id, timer), 0.0)
+        part = move.actuator.timers.get(timer)
+        duration = part.number("duration") if part else None
+        # What runs longer than it can is a mistake in the status of the timer.
+        if duration is not None and finished <= conversation.now + duration / 1000 + SOON:
+            last = max(last, (finished, timer))
+    return last

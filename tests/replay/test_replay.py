@@ -1,0 +1,315 @@
+"""A recorded conversation is judged as it was when it happened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import click
+import pytest
+from conversations import (
+    CHARGING,
+    CURTAILMENT,
+    HOME_BATTERY,
+    HOT_WATER,
+    HYBRID_HEATING,
+    LAUNDRY,
+    MEASURING,
+    S2_CONNECT,
+    Play,
+)
+from hypothesis import given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
+from script import START
+
+from s2_mitm.replay.recorded import Message, Recorded
+from s2_mitm.replay.replay import Replayed, Sums, replay, replay_lines
+from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.verdict import Role, Severity
+
+SHAKE = 'rm("Handshake")\ncem("Handshake")\ncem("HandshakeResponse")\n'
+
+
+def recorded(
+    script: str, settings: Settings | None = None, client: Role = Role.RM, **more: Any
+) -> tuple[Recorded, Play]:
+    """What a recorder would have of a conversation, and how it went."""
+    talk = Play(settings)
+    talk.run(script)
+    messages = [
+        Message(number, wire.time, wire.sender is client, wire.data)
+        for number, wire in enumerate(talk.connections[-1], 1)
+    ]
+    talk.close()
+    return Recorded("0123456789", messages, ended=talk.now, **more), talk
+
+
+def played(session: Recorded, settings: Settings | None = None) -> Replayed:
+    result = replay(session, settings or Settings())
+    assert result is not None
+    return result
+
+
+def found(session: Recorded, settings: Settings | None = None) -> list[tuple[int, str]]:
+    """The numbers of messages and the codes of their findings."""
+    return [
+        (judged.number, finding.code)
+        for judged in played(session, settings).messages
+        for finding in judged.findings
+    ]
+
+
+@pytest.mark.parametrize("script", [HOME_BATTERY, CHARGING])
+def test_nothing_is_wrong_with_a_whole_conversation(script: str) -> None:
+    assert found(recorded(script)[0]) == []
+
+
+def test_the_client_may_be_the_cem() -> None:
+    """Known by the handshakes; or from the recording, where there are none yet."""
+    session, _ = recorded(CURTAILMENT, Settings(client_role=Role.CEM), Role.CEM)
+    assert found(session) == []
+    judged = played(session).messages
+    assert [judged[0].sender, judged[1].sender] == [Role.CEM, Role.RM]
+
+
+def test_senders_are_those_that_became_known() -> None:
+    """A SessionRequest may be of either; the handshake after it tells."""
+    script = 'rm("SessionRequest", request="RECONNECT", answer=None)\nrm("Handshake", answer=None)'
+    session, _ = recorded(script, Settings(client_role=Role.CEM), Role.CEM)
+    assert [judged.sender for judged in played(session).messages] == [Role.RM, Role.RM]
+
+
+def test_the_version_may_be_known_from_elsewhere() -> None:
+    settings = Settings(version="1.0.0-beta")
+    session, _ = recorded(S2_CONNECT, settings)
+    assert "handshake.missing" in dict(found(session)).values()
+    assert found(session, settings) == []
+    assert found(recorded(S2_CONNECT, settings, version="1.0.1")[0]) == []
+
+
+def test_late_findings_are_with_the_message_that_they_concern() -> None:
+    session, talk = recorded(
+        SHAKE
+        + 'rm("ResourceManagerDetails", answer=None)\nwait(20)\nrm("PowerMeasurement")\n'
+        + 'cem("SelectControlType", answer=None)'
+    )
+    assert found(session) == [(7, "ack.missing"), (10, "ack.missing")]
+    assert talk.codes == ["ack.missing", "ack.missing"]
+
+
+def test_while_a_session_goes_on_nothing_is_missing_yet() -> None:
+    session, _ = recorded(SHAKE + 'rm("ResourceManagerDetails", answer=None)')
+    assert found(session) == [(7, "ack.missing")]
+    assert found(Recorded("x", session.messages)) == []
+
+
+def test_the_end_is_not_before_the_last_message() -> None:
+    session, _ = recorded(SHAKE + 'wait(60)\nrm("ResourceManagerDetails", answer=None)')
+    assert found(Recorded("x", session.messages, ended=START)) == [(7, "ack.missing")]
+
+
+def test_what_was_not_forwarded_is_not_waited_for() -> None:
+    session, _ = recorded(SHAKE + 'rm("PowerMeasurement", values=[], answer=None)\nwait(60)')
+    *before, last = session.messages
+    dropped = Message(last.number, last.time, last.from_client, last.content, dropped=True)
+    assert found(session) == [(7, "schema.too-few"), (7, "ack.missing")]
+    assert found(Recorded("x", [*before, dropped], ended=last.time + 60)) == [(7, "schema.too-few")]
+
+
+def test_a_beginning_that_was_not_recorded() -> None:
+    session, _ = recorded(HOME_BATTERY)
+    half = Recorded("x", list(session.messages)[100:], Role.RM, "0.0.2-beta", session.ended)
+    result = played(half)
+    assert result.missing == [(1, 100)]
+    assert {code for _, code in found(half)} <= {"handshake.not-seen", "modes.cannot-check"}
+
+
+def test_messages_that_were_lost_in_between() -> None:
+    session, _ = recorded(HOME_BATTERY)
+    messages = list(session.messages)
+    gap = Recorded("x", [*messages[:40], *messages[50:]], Role.RM, None, session.ended)
+    result = played(gap)
+    assert result.missing == [(41, 50)]
+    assert [judged.number for judged in result.messages[39:41]] == [40, 51]
+    assert {code for _, code in found(gap)} <= {"handshake.not-seen", "modes.cannot-check"}
+
+
+CONNECTED = Settings(version="1.0.0-beta")
+FAULTLESS = [
+    (recorded(script, how)[0], how)
+    for script, how in (
+        *((script, Settings()) for script in (CHARGING, CURTAILMENT, HOME_BATTERY, HOT_WATER)),
+        *((script, Settings()) for script in (HYBRID_HEATING, LAUNDRY, MEASURING)),
+        (S2_CONNECT, CONNECTED),
+    )
+]
+UNSEEN = {"handshake.not-seen", "modes.cannot-check", "pebc.cannot-check", "ppbc.cannot-check"}
+
+
+@effort(max_examples=60, deadline=None)
+@given(st.sampled_from(FAULTLESS), st.data())
+def test_nobody_is_blamed_for_what_was_lost(
+    whole: tuple[Recorded, Settings], data: st.DataObject
+) -> None:
+    session, how = whole
+    messages = list(session.messages)
+    lost: set[int] = set()
+    for _ in range(data.draw(st.integers(1, 3), label="gaps")):
+        first = data.draw(st.integers(1, len(messages)), label="first")
+        lost.update(range(first, first + data.draw(st.integers(1, 12), label="messages")))
+    kept = [message for message in messages if message.number not in lost]
+    rest = Recorded(
+        "x", kept, ended=session.ended, lost_to=max(lost & {each.number for each in messages})
+    )
+    result = replay(rest, how)
+    if result is None:
+        assert not kept
+        return
+    accused = [finding for judged in result.messages for finding in judged.findings]
+    assert {finding.code for finding in accused} <= UNSEEN
+    numbers = [number for first, last in result.missing for number in range(first, last + 1)]
+    assert numbers == sorted(lost & {each.number for each in messages})
+
+
+def test_after_a_gap_the_two_are_who_they_were() -> None:
+    session, _ = recorded(CURTAILMENT, Settings(client_role=Role.CEM), Role.CEM)
+    messages, whole = list(session.messages), played(session)
+    last = messages[-1]  # an answer, which either may give
+    rest = played(Recorded("x", [*messages[:-2], last]))
+    assert [judged.sender for judged in rest.messages] == [
+        judged.sender for judged in whole.messages if judged.number != last.number - 1
+    ]
+    assert rest.missing == [(last.number - 1, last.number - 1)]
+    assert rest.control_type == whole.control_type is not None
+    assert rest.resource_name == whole.resource_name is not None
+
+
+def test_after_a_gap_they_speak_the_version_that_they_spoke() -> None:
+    """A message that only came with 1.0.0-beta, and later one that looks different since then."""
+    session, _ = recorded(S2_CONNECT, CONNECTED)
+    telling = next(each for each in session.messages if b"PresentDemandStatus" in each.content)
+    changed = next(each for each in session.messages if b"SystemDescription" in each.content)
+    later = replace(changed, number=50)
+    assert (50, "schema.missing") in found(Recorded("x", [later]))
+    assert (50, "schema.missing") not in found(Recorded("x", [telling, later]))
+
+
+def test_a_fault_after_a_gap_is_found() -> None:
+    session, _ = recorded(SHAKE + 'rm("PowerMeasurement")\nrm("PowerMeasurement", values=[])')
+    messages = list(session.messages)
+    assert (9, "schema.too-few") in found(Recorded("x", [*messages[:6], *messages[8:]]))
+
+
+def test_what_was_lost_at_the_end_may_have_been_the_answer() -> None:
+    session, _ = recorded(SHAKE + 'rm("PowerMeasurement", answer=None)\nwait(60)')
+    assert found(session) == [(7, "ack.missing")]
+    cut = Recorded("x", session.messages, ended=session.ended, lost_to=9)
+    assert found(cut) == []
+    assert shown(cut)[-1] == "    2 messages were not recorded: #8 to #9"
+    # A gap that is older says nothing about it.
+    assert found(Recorded("x", session.messages, ended=session.ended, lost_to=6)) == [
+        (7, "ack.missing")
+    ]
+
+
+def test_nothing() -> None:
+    assert replay(Recorded("x", []), Settings()) is None
+
+
+FAULTY = (
+    SHAKE
+    + 'rm("ResourceManagerDetails", name="\\x1b[2JBattery")\n'
+    + 'rm("PowerMeasurement", values=[], answer=None)\nwait(20)\n'
+    + 'cem("SelectControlType")\nrm("PowerMeasurement", answer="TEMPORARY_ERROR")'
+)
+
+
+def shown(session: Recorded, **how: Any) -> list[str]:
+    return [click.unstyle(line) for line in replay_lines(played(session), "file", **how)]
+
+
+def test_lines_for_people() -> None:
+    session, _ = recorded(FAULTY)
+    assert shown(session) == [
+        "file [01234567] 2026-03-01 12:00:00 S2 FRBC"
+        ' · RM "\\u001b[2JBattery" · 13 messages, 1 error, 1 warning, 1 info',
+        "2026-03-01 12:00:00.090 #9 RM  PowerMeasurement INVALID",
+        "    error schema.too-few /values: an empty list, expected at least 1",
+        "  warning ack.missing: no ReceptionStatus from the CEM within 20.0 s",
+        "2026-03-01 12:00:20.120 #12 RM  PowerMeasurement valid",
+        '     info ack.refused: answered by the CEM with "TEMPORARY_ERROR"',
+    ]
+
+
+def test_all_lines() -> None:
+    session, _ = recorded(FAULTY)
+    lines = shown(session, verbose=True)
+    assert lines[1:3] == [
+        "2026-03-01 12:00:00.010 #1 RM  Handshake valid",
+        "2026-03-01 12:00:00.020 #2 CEM ReceptionStatus OK valid",
+    ]
+    assert len(lines) == 1 + 13 + 3
+
+
+def test_what_is_missing_is_said_where_it_is_missing() -> None:
+    session, _ = recorded(FAULTY)
+    messages = list(session.messages)
+    lines = shown(Recorded("", [*messages[:9], *messages[11:]], Role.RM), verbose=True)
+    place = lines.index("    2 messages were not recorded: #10 to #11")
+    assert "#9 RM" in lines[place - 2]
+    assert "#12 RM" in lines[place + 1]
+    sums = Sums()
+    sums.add(played(Recorded("", [*messages[:9], *messages[11:]], Role.RM)))
+    assert str(sums).startswith("1 session, 11 messages, 2 missing, 1 invalid, ")
+
+
+@pytest.mark.parametrize(
+    ("kept", "line"),
+    [
+        (slice(1, None), "    1 message was not recorded: #1"),
+        (slice(0, 12, 11), "    10 messages were not recorded: #2 to #11"),
+        (slice(0, 3, 2), "    1 message was not recorded: #2"),
+    ],
+)
+def test_what_is_missing_is_said(kept: slice, line: str) -> None:
+    session, _ = recorded(HOME_BATTERY)
+    part = Recorded("", list(session.messages)[kept], Role.RM)
+    assert shown(part)[1] == line
+
+
+def test_injected_messages() -> None:
+    session, _ = recorded(SHAKE + 'rm("PowerMeasurement", values=[], answer=None)')
+    *before, last = session.messages
+    injected = Message(last.number, last.time, last.from_client, last.content, injected=True)
+    assert shown(Recorded("x", [*before, injected]))[1].endswith("INVALID injected")
+
+
+def test_for_programs() -> None:
+    session, _ = recorded(FAULTY)
+    measured = played(session).messages[8].as_dict()
+    assert measured.pop("message_id")
+    assert [finding["code"] for finding in measured.pop("findings")] == [
+        "schema.too-few",
+        "ack.missing",
+    ]
+    assert measured == {
+        "seq": 9,
+        "timestamp": "2026-03-01T12:00:00.090Z",
+        "sender": "RM",
+        "message_type": "PowerMeasurement",
+        "injected": False,
+        "valid": False,
+    }
+
+
+def test_sums() -> None:
+    sums = Sums()
+    assert str(sums) == "0 sessions, 0 messages, 0 invalid, 0 errors, 0 warnings"
+    sums.add(played(recorded(FAULTY)[0]))
+    sums.add(played(recorded(SHAKE)[0]))
+    assert str(sums) == "2 sessions, 19 messages, 1 invalid, 1 error, 1 warning, 1 info"
+    assert sums.has(Severity.ERROR)
+    fine = Sums()
+    fine.add(played(recorded(SHAKE)[0]))
+    assert not fine.has(Severity.INFO)
