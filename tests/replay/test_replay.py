@@ -21,11 +21,11 @@ from conversations import (
 from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
-from script import START
 
 from s2_mitm.replay.recorded import Message, Recorded
 from s2_mitm.replay.replay import Replayed, Sums, replay, replay_lines
 from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.examples.templates import START
 from s2_mitm.s2.verdict import Role, Severity
 
 SHAKE = 'rm("Handshake")\ncem("Handshake")\ncem("HandshakeResponse")\n'

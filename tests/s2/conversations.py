@@ -1,18 +1,32 @@
 """Whole conversations as devices and energy managers have them, from handshake to farewell.
 
-Each is a text in the language of `script`, a line a message, so that one thing in it can be made
-wrong (`test_whole_conversations`). Nothing is wrong with them as they stand here.
+Each is a text in the language of the examples (`s2_mitm.s2.examples`), a line a message, so that
+one thing in it can be made wrong (`variants`). Nothing is wrong with them as they stand here.
 """
 
 from __future__ import annotations
 
 import textwrap
-from typing import Any, NamedTuple
-
-import script
-from script import START, Script, at, between, frbc_mode, limit, power, timer, transition
+from typing import Any, NamedTuple, Self
 
 from s2_mitm.s2.conversation.judging import Conversation, Settings
+from s2_mitm.s2.examples import templates
+from s2_mitm.s2.examples.script import Script
+from s2_mitm.s2.examples.templates import (
+    START,
+    at,
+    between,
+    container,
+    ddbc_mode,
+    envelope,
+    frbc_mode,
+    limit,
+    ombc_mode,
+    power,
+    sequence,
+    timer,
+    transition,
+)
 from s2_mitm.s2.verdict import Role
 
 
@@ -69,12 +83,13 @@ class Play(Script):
         self.close()
         self.conversation = Conversation(self.conversation.settings)
         self.connections.append([])
+        self.lines = []
 
-    def run(self, script_text: str) -> Play:
+    def run(self, script: str) -> Self:
         """Play the lines of a conversation."""
         names = {name: getattr(self, name) for name in dir(self) if not name.startswith("_")}
         names |= {str(role): role for role in Role}
-        exec(textwrap.dedent(script_text), {**vars(script), **globals(), **names})
+        exec(textwrap.dedent(script), {**vars(templates), **globals(), **names})
         return self
 
     def _receive(self, sender: Role, data: bytes, *, injected: bool = False) -> None:
@@ -447,12 +462,12 @@ BOILER = {
     "diagnostic_label": "Condensing boiler",
     "supported_commodites": ["GAS"],
     "operation_modes": [
-        script.ddbc_mode(
+        ddbc_mode(
             "boiler-off",
             power_ranges=[power(0, 0, "NATURAL_GAS.FLOW_RATE")],
             supply_range=between(0, 0),
         ),
-        script.ddbc_mode(
+        ddbc_mode(
             "boiler-on",
             power_ranges=[power(0.1, 0.6, "NATURAL_GAS.FLOW_RATE")],
             supply_range=between(4, 24),
@@ -470,9 +485,9 @@ OUTDOOR_UNIT = {
     "id": "#outdoor-unit",
     "supported_commodites": ["ELECTRICITY"],
     "operation_modes": [
-        script.ddbc_mode("unit-off", power_ranges=[power(0, 20)], supply_range=between(0, 0)),
-        script.ddbc_mode("unit-on", power_ranges=[power(500, 1500)], supply_range=between(1.5, 5)),
-        script.ddbc_mode("unit-defrost", abnormal_condition_only=True),
+        ddbc_mode("unit-off", power_ranges=[power(0, 20)], supply_range=between(0, 0)),
+        ddbc_mode("unit-on", power_ranges=[power(500, 1500)], supply_range=between(1.5, 5)),
+        ddbc_mode("unit-defrost", abnormal_condition_only=True),
     ],
     "transitions": [
         transition("unit-off", "unit-on", start_timers=["#settle"]),
@@ -485,10 +500,10 @@ OUTDOOR_UNIT = {
 
 WHOLE_HOUSE = {
     "operation_modes": [
-        script.ombc_mode("all-off", power_ranges=[power(0, 20)]),
-        script.ombc_mode("on-gas", power_ranges=[power(0.1, 0.6, "NATURAL_GAS.FLOW_RATE")]),
-        script.ombc_mode("on-electricity", power_ranges=[power(500, 1500)]),
-        script.ombc_mode("both", abnormal_condition_only=True),
+        ombc_mode("all-off", power_ranges=[power(0, 20)]),
+        ombc_mode("on-gas", power_ranges=[power(0.1, 0.6, "NATURAL_GAS.FLOW_RATE")]),
+        ombc_mode("on-electricity", power_ranges=[power(500, 1500)]),
+        ombc_mode("both", abnormal_condition_only=True),
     ],
     "transitions": [
         transition("all-off", "on-gas", start_timers=["#burner"]),
@@ -628,17 +643,17 @@ def stage(name: str, *watts: float, **fields: Any) -> dict[str, Any]:
         }
         for expected in watts
     ]
-    return script.sequence(name, elements=elements, **fields)
+    return sequence(name, elements=elements, **fields)
 
 
 COTTONS = [
-    script.container(
+    container(
         "washing",
         stage("warm-wash", 2100, 400, 150),
         stage("cold-wash", 300, 300, 150),
         stage("boil-wash", 2300, 2300, 400, abnormal_condition_only=True),
     ),
-    script.container(
+    container(
         "spinning",
         stage("fast-spin", 600, max_pause_before=1_800_000, is_interruptible=False),
         stage("gentle-spin", 250, 250, max_pause_before=1_800_000),
@@ -646,7 +661,7 @@ COTTONS = [
 ]
 
 FIRM = [
-    script.container("washing", stage("warm-wash", 2100, 400, 150, is_interruptible=False)),
+    container("washing", stage("warm-wash", 2100, 400, 150, is_interruptible=False)),
     COTTONS[1],
 ]
 """The same with a stage that cannot be interrupted."""
@@ -784,7 +799,7 @@ def limits(most: float) -> list[dict[str, Any]]:
 def envelopes(name: str, *elements: tuple[float, float, float]) -> list[dict[str, Any]]:
     """An envelope for each phase, of elements (seconds, lower limit, upper limit)."""
     return [
-        script.envelope(*elements, id=f"#{name}-{phase[-2:]}", commodity_quantity=phase)
+        envelope(*elements, id=f"#{name}-{phase[-2:]}", commodity_quantity=phase)
         for phase in PHASES
     ]
 

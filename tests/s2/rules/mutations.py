@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from hypothesis import strategies as st
-from script import TEMPLATES, at
+
+from s2_mitm.s2.examples.templates import TEMPLATES, at
 
 ANYTHING = st.recursive(
     st.none()

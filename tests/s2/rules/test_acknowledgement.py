@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from script import Script
 from told import play, told
 
 from s2_mitm.s2.conversation.judging import MAX_UNANSWERED, Settings
+from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.verdict import Role
 
 SAID = 'begin()\nrm("PowerMeasurement", message_id="#one", answer=None)\n'

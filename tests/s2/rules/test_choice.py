@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from script import Script
 
 from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.finding_types import FINDING_TYPES
 from s2_mitm.s2.rules.choice import parse_codes, parse_severities
 from s2_mitm.s2.verdict import Role, Severity

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from script import Script
 from told import play, told
 
+from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.verdict import Role
 
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from script import TEMPLATES, Script, actuator, at, between, frbc_mode, power, transition
 
 from s2_mitm.s2.conversation.message import Part
+from s2_mitm.s2.examples.script import Script
+from s2_mitm.s2.examples.templates import (
+    TEMPLATES,
+    actuator,
+    at,
+    between,
+    frbc_mode,
+    power,
+    transition,
+)
 from s2_mitm.s2.rules.bands import BANDS, crossed
 from s2_mitm.s2.verdict import Finding, Severity, Source
 

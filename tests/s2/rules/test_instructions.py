@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from script import Script
 from told import play, told
 
 from s2_mitm.s2.conversation.judging import MAX_INSTRUCTIONS
+from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.rules.instructions import FOLLOWING
 from s2_mitm.s2.verdict import Role
 

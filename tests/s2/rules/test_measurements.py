@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from script import Script
 from told import play, told
+
+from s2_mitm.s2.examples.script import Script
 
 DETAILS = 'begin(details=False)\nrm("ResourceManagerDetails", message_id="#details"{})\n'
 

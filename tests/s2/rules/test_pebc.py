@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import mutated
-from script import Script, at, envelope, identifier, limit
 
 from s2_mitm.s2.conversation.validity import MAX_HELD
+from s2_mitm.s2.examples.script import Script, identifier
+from s2_mitm.s2.examples.templates import at, envelope, limit
 from s2_mitm.s2.verdict import Finding, Role, Severity
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO

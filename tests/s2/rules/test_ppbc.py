@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import mutated
-from script import Script, at, container, identifier, sequence
 
+from s2_mitm.s2.examples.script import Script, identifier
+from s2_mitm.s2.examples.templates import at, container, sequence
 from s2_mitm.s2.verdict import Finding, Role, Severity
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from script import Script
 from told import play, told
 
+from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.verdict import Role
 
 GIVEN = 'begin("FRBC")\ncem("FRBC.Instruction", id="#one", message_id="#given")\n'

@@ -11,10 +11,11 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from script import DESCRIBED, TEMPLATES, Script, identifier
 
 from s2_mitm.s2.conversation import judging, validity
 from s2_mitm.s2.conversation.judging import Conversation
+from s2_mitm.s2.examples.script import Script, identifier
+from s2_mitm.s2.examples.templates import DESCRIBED, TEMPLATES
 from s2_mitm.s2.verdict import MAX_FINDINGS, Role
 
 BOUNDS: dict[str, Any] = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from script import CONTROL_TYPES
 from told import play
+
+from s2_mitm.s2.examples.templates import CONTROL_TYPES
 
 PERIODS = [
     ("PEBC", "PowerConstraints", "valid_from", "valid_until"),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import textwrap
 
-from script import Script, identifier
-
 from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.examples.script import Script, identifier
 
 NAMES = (
     "one", "two", "other", "another", "never", "given", "same", "answer", "shake", "details",

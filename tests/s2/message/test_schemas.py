@@ -27,7 +27,7 @@ from s2_mitm.s2.timestamps import is_date_time
 from s2_mitm.s2.verdict import MAX_FINDINGS, Severity, Source
 from s2_mitm.s2.wording import printable
 
-SCHEMAS = Path(__file__).parents[2] / "schemas"
+SCHEMAS = Path(__file__).parents[3] / "schemas"
 EXAMPLES = [example for version in VERSIONS for example in valid_examples(version)]
 
 Place = tuple[str | int, ...]

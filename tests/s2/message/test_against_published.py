@@ -21,7 +21,7 @@ from s2_mitm.s2.catalog import VERSIONS
 from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import Source, Verdict
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PUBLISHED = ROOT.parent / "shared/spec/s2-json"
 
 NUMBER = int(os.environ.get("S2_GENERATED", "600"))

@@ -1,27 +1,14 @@
-"""Conversations that read like a script, for the tests of the rules.
+"""A right message of every type, and what such messages are made of.
 
-    script = Script()
-    script.begin("FRBC")
-    script.cem("FRBC.Instruction", operation_mode="#no-such-mode")
-    assert script.codes == ["frbc.unknown-mode"]
-
-A message is that of `TEMPLATES` with the fields given; None takes a field out. Texts that begin
-with ``#`` are names of ids: each stands for its own UUID. Every message gets a message_id of its
-own and is answered with OK by the other side at once, unless ``answer`` says otherwise. A message
-takes ten milliseconds.
+What is different in an example is given in its line; all else is what stands here. Texts that begin
+with ``#`` are names of ids: each stands for its own UUID (see `script`).
 """
 
 from __future__ import annotations
 
-import json
-import re
-import uuid
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
-
-from s2_mitm.s2.conversation.judging import Conversation, Settings
-from s2_mitm.s2.verdict import Finding, LateFinding, Role
 
 START = 1_772_366_400.0  # 2026-03-01T12:00:00Z
 
@@ -448,130 +435,3 @@ DESCRIBED: dict[str, list[str]] = {
     "DDBC": ["DDBC.SystemDescription", "DDBC.ActuatorStatus"],
 }
 """What an RM says first under each control type."""
-
-
-class Script:
-    """A conversation to be written line by line. The RM is the WebSocket client."""
-
-    def __init__(self, settings: Settings | None = None, *, from_start: bool = True) -> None:
-        self.conversation = Conversation(settings, from_start=from_start)
-        self.now = START
-        self.findings: list[Finding] = []
-        """All findings so far, those about earlier messages too."""
-        self.late: list[LateFinding] = []
-        self._last = ""
-
-    @property
-    def codes(self) -> list[str]:
-        """The codes of all findings so far, in order."""
-        return [finding.code for finding in self.findings]
-
-    def begin(self, control_type: str | None = None, *, details: bool = True) -> None:
-        """Both handshakes, the details, the control type, and what the RM says first under it."""
-        self.rm("Handshake")
-        self.cem("Handshake")
-        self.cem("HandshakeResponse")
-        if details:
-            self.rm("ResourceManagerDetails")
-        if control_type:
-            self.select(control_type)
-            for message_type in DESCRIBED.get(control_type, []):
-                self.rm(message_type)
-
-    def joined_late(self) -> None:
-        """The proxy did not see the beginning."""
-        self.conversation.from_start = False
-
-    def select(self, control_type: str, **fields: Any) -> None:
-        """The CEM selects a control type, by its short name."""
-        self.cem("SelectControlType", control_type=CONTROL_TYPES[control_type], **fields)
-
-    def rm(self, message_type: str, answer: str | None = "OK", **fields: Any) -> str:
-        """The RM says something; returns its message_id."""
-        return self._say(Role.RM, message_type, answer, fields)
-
-    def cem(self, message_type: str, answer: str | None = "OK", **fields: Any) -> str:
-        """The CEM says something; returns its message_id."""
-        return self._say(Role.CEM, message_type, answer, fields)
-
-    def inject(self, sender: Role, message_type: str, **fields: Any) -> str:
-        """The user says something in the name of ``sender``."""
-        return self._say(sender, message_type, None, fields, injected=True)
-
-    def raw(self, sender: Role, data: bytes) -> None:
-        """Something is said that is no message of a template."""
-        self._receive(sender, data)
-
-    def last(self) -> str:
-        """The message_id of the last message that has one."""
-        return self._last
-
-    def wait(self, seconds: float) -> None:
-        """Time passes, and the clock of the proxy ticks."""
-        self.now += seconds
-        self._note(self.conversation.tick(self.now))
-
-    def close(self) -> None:
-        """The connection is closed."""
-        self._note(self.conversation.close(self.now))
-
-    def run(self, script: str) -> Script:
-        """Play lines of Python, as they stand in the docstrings of the rules."""
-        names = {name: getattr(self, name) for name in dir(self) if not name.startswith("_")}
-        exec(script, {**globals(), **names, "RM": Role.RM, "CEM": Role.CEM})
-        return self
-
-    def _say(
-        self,
-        sender: Role,
-        message_type: str,
-        answer: str | None,
-        fields: dict[str, Any],
-        *,
-        injected: bool = False,
-    ) -> str:
-        message = {"message_type": message_type}
-        if message_type != "ReceptionStatus":
-            message["message_id"] = str(uuid.uuid4())
-        message |= TEMPLATES.get(message_type, {})
-        if message_type == "Handshake":
-            message["role"] = str(sender)
-        data = _with_ids(json.dumps(changed(message, fields)))
-        message_id: str = json.loads(data).get("message_id", "")
-        self._receive(sender, data.encode(), injected=injected)
-        if message_type == "ReceptionStatus":
-            return ""
-        self._last = message_id
-        if answer is not None:
-            self._say(
-                sender.other,
-                "ReceptionStatus",
-                None,
-                {"subject_message_id": message_id, "status": answer},
-            )
-        return message_id
-
-    def _receive(self, sender: Role, data: bytes, *, injected: bool = False) -> None:
-        self.now += 0.01
-        verdict = self.conversation.receive(
-            data,
-            from_client=sender is self.conversation.client_role,
-            time=self.now,
-            injected=injected,
-        )
-        self._note(verdict.late)
-        self.findings += verdict.findings
-
-    def _note(self, late: list[LateFinding]) -> None:
-        self.late += late
-        self.findings += [item.finding for item in late]
-
-
-def _with_ids(text: str) -> str:
-    """JSON with a UUID in place of each name of an id."""
-    return re.sub(r'"#([a-zA-Z0-9-]+)"', lambda name: f'"{identifier(name[1])}"', text)
-
-
-def identifier(name: str) -> str:
-    """The UUID that stands for ``#name``."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, name))

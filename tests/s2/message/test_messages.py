@@ -19,7 +19,7 @@ from s2_mitm.s2.catalog import DEFAULT_VERSION, SENDERS, VERSIONS
 from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import Finding, Severity
 
-SCHEMAS = Path(__file__).parents[2] / "schemas"
+SCHEMAS = Path(__file__).parents[3] / "schemas"
 
 VALID = [example for version in VERSIONS for example in valid_examples(version)]
 FAULTY = [example for version in VERSIONS for example in faulty_examples(version)]

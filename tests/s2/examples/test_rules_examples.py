@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from script import Script
 
+from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.finding_types import FINDING_TYPES, FindingType
 from s2_mitm.s2.rules import RULES
 from s2_mitm.s2.verdict import Source

@@ -1,0 +1,1 @@
+"""The examples of the rules, played: which messages they are, and what is found in them."""
