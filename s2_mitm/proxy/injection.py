@@ -14,7 +14,7 @@ from mitmproxy.http import HTTPFlow
 from s2_mitm.proxy import mitmweb
 from s2_mitm.proxy.message_file import UnreadableError, read_message
 from s2_mitm.proxy.session import Session
-from s2_mitm.s2.catalog import SENDERS
+from s2_mitm.s2.catalog import MESSAGE_TYPES
 from s2_mitm.s2.finding_types import FINDING_TYPES
 from s2_mitm.s2.message.reading import read
 from s2_mitm.s2.message.validation import judge
@@ -52,7 +52,11 @@ def inject(flow: Flow, session: Session | None, to: str, message: str, *, valida
     if validate:
         content = with_message_id(content)
         verdict = judge(content, version=conversation.version)
-        if not verdict.valid and message.startswith("@") and verdict.message_type not in SENDERS:
+        if (
+            not verdict.valid
+            and message.startswith("@")
+            and verdict.message_type not in MESSAGE_TYPES
+        ):
             # It may be any file of this machine.
             raise CommandError(
                 f"Not injected, {_named(message)} holds no S2 message:"

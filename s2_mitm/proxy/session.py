@@ -11,7 +11,7 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.proxy import delivery
-from s2_mitm.s2.catalog import SENDERS
+from s2_mitm.s2.catalog import MESSAGE_TYPES
 from s2_mitm.s2.conversation.judging import Conversation, Settings
 from s2_mitm.s2.message.reading import MAX_SIZE, read
 from s2_mitm.s2.verdict import Verdict
@@ -30,7 +30,7 @@ KEEP_BYTES = 16 * 1024 * 1024
 _BEGINNINGS = {bytes([byte]) for byte in b"{ \t\r\n\xef"}  # the last begins a byte order mark
 _KEY = b'"message_type"'
 _TYPE = re.compile(
-    rb'%s\s*:\s*"(?:%s)"' % (_KEY, b"|".join(re.escape(name.encode()) for name in SENDERS))
+    rb'%s\s*:\s*"(?:%s)"' % (_KEY, b"|".join(re.escape(name.encode()) for name in MESSAGE_TYPES))
 )
 _BACKSLASH = ord("\\")
 _ESCAPED_LETTER = re.compile(rb"\\u00(?:[4-7]|2[eE])")  # or underscore, or dot
@@ -249,7 +249,7 @@ def is_s2(message: WebSocketMessage) -> bool:
         return False
     content = read(data, binary=not message.is_text).message or {}
     message_type = content.get("message_type")
-    return isinstance(message_type, str) and message_type in SENDERS
+    return isinstance(message_type, str) and message_type in MESSAGE_TYPES
 
 
 def missing(summary: dict[str, Any]) -> int:

@@ -1,70 +1,29 @@
-"""What S2 consists of, as tables: versions, message types and who sends them.
+"""What S2 consists of, as tables: versions, control types, states, message types.
 
-From the message lists of the AsyncAPI documents of s2-ws-json 0.0.2-beta, and from the schemas of
-1.0.0-beta.
+What the package knows of a message type, it knows from its row in ``MESSAGE_TYPES``. A test holds
+the rows against the schemas of every version. From the message lists of the AsyncAPI documents of
+s2-ws-json 0.0.2-beta, its state descriptions, and the schemas of both versions.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
 
 from s2_mitm.s2.verdict import Role
 
 VERSIONS = ("0.0.2-beta", "1.0.0-beta")
-"""The published versions of S2 that s2-mitm knows."""
+"""The published versions of S2 that s2-mitm knows, the oldest first."""
 
-DEFAULT_VERSION = "0.0.2-beta"
+DEFAULT_VERSION = VERSIONS[0]
 """The version that nearly all devices speak today."""
 
-_RM = frozenset({Role.RM})
-_CEM = frozenset({Role.CEM})
-_BOTH = frozenset(Role)
+BEGIN_WITH_HANDSHAKE = frozenset({"0.0.2-beta"})
+"""The versions in which every conversation begins with a handshake.
 
-SENDERS: dict[str, frozenset[Role]] = {
-    "Handshake": _BOTH,
-    "HandshakeResponse": _CEM,
-    "ReceptionStatus": _BOTH,
-    "SessionRequest": _BOTH,
-    "RevokeObject": _BOTH,
-    "ResourceManagerDetails": _RM,
-    "SelectControlType": _CEM,
-    "PowerMeasurement": _RM,
-    "PowerForecast": _RM,
-    "InstructionStatusUpdate": _RM,
-    "PEBC.PowerConstraints": _RM,
-    "PEBC.EnergyConstraint": _RM,
-    "PEBC.Instruction": _CEM,
-    "PPBC.PowerProfileDefinition": _RM,
-    "PPBC.PowerProfileStatus": _RM,
-    "PPBC.ScheduleInstruction": _CEM,
-    "PPBC.StartInterruptionInstruction": _CEM,
-    "PPBC.EndInterruptionInstruction": _CEM,
-    "OMBC.SystemDescription": _RM,
-    "OMBC.Status": _RM,
-    "OMBC.TimerStatus": _RM,
-    "OMBC.Instruction": _CEM,
-    "FRBC.SystemDescription": _RM,
-    "FRBC.ActuatorStatus": _RM,
-    "FRBC.StorageStatus": _RM,
-    "FRBC.LeakageBehaviour": _RM,
-    "FRBC.UsageForecast": _RM,
-    "FRBC.FillLevelTargetProfile": _RM,
-    "FRBC.TimerStatus": _RM,
-    "FRBC.Instruction": _CEM,
-    "DDBC.SystemDescription": _RM,
-    "DDBC.ActuatorStatus": _RM,
-    "DDBC.AverageDemandRateForecast": _RM,
-    "DDBC.TimerStatus": _RM,
-    "DDBC.PresentDemandStatus": _RM,
-    "DDBC.Instruction": _CEM,
-}
-"""Every message type and the roles that may send it."""
-
-INSTRUCTIONS = tuple(name for name in SENDERS if name.endswith("Instruction"))
-"""The message types that instruct the RM; each has an id beside its message_id."""
-
-SINCE: dict[str, str] = {"DDBC.PresentDemandStatus": "1.0.0-beta"}
-"""The version that a message type came with, where it was not the first."""
+In the others the version may have been agreed before the WebSocket opens (S2 Connect)."""
 
 CONTROL_TYPES: dict[str, str] = {
     "POWER_ENVELOPE_BASED_CONTROL": "PEBC",
@@ -76,6 +35,391 @@ CONTROL_TYPES: dict[str, str] = {
     "NO_SELECTION": "no selection",
 }
 """The control types as they stand on the wire, and what people call them."""
+
+
+class State(IntEnum):
+    """How far a conversation has come; a later state allows what an earlier one does."""
+
+    CONNECTED = 0
+    """No handshake yet, or that of one side."""
+    SHAKEN = 1
+    """Both handshakes were seen; the CEM selects the version."""
+    INITIALISED = 2
+    """The version is selected; the RM introduces itself and measures."""
+    CONTROLLED = 3
+    """A control type is active."""
+
+
+STATUSES_AFTER: dict[str, tuple[str, ...]] = {
+    "NEW": ("ACCEPTED", "REJECTED", "STARTED", "SUCCEEDED", "ABORTED", "REVOKED"),
+    "ACCEPTED": ("STARTED", "SUCCEEDED", "ABORTED", "REVOKED"),
+    "STARTED": ("SUCCEEDED", "ABORTED", "REVOKED"),
+    "REJECTED": (),
+    "SUCCEEDED": (),
+    "ABORTED": (),
+    "REVOKED": (),
+}
+"""The statuses of an instruction that may follow each; an RM may leave steps out."""
+
+FINAL_STATUSES = frozenset(status for status, following in STATUSES_AFTER.items() if not following)
+"""The statuses that end an instruction: nothing follows them."""
+
+
+class Thing(StrEnum):
+    """What has an id in S2, in the words of the findings."""
+
+    MESSAGE = "message"
+    OBJECT = "object"
+    """What can be revoked: an instruction, or what stays in force."""
+    INSTRUCTION = "instruction"
+    DESCRIPTION = "system description"
+    ACTUATOR = "actuator"
+    MODE = "operation mode"
+    TRANSITION = "transition"
+    TIMER = "timer"
+    CONSTRAINTS = "power constraints"
+    ENERGY_CONSTRAINT = "energy constraint"
+    ENVELOPE = "power envelope"
+    PROFILE = "power profile"
+    CONTAINER = "sequence container"
+    SEQUENCE = "power sequence"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageType:
+    """What S2 says about one message type.
+
+    ``sent_from`` has the roles that may send it, each with the state from which on it may.
+    ``control_type`` is the one that it belongs to, None for those that belong to none.
+    ``versions`` are those that have it, the oldest first.
+    ``thing`` is what it gives to the receiver: an instruction, a description. Later messages refer
+    to it, and a RevokeObject takes it back, by the id in its ``id_field``, or by its message_id
+    where there is no such field. None where it gives nothing.
+    ``period`` are the fields with the beginning and the end of the time for which it holds, and
+    ``happened`` is the field that says when the thing happened that it tells of.
+    ``contains`` are the things inside of it that have ids. ``refers`` are its fields that name
+    things by their ids; those of PPBC.PowerProfileStatus are in ``sequence_container_status``.
+    ``odd_names`` are fields that have another name on the wire than their like in other messages,
+    with the name that these have.
+    """
+
+    name: str
+    sent_from: Mapping[Role, State]
+    control_type: str | None = None
+    versions: tuple[str, ...] = VERSIONS
+    thing: Thing | None = None
+    id_field: str | None = None
+    period: tuple[str, str] | None = None
+    happened: str | None = None
+    contains: frozenset[Thing] = frozenset()
+    refers: Mapping[str, Thing] = field(default_factory=dict)
+    odd_names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def instruction(self) -> bool:
+        """Whether it tells the RM what to do."""
+        return self.thing is Thing.INSTRUCTION
+
+    @property
+    def in_force(self) -> bool:
+        """Whether what it says holds until it is replaced or revoked."""
+        return self.thing is not None and not self.instruction
+
+    def fields_for(self, thing: Thing) -> tuple[str, ...]:
+        """The fields that refer to such a thing."""
+        return tuple(name for name, referred in self.refers.items() if referred is thing)
+
+
+def _since(version: str) -> tuple[str, ...]:
+    """A version and those after it."""
+    return VERSIONS[VERSIONS.index(version) :]
+
+
+def _things(*things: Thing) -> frozenset[Thing]:
+    return frozenset(things)
+
+
+_BOTH_ALWAYS = dict.fromkeys(Role, State.CONNECTED)
+_RM_INTRODUCED = {Role.RM: State.INITIALISED}
+_RM_CONTROLLED = {Role.RM: State.CONTROLLED}
+_CEM_CONTROLLING = {Role.CEM: State.CONTROLLED}
+
+_VALID = ("valid_from", "valid_until")
+_INSTRUCTED_MODE = {"actuator_id": Thing.ACTUATOR, "operation_mode_id": Thing.MODE}
+_ACTIVE_MODE = {
+    "active_operation_mode_id": Thing.MODE,
+    "previous_operation_mode_id": Thing.MODE,
+}
+_INSTRUCTED_SEQUENCE = {
+    "power_profile_id": Thing.PROFILE,
+    "sequence_container_id": Thing.CONTAINER,
+    "power_sequence_id": Thing.SEQUENCE,
+}
+_DESCRIBED = _things(Thing.ACTUATOR, Thing.MODE, Thing.TRANSITION, Thing.TIMER)
+
+MESSAGE_TYPES: dict[str, MessageType] = {
+    row.name: row
+    for row in (
+        # That a Handshake comes once is a rule of its own.
+        MessageType("Handshake", _BOTH_ALWAYS),
+        MessageType("HandshakeResponse", {Role.CEM: State.SHAKEN}),
+        MessageType("ReceptionStatus", _BOTH_ALWAYS, refers={"subject_message_id": Thing.MESSAGE}),
+        MessageType("SessionRequest", _BOTH_ALWAYS),
+        MessageType(
+            "RevokeObject",
+            {Role.CEM: State.INITIALISED, Role.RM: State.CONTROLLED},
+            refers={"object_id": Thing.OBJECT},
+        ),
+        MessageType("ResourceManagerDetails", _RM_INTRODUCED),
+        MessageType("SelectControlType", {Role.CEM: State.INITIALISED}),
+        MessageType("PowerMeasurement", _RM_INTRODUCED, happened="measurement_timestamp"),
+        MessageType("PowerForecast", _RM_INTRODUCED),
+        MessageType(
+            "InstructionStatusUpdate",
+            _RM_CONTROLLED,
+            happened="timestamp",
+            refers={"instruction_id": Thing.INSTRUCTION},
+        ),
+        MessageType(
+            "PEBC.PowerConstraints",
+            _RM_CONTROLLED,
+            "PEBC",
+            thing=Thing.CONSTRAINTS,
+            id_field="id",
+            period=_VALID,
+        ),
+        MessageType(
+            "PEBC.EnergyConstraint",
+            _RM_CONTROLLED,
+            "PEBC",
+            thing=Thing.ENERGY_CONSTRAINT,
+            id_field="id",
+            period=_VALID,
+        ),
+        MessageType(
+            "PEBC.Instruction",
+            _CEM_CONTROLLING,
+            "PEBC",
+            thing=Thing.INSTRUCTION,
+            id_field="id",
+            contains=_things(Thing.ENVELOPE),
+            refers={"power_constraints_id": Thing.CONSTRAINTS},
+        ),
+        MessageType(
+            "PPBC.PowerProfileDefinition",
+            _RM_CONTROLLED,
+            "PPBC",
+            thing=Thing.PROFILE,
+            id_field="id",
+            period=("start_time", "end_time"),
+            contains=_things(Thing.CONTAINER, Thing.SEQUENCE),
+        ),
+        MessageType(
+            "PPBC.PowerProfileStatus",
+            _RM_CONTROLLED,
+            "PPBC",
+            refers={
+                "power_profile_id": Thing.PROFILE,
+                "sequence_container_id": Thing.CONTAINER,
+                "selected_sequence_id": Thing.SEQUENCE,
+            },
+        ),
+        *(
+            MessageType(
+                name,
+                _CEM_CONTROLLING,
+                "PPBC",
+                thing=Thing.INSTRUCTION,
+                id_field="id",
+                refers=_INSTRUCTED_SEQUENCE,
+            )
+            for name in (
+                "PPBC.ScheduleInstruction",
+                "PPBC.StartInterruptionInstruction",
+                "PPBC.EndInterruptionInstruction",
+            )
+        ),
+        # The device of OMBC is one actuator, which has no id.
+        MessageType(
+            "OMBC.SystemDescription",
+            _RM_CONTROLLED,
+            "OMBC",
+            thing=Thing.DESCRIPTION,
+            contains=_DESCRIBED - {Thing.ACTUATOR},
+        ),
+        MessageType(
+            "OMBC.Status",
+            _RM_CONTROLLED,
+            "OMBC",
+            happened="transition_timestamp",
+            refers=_ACTIVE_MODE,
+        ),
+        MessageType("OMBC.TimerStatus", _RM_CONTROLLED, "OMBC", refers={"timer_id": Thing.TIMER}),
+        MessageType(
+            "OMBC.Instruction",
+            _CEM_CONTROLLING,
+            "OMBC",
+            thing=Thing.INSTRUCTION,
+            id_field="id",
+            refers={"operation_mode_id": Thing.MODE},
+        ),
+        MessageType(
+            "FRBC.SystemDescription",
+            _RM_CONTROLLED,
+            "FRBC",
+            thing=Thing.DESCRIPTION,
+            contains=_DESCRIBED,
+        ),
+        MessageType(
+            "FRBC.ActuatorStatus",
+            _RM_CONTROLLED,
+            "FRBC",
+            happened="transition_timestamp",
+            refers={"actuator_id": Thing.ACTUATOR, **_ACTIVE_MODE},
+        ),
+        MessageType("FRBC.StorageStatus", _RM_CONTROLLED, "FRBC"),
+        MessageType("FRBC.LeakageBehaviour", _RM_CONTROLLED, "FRBC"),
+        MessageType("FRBC.UsageForecast", _RM_CONTROLLED, "FRBC"),
+        MessageType("FRBC.FillLevelTargetProfile", _RM_CONTROLLED, "FRBC"),
+        MessageType(
+            "FRBC.TimerStatus",
+            _RM_CONTROLLED,
+            "FRBC",
+            refers={"actuator_id": Thing.ACTUATOR, "timer_id": Thing.TIMER},
+        ),
+        MessageType(
+            "FRBC.Instruction",
+            _CEM_CONTROLLING,
+            "FRBC",
+            thing=Thing.INSTRUCTION,
+            id_field="id",
+            refers={"actuator_id": Thing.ACTUATOR, "operation_mode": Thing.MODE},
+            odd_names={"operation_mode": "operation_mode_id"},
+        ),
+        MessageType(
+            "DDBC.SystemDescription",
+            _RM_CONTROLLED,
+            "DDBC",
+            thing=Thing.DESCRIPTION,
+            contains=_DESCRIBED,
+            odd_names={"Id": "id"},  # of an operation mode
+        ),
+        MessageType(
+            "DDBC.ActuatorStatus",
+            _RM_CONTROLLED,
+            "DDBC",
+            happened="transition_timestamp",
+            refers={"actuator_id": Thing.ACTUATOR, **_ACTIVE_MODE},
+        ),
+        MessageType("DDBC.AverageDemandRateForecast", _RM_CONTROLLED, "DDBC"),
+        MessageType(
+            "DDBC.TimerStatus",
+            _RM_CONTROLLED,
+            "DDBC",
+            refers={"actuator_id": Thing.ACTUATOR, "timer_id": Thing.TIMER},
+        ),
+        MessageType(
+            "DDBC.PresentDemandStatus",
+            _RM_CONTROLLED,
+            "DDBC",
+            versions=_since("1.0.0-beta"),
+        ),
+        MessageType(
+            "DDBC.Instruction",
+            _CEM_CONTROLLING,
+            "DDBC",
+            thing=Thing.INSTRUCTION,
+            id_field="id",
+            refers=_INSTRUCTED_MODE,
+        ),
+    )
+}
+"""Every message type of every version by its name."""
+
+
+# What follows from the table, worked out once.
+
+WITH_OWN_MESSAGES = frozenset(
+    row.control_type for row in MESSAGE_TYPES.values() if row.control_type is not None
+)
+"""The control types that have messages of their own, by what people call them."""
+
+SINCE: dict[str, str] = {
+    row.name: row.versions[0] for row in MESSAGE_TYPES.values() if row.versions[0] != VERSIONS[0]
+}
+"""The version that a message type came with, where it was not the first."""
+
+INSTRUCTIONS = frozenset(row.name for row in MESSAGE_TYPES.values() if row.instruction)
+"""The message types that tell the RM what to do."""
+
+IN_FORCE = frozenset(row.name for row in MESSAGE_TYPES.values() if row.in_force)
+"""The message types whose content holds until it is replaced or revoked."""
+
+DESCRIPTIONS: dict[str, str] = {
+    row.control_type: row.name
+    for row in MESSAGE_TYPES.values()
+    if row.control_type is not None and row.thing is Thing.DESCRIPTION
+}
+"""The system description of each control type that has one."""
+
+ID_NAMES = (
+    "id",
+    *{odd for row in MESSAGE_TYPES.values() for odd, name in row.odd_names.items() if name == "id"},
+)
+"""The names that the id of a thing within a message has, the usual one first."""
+
+MODE_STATUSES = frozenset(
+    row.name
+    for row in MESSAGE_TYPES.values()
+    if Thing.MODE in row.refers.values() and not row.instruction
+)
+"""The message types that say which operation mode is active."""
+
+TIMER_STATUSES = frozenset(
+    row.name for row in MESSAGE_TYPES.values() if Thing.TIMER in row.refers.values()
+)
+"""The message types that say when a timer is finished."""
+
+_ONLY_SENDER = {
+    row.name: next(iter(row.sent_from)) for row in MESSAGE_TYPES.values() if len(row.sent_from) == 1
+}
+
+_EARLIEST = {
+    (row.name, role): row.sent_from.get(
+        role, State.CONTROLLED if row.control_type else State.CONNECTED
+    )
+    for row in MESSAGE_TYPES.values()
+    for role in Role
+}
+
+
+def only_sender(message_type: str | None) -> Role | None:
+    """The one role that may send this type; None where both may, or the type is unknown."""
+    return _ONLY_SENDER.get(message_type or "")
+
+
+def earliest_state(message_type: str, sender: Role) -> State:
+    """The state from which on this may be sent by this side.
+
+    Where this side may not send it at all, the state in which the other side may, for messages of
+    a control type, and else every state: who may send what is a rule of its own.
+    """
+    return _EARLIEST.get((message_type, sender), State.CONNECTED)
+
+
+def control_type_of(message_type: str | None) -> str | None:
+    """The control type that a message type belongs to: PEBC, PPBC, OMBC, FRBC or DDBC."""
+    row = MESSAGE_TYPES.get(message_type or "")
+    return row.control_type if row else None
+
+
+def referring(*things: Thing) -> dict[str, tuple[str, ...]]:
+    """The message types that refer to one of these things, and the fields that do."""
+    return {
+        row.name: fields
+        for row in MESSAGE_TYPES.values()
+        if (fields := tuple(name for thing in things for name in row.fields_for(thing)))
+    }
 
 
 def closest_version(version: str) -> str:
@@ -93,15 +437,3 @@ def closest_version(version: str) -> str:
 
 def _numbers(version: str) -> list[int]:
     return [int(number[:9]) for number in re.findall(r"[0-9]+", version)[:3]]
-
-
-_ONLY_SENDER = {
-    message_type: next(iter(senders))
-    for message_type, senders in SENDERS.items()
-    if len(senders) == 1
-}
-
-
-def only_sender(message_type: str | None) -> Role | None:
-    """The one role that may send this type; None where both may, or the type is unknown."""
-    return _ONLY_SENDER.get(message_type or "")

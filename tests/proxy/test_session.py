@@ -15,7 +15,7 @@ from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from s2_mitm.proxy.session import HOLD, KEEP_BYTES, Judged, Session, is_s2
-from s2_mitm.s2.catalog import SENDERS
+from s2_mitm.s2.catalog import MESSAGE_TYPES
 from s2_mitm.s2.conversation.judging import Settings
 from s2_mitm.s2.verdict import Role
 
@@ -63,7 +63,7 @@ def messages_of(flow: HTTPFlow) -> list[WebSocketMessage]:
 # Recognition
 
 
-@pytest.mark.parametrize("message_type", SENDERS)
+@pytest.mark.parametrize("message_type", MESSAGE_TYPES)
 def test_every_message_type_is_s2(message_type: str) -> None:
     content = json.dumps({"message_type": message_type}).encode()
 
@@ -164,7 +164,7 @@ def test_s2_is_s2_however_its_json_is_written(content: bytes) -> None:
 
 
 @given(
-    type_=st.sampled_from(sorted(SENDERS)),
+    type_=st.sampled_from(sorted(MESSAGE_TYPES)),
     keys=st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
     at=st.integers(0, 3),
     escape=st.sets(st.integers(0, 60)),

@@ -11,7 +11,7 @@ from s2python.s2_parser import TYPE_TO_MESSAGE_CLASS
 from s2_mitm.s2.catalog import (
     CONTROL_TYPES,
     DEFAULT_VERSION,
-    SENDERS,
+    MESSAGE_TYPES,
     SINCE,
     VERSIONS,
     closest_version,
@@ -31,7 +31,7 @@ def test_there_are_schemas_for_every_version_and_for_no_other() -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_type_that_a_version_has_is_in_the_catalog(version: str) -> None:
     so_far = VERSIONS[: VERSIONS.index(version) + 1]
-    expected = {name for name in SENDERS if SINCE.get(name, VERSIONS[0]) in so_far}
+    expected = {name for name in MESSAGE_TYPES if SINCE.get(name, VERSIONS[0]) in so_far}
 
     assert built_in(version).message_types == expected
 
@@ -68,7 +68,7 @@ def test_some_types_tell_who_sent_them(message_type: str | None, sender: Role | 
     assert only_sender(message_type) is sender
 
 
-@pytest.mark.parametrize("message_type", sorted(SENDERS))
+@pytest.mark.parametrize("message_type", sorted(MESSAGE_TYPES))
 def test_devices_describe_and_report_and_managers_instruct(message_type: str) -> None:
     if "." not in message_type:
         return

@@ -14,13 +14,26 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from s2_mitm.s2 import finding_types
-from s2_mitm.s2.catalog import CONTROL_TYPES, DEFAULT_VERSION, SINCE, closest_version, only_sender
+from s2_mitm.s2.catalog import (
+    BEGIN_WITH_HANDSHAKE,
+    CONTROL_TYPES,
+    DEFAULT_VERSION,
+    IN_FORCE,
+    INSTRUCTIONS,
+    MODE_STATUSES,
+    SINCE,
+    TIMER_STATUSES,
+    WITH_OWN_MESSAGES,
+    State,
+    closest_version,
+    control_type_of,
+    only_sender,
+)
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.validity import Course, Given, Held
 from s2_mitm.s2.message.schemas import Schemas
 from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.rules import AT_THE_END, RULES, SAID_BY_S2_PYTHON, UNANSWERED, Found, Rule
-from s2_mitm.s2.states import FAMILIES, State
 from s2_mitm.s2.verdict import (
     MAX_FINDINGS,
     Answer,
@@ -99,8 +112,8 @@ class Instruction:
     doubled: bool = False
 
     @property
-    def family(self) -> str:
-        return self.message.message_type.partition(".")[0]
+    def family(self) -> str | None:
+        return control_type_of(self.message.message_type)
 
     @property
     def refused(self) -> bool:
@@ -204,7 +217,7 @@ class Conversation:
     @property
     def needs_handshake(self) -> bool:
         """Whether this version begins with a handshake; with S2 Connect it is done before."""
-        return (self.version or DEFAULT_VERSION) == DEFAULT_VERSION
+        return (self.version or DEFAULT_VERSION) in BEGIN_WITH_HANDSHAKE
 
     @property
     def worst(self) -> Severity | None:
@@ -466,18 +479,18 @@ class Conversation:
                 self._progress(message)
             case "RevokeObject":
                 self._revoke(message)
-            case "FRBC.ActuatorStatus" | "DDBC.ActuatorStatus" | "OMBC.Status":
+            case message_type if message_type in MODE_STATUSES:
                 self._activate(message)
-            case "FRBC.TimerStatus" | "DDBC.TimerStatus" | "OMBC.TimerStatus":
+            case message_type if message_type in TIMER_STATUSES:
                 self._start_timer(content)
             case "PPBC.PowerProfileStatus":
                 for part in content.parts("sequence_container_status"):
                     if course := self._course(part):
                         course.status = part.text("status")
                         course.selected = part.text("selected_sequence_id")
-            case message_type if message_type in STAYS_IN_FORCE:
+            case message_type if message_type in IN_FORCE:
                 self.held.setdefault(message_type, Held()).add(message)
-            case message_type if message_type.endswith("Instruction"):
+            case message_type if message_type in INSTRUCTIONS:
                 self._instruct(message)
         if message.message_type in SINCE:
             self._implied_version = SINCE[message.message_type]
@@ -493,7 +506,7 @@ class Conversation:
         self.resource_name = _label(self.details, "name")
         self.control_type = _label(self.selection, "control_type")
         family = CONTROL_TYPES.get(self.control_type or "")
-        self.family = family if family in FAMILIES else None
+        self.family = family if family in WITH_OWN_MESSAGES else None
 
     def _await_answer(self, message: Message, faultless: bool) -> None:
         if message.message_id is None or message.message_type == "ReceptionStatus":
@@ -627,18 +640,6 @@ UNDER_CONTROL = (
     "courses",
 )
 """What the selection of another control type ends."""
-
-STAYS_IN_FORCE = frozenset(
-    {
-        "PEBC.PowerConstraints",
-        "PEBC.EnergyConstraint",
-        "PPBC.PowerProfileDefinition",
-        "OMBC.SystemDescription",
-        "FRBC.SystemDescription",
-        "DDBC.SystemDescription",
-    }
-)
-"""Message types that later messages refer to."""
 
 
 _NOTHING = Part({})

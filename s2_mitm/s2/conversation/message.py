@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from s2_mitm.s2.catalog import ID_NAMES
 from s2_mitm.s2.timestamps import seconds_of
 from s2_mitm.s2.verdict import Role, pointer
 from s2_mitm.s2.wording import excerpt, quoted
@@ -52,6 +53,16 @@ class Part:
         """A field that is text."""
         value = self.value.get(name)
         return value if isinstance(value, str) else None
+
+    @property
+    def id_name(self) -> str:
+        """The field with the id of this thing: ``id``, or the odd name that stands for it."""
+        return next((name for name in ID_NAMES if name in self.value), ID_NAMES[0])
+
+    @property
+    def identifier(self) -> str | None:
+        """The id of this thing."""
+        return self.text(self.id_name)
 
     def number(self, name: str) -> float | None:
         """A field that is a number, of those that can be reckoned with as floating point."""

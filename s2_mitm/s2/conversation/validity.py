@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from s2_mitm.s2.catalog import MESSAGE_TYPES, Thing
 from s2_mitm.s2.conversation.message import Message, Part
 
 MAX_HELD = 48
@@ -129,8 +130,11 @@ class Given:
 
     @cached_property
     def actuators(self) -> dict[str, Actuator]:
-        """The actuators of a system description by their ids; that of OMBC has the id ``""``."""
-        if self.message.message_type == "OMBC.SystemDescription":
+        """The actuators of a system description by their ids.
+
+        Where the whole device is one actuator (OMBC), that has the id ``""``.
+        """
+        if Thing.ACTUATOR not in MESSAGE_TYPES[self.message.message_type].contains:
             return {"": _actuator(self.content)}
         return {
             actuator_id: _actuator(part)
@@ -154,8 +158,8 @@ class Course:
 
 
 def _actuator(part: Part) -> Actuator:
-    modes = {mode.text("id") or mode.text("Id"): mode for mode in part.parts("operation_modes")}
-    timers = {timer.text("id"): timer for timer in part.parts("timers")}
+    modes = {mode.identifier: mode for mode in part.parts("operation_modes")}
+    timers = {timer.identifier: timer for timer in part.parts("timers")}
     transitions: dict[tuple[str, str], list[Part]] = {}
     for transition in part.parts("transitions"):
         start, end = transition.text("from"), transition.text("to")

@@ -29,7 +29,7 @@ def _named(part: Part, name: str) -> dict[str, Part] | None:
         return None
     named = {}
     for thing in part.parts(name):
-        identifier = thing.text("id") or thing.text("Id")
+        identifier = thing.identifier
         if identifier is None:
             return None
         named[identifier] = thing

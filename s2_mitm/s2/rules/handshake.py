@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.catalog import VERSIONS, closest_version
+from s2_mitm.s2.catalog import VERSIONS, State, closest_version, earliest_state
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.registry import Found, rule
-from s2_mitm.s2.states import State, earliest_state
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.catalog import INSTRUCTIONS, only_sender
+from s2_mitm.s2.catalog import MESSAGE_TYPES, only_sender
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
@@ -48,12 +48,7 @@ def message_id_again(message: Message, conversation: Conversation) -> Iterator[F
         yield Found("/message_id", f"{quoted(message_id)} was used before{whose}")
 
 
-WITH_ID = (
-    "PEBC.PowerConstraints",
-    "PEBC.EnergyConstraint",
-    "PPBC.PowerProfileDefinition",
-    *INSTRUCTIONS,
-)
+WITH_ID = [row.name for row in MESSAGE_TYPES.values() if row.id_field]
 
 
 @rule("ids.id-again", Severity.ERROR, WITH_ID, statements=["N04"])
@@ -86,19 +81,13 @@ def id_again(message: Message, conversation: Conversation) -> Iterator[Found]:
     conversation.remember("id", object_id)
 
 
-DESCRIPTIONS = (
-    "FRBC.SystemDescription",
-    "DDBC.SystemDescription",
-    "OMBC.SystemDescription",
-    "PPBC.PowerProfileDefinition",
-    "PEBC.Instruction",
-)
+WITH_IDS_INSIDE = [row.name for row in MESSAGE_TYPES.values() if row.contains]
 
 
 @rule(
     "ids.twice-in-message",
     Severity.ERROR,
-    DESCRIPTIONS,
+    WITH_IDS_INSIDE,
     statements=["N04", "N41", "N48", "N60", "N62", "N67"],
 )
 def twice_in_message(message: Message, conversation: Conversation) -> Iterator[Found]:
@@ -119,13 +108,12 @@ def twice_in_message(message: Message, conversation: Conversation) -> Iterator[F
     for things in _scopes(message.content):
         seen: dict[str, Part] = {}
         for thing in things:
-            name = "Id" if thing.has("Id") else "id"
-            identifier = thing.text(name)
+            identifier = thing.identifier
             if identifier is None:
                 continue
             if first := seen.get(identifier):
                 text = f"{quoted(identifier)} is the id of {first.path} already"
-                yield Found(thing.at(name), text)
+                yield Found(thing.at(thing.id_name), text)
             seen.setdefault(identifier, thing)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from s2_mitm.s2.catalog import SENDERS
+from s2_mitm.s2.catalog import MESSAGE_TYPES
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.finding_types import FINDING_TYPES, FindingType
 from s2_mitm.s2.verdict import Severity
@@ -47,7 +47,9 @@ UNANSWERED = "(unanswered)"
 AT_THE_END = "(at the end)"
 """In place of a message type: asked about each instruction when the conversation is over."""
 
-RULES: dict[str, list[Rule]] = {occasion: [] for occasion in (*SENDERS, UNANSWERED, AT_THE_END)}
+RULES: dict[str, list[Rule]] = {
+    occasion: [] for occasion in (*MESSAGE_TYPES, UNANSWERED, AT_THE_END)
+}
 """The rules that each message type is held against, in the order in which they are asked."""
 
 
@@ -63,7 +65,7 @@ def rule(
     def register(check: Check) -> Check:
         kind = explained(code, severity, inspect.getdoc(check) or "")
         added = Rule(kind, check, tuple(statements))
-        for message_type in on or SENDERS:
+        for message_type in on or MESSAGE_TYPES:
             RULES[message_type].append(added)
         return check
 

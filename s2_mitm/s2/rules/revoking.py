@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.catalog import only_sender
+from s2_mitm.s2.catalog import DESCRIPTIONS, FINAL_STATUSES, control_type_of, only_sender
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.conversation.validity import Given
-from s2_mitm.s2.rules.instructions import FOLLOWING
 from s2_mitm.s2.rules.registry import Found, rule
-from s2_mitm.s2.states import family_of
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
 
@@ -67,7 +65,7 @@ def other_control_type(message: Message, conversation: Conversation) -> Iterator
     object_type = message.content.text("object_type")
     if not _is_of_other_control_type(message, conversation) or conversation.selection is None:
         return
-    if only_sender(object_type) is message.sender and family_of(object_type or "") != (
+    if only_sender(object_type) is message.sender and control_type_of(object_type) != (
         conversation.before_selection
     ):
         yield Found(
@@ -219,19 +217,19 @@ def over(message: Message, conversation: Conversation) -> Iterator[Found]:
         yield Found("/object_id", f"{name} was answered with {quoted(thing.answer or '')}")
     elif isinstance(thing, Given):
         kind = thing.message.message_type
-        described = kind.endswith(".SystemDescription")  # there can be several of the others
-        if described and not any(
+        # Of other types several are in force at the same time.
+        if kind in DESCRIPTIONS.values() and not any(
             given is thing for given in conversation.given(kind, message.time)
         ):
             yield Found("/object_id", f"{name} was replaced by a later one")
-    elif not FOLLOWING.get(thing.status or "", ("unknown",)):
+    elif thing.status in FINAL_STATUSES:
         ago = message.monotonic - thing.since
         if ago > conversation.settings.ack_timeout:
             yield Found("/object_id", f"{name} has been {thing.status} for {ago:.1f} s")
 
 
 def _is_of_other_control_type(message: Message, conversation: Conversation) -> bool:
-    family = family_of(message.content.text("object_type") or "")
+    family = control_type_of(message.content.text("object_type"))
     return family is not None and conversation.family is not None and family != conversation.family
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.catalog import CONTROL_TYPES
+from s2_mitm.s2.catalog import CONTROL_TYPES, State, control_type_of, earliest_state
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.registry import Found, rule
-from s2_mitm.s2.states import State, earliest_state, family_of
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
 
@@ -70,7 +69,7 @@ def other_control_type(message: Message, conversation: Conversation) -> Iterator
         rm("FRBC.SystemDescription")
     Do: The CEM selects the control type that it wants to use; the RM speaks in its terms alone.
     """
-    family = family_of(message.message_type)
+    family = control_type_of(message.message_type)
     if family is None or conversation.family is None or family == conversation.family:
         return
     if family == conversation.before_selection and message.sender is Role.RM:

@@ -15,7 +15,7 @@ from referencing.jsonschema import DRAFT202012
 from s2python.s2_parser import S2Parser
 from s2python.s2_validation_error import S2ValidationError
 
-from s2_mitm.s2.catalog import DEFAULT_VERSION, SENDERS, VERSIONS
+from s2_mitm.s2.catalog import DEFAULT_VERSION, MESSAGE_TYPES, VERSIONS
 from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import Finding, Severity
 
@@ -122,7 +122,7 @@ def _at(value: Any, path: str) -> Any:
     return value
 
 
-@pytest.mark.parametrize("message_type", SENDERS)
+@pytest.mark.parametrize("message_type", MESSAGE_TYPES)
 def test_every_type_has_a_valid_and_a_faulty_example(message_type: str) -> None:
     assert message_type in {example.name for example in VALID}
     assert message_type in {example.message_type for example in FAULTY}

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from message_files import valid_examples
 
-from s2_mitm.s2.catalog import DEFAULT_VERSION, SENDERS, SINCE, VERSIONS
+from s2_mitm.s2.catalog import DEFAULT_VERSION, MESSAGE_TYPES, SINCE, VERSIONS
 from s2_mitm.s2.message.reading import MAX_SIZE
 from s2_mitm.s2.message.schemas import Schemas
 from s2_mitm.s2.message.validation import judge
@@ -167,7 +167,7 @@ def test_type_and_ids_can_always_be_written_down() -> None:
         text.encode()
 
 
-@pytest.mark.parametrize("message_type", SENDERS)
+@pytest.mark.parametrize("message_type", MESSAGE_TYPES)
 def test_without_a_version_a_type_is_held_against_the_one_that_it_came_with(
     message_type: str,
 ) -> None:
@@ -295,7 +295,7 @@ def places_in(value: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
     ids=lambda value: repr(value[:30])[2:-1],
 )  # fmt: skip
 def test_any_value_at_any_place_is_judged(value: bytes) -> None:
-    for message_type in SENDERS:
+    for message_type in MESSAGE_TYPES:
         if message_type not in EXAMPLES:
             continue
         message = EXAMPLES[message_type].message

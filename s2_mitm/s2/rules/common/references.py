@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
+from s2_mitm.s2.catalog import control_type_of
 from s2_mitm.s2.conversation.message import Message, Part, clock
 from s2_mitm.s2.conversation.validity import Given, Held
 from s2_mitm.s2.rules.registry import Found
-from s2_mitm.s2.states import family_of
 from s2_mitm.s2.verdict import Role
 from s2_mitm.s2.wording import excerpt, quoted
 
@@ -76,7 +76,7 @@ def refer(
     the message is to be executed.
     """
     identifier = part.text(field)
-    if identifier is None or conversation.family not in (None, family_of(kind)):
+    if identifier is None or conversation.family not in (None, control_type_of(kind)):
         return Reference()  # others say what is wrong
     key = (kind, identifier)
     known: Reference | None = conversation.worked_out.get(key)
