@@ -21,9 +21,15 @@ PIPE_WIDTH = 100
     metavar="FILE",
     help="Tell what holds each sentence of a normative-statements.json.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a kind, or a sentence.")
-def rules(code: str | None, statements: str | None, as_json: bool) -> int:
+@click.option("--run", is_flag=True, help="Play the examples of CODE and show what is found.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a kind, sentence or message."
+)
+def rules(code: str | None, statements: str | None, run: bool, as_json: bool) -> int:
     """List what s2-mitm can find, or explain the finding with this CODE.
+
+    With --run the examples of CODE, one that has the finding and one that has not, are played: each
+    message is shown, and what is found in it.
 
     With --coverage it is the rules, the schema, or the reason why nobody can see it from the
     outside, for each sentence of the specification; the exit status is 1 where one has none.
@@ -36,17 +42,36 @@ def rules(code: str | None, statements: str | None, as_json: bool) -> int:
     if statements is not None:
         if code is not None:
             raise click.ClickException("give a CODE or --coverage, not both")
+        if run:
+            raise click.ClickException("give --run or --coverage, not both")
         return _coverage(statements, width, as_json)
     if code is not None and code not in FINDING_TYPES:
         meant = nearest(code, FINDING_TYPES)
         hint = f"did you mean '{meant}'?" if meant else "s2-mitm rules lists them all"
         raise click.ClickException(f"there is no finding with the code '{code}'; {hint}")
+    if run:
+        return _run(code, width, as_json)
     kinds = list(FINDING_TYPES.values()) if code is None else [FINDING_TYPES[code]]
     if as_json:
         for kind in kinds:
             click.echo(json.dumps(as_dict(kind)))
         return 0
     for line in overview(kinds, width) if code is None else explanation(kinds[0], width):
+        click.echo(line)
+    return 0
+
+
+def _run(code: str | None, width: int, as_json: bool) -> int:
+    from s2_mitm.render.examples import played, played_as_dicts
+    from s2_mitm.s2.rules import FINDING_TYPES
+
+    if code is None:
+        raise click.ClickException("--run plays the examples of one finding: give its CODE")
+    if as_json:
+        for message in played_as_dicts(FINDING_TYPES[code]):
+            click.echo(json.dumps(message))
+        return 0
+    for line in played(FINDING_TYPES[code], width):
         click.echo(line)
     return 0
 

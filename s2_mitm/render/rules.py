@@ -68,7 +68,7 @@ def overview(kinds: Iterable[FindingType], width: int) -> Iterator[str]:
         title = _FAMILIES.get(family)
         yield click.style(f"{family}: {title}" if title else family, bold=True)
         for kind in members:
-            head = f"  {kind.code:<{longest}}  {_severity(kind, 7)}  "
+            head = f"  {kind.code:<{longest}}  {severity_of(kind, 7)}  "
             for line in textwrap.wrap(kind.title, max(20, width - longest - 13)):
                 yield head + line
                 head = " " * (longest + 13)
@@ -81,7 +81,7 @@ def explanation(kind: FindingType, width: int) -> Iterator[str]:
 
     Takes the kind and the columns of the terminal; yields lines styled with ANSI sequences.
     """
-    yield f"{click.style(kind.code, bold=True)} · {_severity(kind)}"
+    yield f"{click.style(kind.code, bold=True)} · {severity_of(kind)}"
     yield click.style(kind.title, bold=True)
     yield ""
     yield from textwrap.wrap(kind.meaning, min(width, 100))
@@ -93,13 +93,15 @@ def explanation(kind: FindingType, width: int) -> Iterator[str]:
         return
     yield ""
     yield click.style("An example that has it", bold=True)
-    yield from _whole(kind.wrong) if kind.is_rule else _wrong(kind, width)
+    yield from whole(kind.wrong) if kind.is_rule else _wrong(kind, width)
     yield ""
     yield click.style("One that has not", bold=True)
-    yield from _whole(kind.right)
+    yield from whole(kind.right)
     if kind.is_rule:
         yield ""
         yield from textwrap.wrap(_SCRIPT, min(width, 100))
+    yield ""
+    yield f"s2-mitm rules {kind.code} --run plays both."
 
 
 def _wrong(kind: FindingType, width: int) -> Iterator[str]:
@@ -110,12 +112,13 @@ def _wrong(kind: FindingType, width: int) -> Iterator[str]:
         if found.finding.code == kind.code
     ]
     if not any(found.place for found in examples):
-        yield from _whole(kind.wrong, MAX_UNREADABLE)
+        yield from whole(kind.wrong, MAX_UNREADABLE)
     for found in examples:
         yield from diagnostic(found, document, width)
 
 
-def _whole(example: bytes, most: int = MAX_EXAMPLE) -> Iterator[str]:
+def whole(example: bytes, most: int = MAX_EXAMPLE) -> Iterator[str]:
+    """The lines of an example, or of its beginning where it is longer than ``most`` characters."""
     # Not wrapped but by the terminal, so that it can be copied.
     for line in _cut(example, most).splitlines():
         yield f"  {shown(line)}"
@@ -143,7 +146,8 @@ def _judged(kind: FindingType, example: bytes) -> Verdict:
     return judge(example, binary=kind.in_binary_frame and example == kind.wrong)
 
 
-def _severity(kind: FindingType, width: int = 0) -> str:
+def severity_of(kind: FindingType, width: int = 0) -> str:
+    """The severity of a finding type in its colour, filled up to so many columns."""
     return click.style(f"{kind.severity:<{width}}", fg=COLOURS[Severity(kind.severity)])
 
 

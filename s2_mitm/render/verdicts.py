@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 
 import click
 
@@ -16,12 +17,19 @@ NAME_LENGTH = 80
 PATH_LENGTH = 200
 """Characters that are shown of what a peer may make as long as a message."""
 
+_SEVERITY = 9
+"""Columns of a finding's severity."""
 
-def verdict_lines(verdict: Verdict, *, label: str = "") -> Iterator[str]:
+_INDENT = " " * (_SEVERITY + 1)
+"""Before what belongs to a finding and is not on its first line."""
+
+
+def verdict_lines(verdict: Verdict, *, label: str = "", width: int | None = None) -> Iterator[str]:
     """One verdict for a terminal: a line for the message, its findings beneath.
 
-    ``label`` comes first on the line, such as a time, or a file and line. The lines are styled
-    with ANSI sequences; `click.echo` takes them out where the output is no terminal.
+    ``label`` comes first on the line, such as a time, or a file and line. What is said of a finding
+    is wrapped at ``width`` columns; it is one line where that is None. The lines are styled with
+    ANSI sequences; `click.echo` takes them out where the output is no terminal.
     """
     parts = [click.style(label, dim=True)] if label else []
     if verdict.sender:
@@ -32,7 +40,7 @@ def verdict_lines(verdict: Verdict, *, label: str = "") -> Iterator[str]:
     parts.append(judgement(verdict))
     yield " ".join(parts)
     for finding in verdict.findings:
-        yield from finding_lines(finding)
+        yield from finding_lines(finding, width)
 
 
 def judgement(verdict: Verdict) -> str:
@@ -41,10 +49,20 @@ def judgement(verdict: Verdict) -> str:
     return click.style("valid" if verdict.valid else "INVALID", fg=colour, bold=not verdict.valid)
 
 
-def finding_lines(finding: Finding) -> Iterator[str]:
-    """A finding for a terminal: severity, code, place and text; the hint beneath."""
-    severity = click.style(f"{finding.severity:>9}", fg=COLOURS[finding.severity])
+def finding_lines(finding: Finding, width: int | None = None) -> Iterator[str]:
+    """A finding for a terminal: severity, code, place and text; the hint beneath.
+
+    Both are wrapped at ``width`` columns; each is one line where that is None.
+    """
     place = f" {excerpt(finding.path, PATH_LENGTH)}" if finding.path else ""
-    yield f"{severity} {finding.code}{place}: {printable(finding.text)}"
+    severity = f"{finding.severity:>{_SEVERITY}}"
+    first, *rest = _wrapped(f"{severity} {finding.code}{place}: {printable(finding.text)}", width)
+    yield click.style(severity, fg=COLOURS[finding.severity]) + first[_SEVERITY:]
+    yield from rest
     if finding.hint:
-        yield f"{'':>9} " + click.style(finding.hint, dim=True)
+        for line in _wrapped(f"{_INDENT}{finding.hint}", width):
+            yield _INDENT + click.style(line[len(_INDENT) :], dim=True)
+
+
+def _wrapped(line: str, width: int | None) -> list[str]:
+    return [line] if width is None else wrap(line, width, subsequent_indent=_INDENT)

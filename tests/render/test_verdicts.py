@@ -147,3 +147,18 @@ def test_nothing_in_a_message_steers_the_terminal(content: Any) -> None:
 def test_no_line_is_longer_than_people_read(content: Any) -> None:
     for line in verdict_lines(judge(json.dumps(content).encode())):
         assert len(line) < 2_000
+
+
+def test_a_finding_is_wrapped_where_a_width_is_given() -> None:
+    long = finding(text="word " * 30, hint="more " * 30)
+    lines = [click.unstyle(line) for line in finding_lines(long, 60)]
+    assert all(len(line) <= 60 for line in lines)
+    assert lines[0].startswith("    error schema.type /a: word ")
+    assert all(
+        line.startswith(" " * 10 + word)
+        for line, word in zip(lines[1:], ["word"] * 3 + ["more"] * 3, strict=True)
+    )
+    assert [click.unstyle(line).split() for line in finding_lines(long)] == [
+        " ".join(lines[:4]).split(),
+        " ".join(lines[4:]).split(),
+    ]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from hashlib import sha256
 from itertools import count
 from typing import Any, NamedTuple, Self
@@ -22,18 +23,32 @@ from typing import Any, NamedTuple, Self
 from s2_mitm.s2.conversation.judging import Conversation, Settings
 from s2_mitm.s2.examples import templates
 from s2_mitm.s2.examples.templates import CONTROL_TYPES, DESCRIBED, START, TEMPLATES, changed
+from s2_mitm.s2.finding_types import FindingType
+from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import Finding, LateFinding, Role, Verdict
 
 
 class Line(NamedTuple):
-    """A message that was said, and its verdict.
-
-    ``findings`` are all that was found about it, also what later messages showed.
-    """
+    """A message that was said, and its verdict, with what later messages showed of it too."""
 
     verdict: Verdict
-    injected: bool
-    findings: list[Finding]
+    injected: bool = False
+
+
+def play_wrong(finding_type: FindingType) -> list[Line]:
+    """Play the example that has findings of this type: one line a message."""
+    return _play(finding_type, finding_type.wrong, binary=finding_type.in_binary_frame)
+
+
+def play_right(finding_type: FindingType) -> list[Line]:
+    """Play the example that has none: one line a message."""
+    return _play(finding_type, finding_type.right, binary=False)
+
+
+def _play(finding_type: FindingType, example: bytes, *, binary: bool) -> list[Line]:
+    if finding_type.is_rule:
+        return Script().run(example.decode()).lines
+    return [Line(judge(example, binary=binary, time=START))]
 
 
 class Script:
@@ -151,7 +166,7 @@ class Script:
             time=self.now,
             injected=injected,
         )
-        self.lines.append(Line(verdict, injected, list(verdict.findings)))
+        self.lines.append(Line(replace(verdict, findings=[*verdict.findings]), injected))
         self._note(verdict.late)
         self.findings += verdict.findings
 
@@ -159,7 +174,7 @@ class Script:
         self.late += late
         self.findings += [item.finding for item in late]
         for item in late:
-            self.lines[item.number - 1].findings.append(item.finding)
+            self.lines[item.number - 1].verdict.findings.append(item.finding)
 
 
 def _with_ids(text: str) -> str:

@@ -47,3 +47,10 @@ def test_every_rule_is_explained() -> None:
     for rules in RULES.values():
         for rule in rules:
             assert FINDING_TYPES[rule.kind.code] is rule.kind
+
+
+def test_a_script_gives_the_same_messages_every_time() -> None:
+    first, second = (Script().run('begin("FRBC")').lines for _ in range(2))
+    assert first == second
+    ids = [line.verdict.message_id for line in first if line.verdict.message_id]
+    assert len(set(ids)) == len(ids) > 5
