@@ -17,9 +17,9 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "s2": (set(), {"jsonschema", "jsonschema_rs", "pydantic", "s2python"}),
     "history": ({"s2"}, {"alembic", "psycopg", "sqlalchemy"}),
     "render": ({"s2"}, {"click", "rich"}),
-    "replay": ({"s2", "history", "render"}, {"click", "rich"}),
+    "replay": ({"s2", "history", "render"}, {"click", "mitmproxy"}),
     "proxy": (
-        {"s2", "history", "render", "replay"},
+        {"s2", "history", "render"},
         {"click", "mitmproxy", "prometheus_client", "wsproto"},
     ),
     "demo": ({"s2", "history"}, {"click", "pydantic", "rich", "s2python", "websockets"}),

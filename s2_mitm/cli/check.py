@@ -15,7 +15,7 @@ from s2_mitm.s2.catalog import VERSIONS
 from s2_mitm.s2.verdict import Severity
 
 if TYPE_CHECKING:
-    from s2_mitm.replay.recorded import Recorded
+    from s2_mitm.replay.recorded import RecordedSession
     from s2_mitm.s2.conversation.judging import Settings
 
 
@@ -54,14 +54,15 @@ def check(
     A CODE is that of a finding, or ack.* for all that begin with ack.; commas separate several.
     """
     from s2_mitm.history.database import RecordingError
+    from s2_mitm.replay.lines import Totals, replay_lines
     from s2_mitm.replay.recorded import NotRecordedError
-    from s2_mitm.replay.replay import Sums, replay, replay_lines
+    from s2_mitm.replay.replayed import replay
 
     settings = _settings(version, ignored, severities)
-    sums = Sums()
+    totals = Totals()
     complaints: list[str] = []
     for name in files:
-        before = sums.sessions
+        before = totals.sessions
         shown = "stdin"
         try:
             shown = _shown(name)
@@ -69,7 +70,7 @@ def check(
                 replayed = replay(recorded, settings)
                 if replayed is None:
                     continue
-                sums.add(replayed)
+                totals.add(replayed)
                 if as_json:
                     for judged in replayed.messages:
                         file = name if name == "-" else shown
@@ -81,13 +82,13 @@ def check(
         except (RecordingError, NotRecordedError, UnreadableError) as error:
             complaints.append(str(error))
         else:
-            if sums.sessions == before:
+            if totals.sessions == before:
                 complaints.append(f"there is no S2 conversation in {shown}")
-    if not as_json and (sums.sessions or not complaints):
-        click.echo(sums.styled())
+    if not as_json and (totals.sessions or not complaints):
+        click.echo(totals.styled())
     if complaints:
         raise click.ClickException("; ".join(complaints))
-    return int(fail_on != "never" and sums.has(Severity(fail_on)))
+    return int(fail_on != "never" and totals.has(Severity(fail_on)))
 
 
 def _settings(version: str | None, ignored: Sequence[str], severities: Sequence[str]) -> Settings:
@@ -107,16 +108,18 @@ def _settings(version: str | None, ignored: Sequence[str], severities: Sequence[
 def _shown(name: str) -> str:
     """What to call a file; never with a password."""
     if "://" in name:
-        from s2_mitm.history.database import place_of
+        from s2_mitm.history.target import database_of
 
-        return place_of(name).name
+        return database_of(name).name
     return "stdin" if name == "-" else name
 
 
-def _recorded(name: str) -> Iterator[Recorded]:
+def _recorded(name: str) -> Iterator[RecordedSession]:
     """The sessions in a file, of whatever kind it is."""
     from s2_mitm.history.queries import History
-    from s2_mitm.replay.recorded import SQLITE, NotRecordedError, from_history, from_lines
+    from s2_mitm.replay.json_lines import from_lines
+    from s2_mitm.replay.recorded import NotRecordedError
+    from s2_mitm.replay.recording import SQLITE, from_history
 
     data = b"" if "://" in name else _content_of(name)
     if "://" in name or data.startswith(SQLITE):
@@ -130,14 +133,14 @@ def _recorded(name: str) -> Iterator[Recorded]:
         yield from from_lines(data, shown)
         return
     # It takes half a second to import mitmproxy.
-    from s2_mitm.proxy.flowfile import from_flows
+    from s2_mitm.replay.flow_file import from_flows
 
     yield from from_flows(data, shown)
 
 
 def _content_of(name: str) -> bytes:
     """What is in a file, of a recording only its beginning; the database is read elsewhere."""
-    from s2_mitm.replay.recorded import SQLITE
+    from s2_mitm.replay.recording import SQLITE
 
     if name != "-" and (head := read_head(name, len(SQLITE))) == SQLITE:
         return head

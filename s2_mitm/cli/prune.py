@@ -43,12 +43,13 @@ def prune(db: str, keep: Any, dry_run: bool, as_json: bool) -> None:
     age, and more until the rest is well within the size. A session that is open stays. A proxy
     does the same by itself with --set s2_retain=LIMITS.
     """
-    from s2_mitm.history.database import RecordingError, place_of
+    from s2_mitm.history.database import RecordingError
     from s2_mitm.history.retention import prune, would_prune
+    from s2_mitm.history.target import database_of
 
     try:
-        place = place_of(db)
-        gone = would_prune(place, keep) if dry_run else prune(place, keep)
+        database = database_of(db)
+        gone = would_prune(database, keep) if dry_run else prune(database, keep)
     except RecordingError as error:
         raise click.ClickException(str(error)) from None
     if as_json:
@@ -60,6 +61,6 @@ def prune(db: str, keep: Any, dry_run: bool, as_json: bool) -> None:
     messages = "1 message" if gone.messages == 1 else f"{gone.messages} messages"
     size = f"about {gone.bytes / 1e6:.1f} MB"
     if dry_run:
-        click.echo(f"{sessions} with {messages} would go from {place.name}, {size}.")
+        click.echo(f"{sessions} with {messages} would go from {database.name}, {size}.")
     else:
-        click.echo(f"{sessions} with {messages} went from {place.name}, {size}.")
+        click.echo(f"{sessions} with {messages} went from {database.name}, {size}.")

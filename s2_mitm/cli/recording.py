@@ -26,7 +26,7 @@ NEWEST = 100
 
 
 def _moment(ctx: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
-    from s2_mitm.history.times import moment
+    from s2_mitm.history.typed_times import moment
 
     if text is None:
         return None

@@ -15,7 +15,7 @@ from s2_mitm.s2.verdict import pointer
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class StrictReading:
     """What a frame says: ``message``, or None and what is wrong with it in ``fault``.
 
     ``message_id`` is None where there is none that a ReceptionStatus of s2-python could name.
@@ -26,29 +26,29 @@ class Reading:
     fault: str = ""
 
 
-def read(frame: str | bytes) -> Reading:
+def read(frame: str | bytes) -> StrictReading:
     """Read one frame. Raises nothing: what cannot be read has a ``fault``."""
     try:
         fields = json.loads(frame)
     except (ValueError, RecursionError):
-        return Reading(None, fault="not JSON")
+        return StrictReading(None, fault="not JSON")
     if not isinstance(fields, dict):
-        return Reading(None, fault="not a JSON object")
+        return StrictReading(None, fault="not a JSON object")
     message_id = _uuid(fields.get("message_id"))
     message_type = fields.get("message_type")
     if not isinstance(message_type, str) or message_type not in TYPE_TO_MESSAGE_CLASS:
-        return Reading(None, message_id, "message_type is not one of S2")
+        return StrictReading(None, message_id, "message_type is not one of S2")
     # s2-python takes null for a field that is absent; in no place does S2 allow a null.
     null = _find_null(fields)
     if null is not None:
-        return Reading(None, message_id, f"{null} is null")
+        return StrictReading(None, message_id, f"{null} is null")
     try:
         # Strict, because s2-python by default takes "57.3" for a number.
         model = TYPE_TO_MESSAGE_CLASS[message_type]
-        return Reading(model.model_validate_json(frame, strict=True), message_id)
+        return StrictReading(model.model_validate_json(frame, strict=True), message_id)
     except ValidationError as error:
         first = error.errors()[0]
-        return Reading(None, message_id, f"{pointer(*first['loc'])}: {first['msg']}")
+        return StrictReading(None, message_id, f"{pointer(*first['loc'])}: {first['msg']}")
 
 
 def _uuid(value: Any) -> uuid.UUID | None:

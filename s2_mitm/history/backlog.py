@@ -8,13 +8,13 @@ from collections import deque
 from s2_mitm.history.records import (
     Delivery,
     Gap,
-    Message,
     Record,
     SendersSwapped,
     SessionChange,
     SessionEnd,
     SessionFacts,
     SessionStart,
+    WaitingMessage,
 )
 
 HAND_BYTES = 4 * 1024 * 1024
@@ -43,7 +43,7 @@ class Backlog:
         """Why messages have to go now, as the gaps say it."""
         self.lost = 0
         """Messages that went, in all."""
-        self.place = 0
+        self.position = 0
         """How many were in the hand, and are done with, before those that are in it now."""
         self.sessions_lost = 0
         """Sessions that went with all that was said of them, in all."""
@@ -80,7 +80,7 @@ class Backlog:
         """Put ``record`` at the end, and make room where there is too much."""
         with self._lock:
             self._records.append(record)
-            if type(record) is Message:
+            if type(record) is WaitingMessage:
                 self._messages += 1
                 self._bytes += len(record.content)
                 if record.findings or record.sent:
@@ -106,7 +106,7 @@ class Backlog:
         with self._lock:
             for _ in range(count):
                 self._weigh_off(self._hand.popleft())
-            self.place += count
+            self.position += count
 
     def _fill_the_hand(self, count: int) -> None:
         while self._remains and len(self._hand) < count:
@@ -122,7 +122,7 @@ class Backlog:
 
     def _weigh_off(self, record: Record) -> None:
         self._bytes -= _weight(record)
-        if type(record) is Message:
+        if type(record) is WaitingMessage:
             self._messages -= 1
 
     def _make_room(self) -> None:
@@ -133,7 +133,7 @@ class Backlog:
         ):
             record = self._records.popleft()
             self._bytes -= _weight(record)
-            if type(record) is Message:
+            if type(record) is WaitingMessage:
                 self._messages -= 1
                 # All that is done to most records there are, while a flood lasts.
                 if (remains := self._remains.get(record.session_id)) and remains.gap:
@@ -148,7 +148,7 @@ class Backlog:
         if remains is None:
             remains = self._remains[session_id] = Remains()
         self._parts -= len(remains)
-        if isinstance(record, Message):
+        if isinstance(record, WaitingMessage):
             self.lost += 1
             remains.miss(record, self.reason)
         else:
@@ -197,7 +197,7 @@ class Remains:
             case SessionEnd():
                 self._end = record
 
-    def miss(self, message: Message, reason: str) -> None:
+    def miss(self, message: WaitingMessage, reason: str) -> None:
         """Let ``message`` be the next that is missing."""
         if self.gap:
             self.gap.add(message)
@@ -226,7 +226,7 @@ class Remains:
 
 
 def _weight(record: Record) -> int:
-    if type(record) is Message:
+    if type(record) is WaitingMessage:
         content = len(record.content) + len(record.sent or b"")
         return content + FINDING_BYTES * len(record.findings)
     return len(record.sent or b"") if type(record) is Delivery else 0

@@ -20,7 +20,7 @@ from sqlalchemy.exc import (
 )
 
 from s2_mitm.history import schema
-from s2_mitm.history.place import Place, UnfitError, message_of
+from s2_mitm.history.database import Database, UnfitError, message_of
 from s2_mitm.history.retention import FINDING_BYTES, MESSAGE_BYTES
 from s2_mitm.history.tables import findings, messages
 
@@ -79,7 +79,7 @@ _LASTING = [
 and what somebody has to put right."""
 
 
-class PostgresqlDatabase(Place):
+class PostgresqlDatabase(Database):
     """The recording on a server; ``name`` is its URL without the password."""
 
     patience = 5.0

@@ -22,8 +22,9 @@ from sqlalchemy import (
 )
 
 from s2_mitm.history import schema
-from s2_mitm.history.database import RecordingError, place_of
+from s2_mitm.history.database import RecordingError
 from s2_mitm.history.tables import findings, gaps, iso, messages, sessions
+from s2_mitm.history.target import database_of
 from s2_mitm.s2.verdict import Role, Severity
 
 _AT_ONCE = 500
@@ -57,9 +58,9 @@ class History:
     """
 
     def __init__(self, target: str) -> None:
-        self._place = place_of(target)
-        self._engine = self._place.open_for_reading()
-        with self._place.reading(), self._engine.connect() as connection:
+        self._database = database_of(target)
+        self._engine = self._database.open_for_reading()
+        with self._database.reading(), self._engine.connect() as connection:
             self._revision = schema.revision(connection)
 
     def close(self) -> None:
@@ -166,19 +167,19 @@ class History:
         """The id of the session that ``named`` is, or begins."""
         like = sessions.c.id.istartswith(named, autoescape=True)
         query = select(sessions.c.id).where(or_(sessions.c.id == named, like)).limit(1000)
-        with self._place.reading(), self._engine.connect() as connection:
+        with self._database.reading(), self._engine.connect() as connection:
             ids = list(connection.execute(query).scalars())
         if named in ids:
             return named
         if not ids:
             raise RecordingError(
-                f"no session in {self._place.name} has an id that begins with '{named}'; "
+                f"no session in {self._database.name} has an id that begins with '{named}'; "
                 "s2-mitm sessions lists them"
             )
         if len(ids) > 1:
             raise RecordingError(
-                f"{len(ids)} sessions in {self._place.name} have an id that begins with '{named}'; "
-                "give more of it"
+                f"{len(ids)} sessions in {self._database.name} have an id that begins with"
+                f" '{named}'; give more of it"
             )
         return str(ids[0])
 
@@ -192,7 +193,7 @@ class History:
         else:
             newest = query.order_by(*(column.desc() for column in columns)).limit(limit).subquery()
             query = select(newest).order_by(*(newest.c[name] for name in order))
-        with self._place.reading(), self._engine.connect() as connection:
+        with self._database.reading(), self._engine.connect() as connection:
             result = connection.execution_options(yield_per=_AT_ONCE).execute(query)
             for rows in result.mappings().partitions():
                 yield [dict(row) for row in rows]
@@ -202,7 +203,7 @@ class History:
         ids = [row["id"] for row in rows]
         by_message: dict[int, list[Row]] = {}
         query = select(findings).where(findings.c.message.in_(ids)).order_by(findings.c.id)
-        with self._place.reading(), self._engine.connect() as connection:
+        with self._database.reading(), self._engine.connect() as connection:
             for found in connection.execute(query).mappings():
                 by_message.setdefault(found["message"], []).append(dict(found))
         return by_message

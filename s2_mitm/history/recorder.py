@@ -18,14 +18,12 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from s2_mitm.history.backlog import Backlog
-from s2_mitm.history.database import RecordingError, place_of
-from s2_mitm.history.place import Place, Watch, message_of
+from s2_mitm.history.database import Database, RecordingError, Watch, message_of
 from s2_mitm.history.presence import Presence
 from s2_mitm.history.records import (
-    Afterthought,
     Delivery,
     Gap,
-    Message,
+    LateFindingRecord,
     MessageRecord,
     Reception,
     Record,
@@ -34,9 +32,11 @@ from s2_mitm.history.records import (
     SessionEnd,
     SessionFacts,
     SessionStart,
+    WaitingMessage,
 )
 from s2_mitm.history.retention import Pruning, Retention
 from s2_mitm.history.storing import UnknownRecorderError
+from s2_mitm.history.target import database_of
 from s2_mitm.history.writer import Writer
 from s2_mitm.s2.verdict import Finding, Role
 
@@ -120,7 +120,7 @@ class Recorder:
     and never raise, whatever the database does. While it can't be opened or written, up to
     ``MOST_MESSAGES`` messages wait in memory; for those that had to go there is a gap.
 
-    Raises RecordingError where ``target`` is wrong by itself (see `Place.look`).
+    Raises RecordingError where ``target`` is wrong by itself (see `Database.look`).
     """
 
     def __init__(
@@ -128,10 +128,10 @@ class Recorder:
     ) -> None:
         self._report = report
         # A later change of the working directory must not move the recording.
-        self._place = place_of(target).absolute()
-        _look(self._place)
-        self._name = self._place.name
-        self._writer = Writer(self._place)
+        self._database = database_of(target).absolute()
+        _look(self._database)
+        self._name = self._database.name
+        self._writer = Writer(self._database)
         self._backlog = Backlog(messages=MOST_MESSAGES, content=MOST_BYTES, sessions=MOST_SESSIONS)
         self._backlog.reason = TOO_SLOW
         self._news = threading.Event()
@@ -147,7 +147,7 @@ class Recorder:
         self._is_known = False
         """Whether it said that it is there; a recording that does not know it then is another."""
         self._renew_at = 0.0
-        self._pruning = Pruning(self._place, retain) if retain else None
+        self._pruning = Pruning(self._database, retain) if retain else None
         self._is_pruning = False
         self._prune_at = 0.0
         self._written = self._given_up = self._batches = 0
@@ -176,15 +176,15 @@ class Recorder:
 
     def message(self, record: MessageRecord) -> None:
         """A message and its findings so far."""
-        self._put(Message.of(record))
+        self._put(WaitingMessage.of(record))
 
     def delivered(self, session_id: str, seq: int, *, dropped: bool, sent: bytes | None) -> None:
         """What became of the message ``seq`` of a session that was put before, after all."""
         self._put(Delivery(session_id, seq, dropped, sent))
 
-    def afterthought(self, session_id: str, seq: int, finding: Finding) -> None:
+    def late_finding(self, session_id: str, seq: int, finding: Finding) -> None:
         """Something was found about the message ``seq`` of a session that was put before."""
-        self._put(Afterthought(session_id, seq, finding))
+        self._put(LateFindingRecord(session_id, seq, finding))
 
     def reception_status(
         self, session_id: str, sender: Role, message_id: str, status: str, delay_ms: float
@@ -252,7 +252,7 @@ class Recorder:
         # Not while it is opened: to bring its tables up to date may take long.
         if silent > self._patience and self._engine:
             self._patience *= 2
-            self._place.interrupt()
+            self._database.interrupt()
         if is_ending and self._seconds_left() <= 0:
             self._leave()
 
@@ -265,7 +265,7 @@ class Recorder:
     def _seconds_left(self) -> float:
         assert self._deadline is not None
         # Where nothing is wrong it is at work, and what is slow may be done in a moment.
-        more = 0.0 if self._failing else self._place.patience
+        more = 0.0 if self._failing else self._database.patience
         return self._deadline + more - time.monotonic()
 
     def figures(self) -> Figures:
@@ -372,13 +372,13 @@ class Recorder:
 
     def _open(self) -> None:
         if self._engine is None:
-            engine = self._place.open_for_writing()
-            self._watch = self._place.watch(engine)
+            engine = self._database.open_for_writing()
+            self._watch = self._database.watch(engine)
             self._engine = engine
             self._began = time.monotonic()
         elif self._failing:
             # Whoever put it right may have made it anew, and then it is empty.
-            self._place.prepare(self._engine)
+            self._database.prepare(self._engine)
         self._follow_the_file()
 
     @property
@@ -390,7 +390,7 @@ class Recorder:
         try:
             self._store(records)
         except Exception as error:
-            if self._place.is_to_blame(error):
+            if self._database.is_to_blame(error):
                 raise
             self._write_one_by_one(records)
         else:
@@ -412,7 +412,7 @@ class Recorder:
         self._patience = PATIENCE_SECONDS
 
     def _store_once(self, records: Sequence[Record]) -> None:
-        self._writer.store(self._opened, records, self._presence.id, self._backlog.place)
+        self._writer.store(self._opened, records, self._presence.id, self._backlog.position)
 
     def _write_one_by_one(self, records: list[Record]) -> None:
         """Find what is wrong in ``records`` by writing each alone, and go on without it."""
@@ -421,7 +421,7 @@ class Recorder:
             try:
                 self._store([record])
             except Exception as error:
-                if self._place.is_to_blame(error):
+                if self._database.is_to_blame(error):
                     raise
                 refused.append(error)
                 self._give_up(record)
@@ -436,14 +436,14 @@ class Recorder:
     def _settle(self, records: list[Record]) -> None:
         self._backlog.done(len(records))
         self._presence.heed(records)
-        self._written += sum(isinstance(record, Message) for record in records)
+        self._written += sum(isinstance(record, WaitingMessage) for record in records)
 
     def _give_up(self, record: Record) -> None:
-        if isinstance(record, Message):
+        if isinstance(record, WaitingMessage):
             try:
                 self._store([Gap.of(record, REFUSED)])
             except Exception as error:
-                if self._place.is_to_blame(error):
+                if self._database.is_to_blame(error):
                     raise
             self._given_up += 1
             # These are told of on their own.
@@ -459,8 +459,8 @@ class Recorder:
         self._opened.dispose()
         self._watch.leave()
         lost = self._written - self._written_home if change.has_lost_its_log else 0
-        self._engine = self._place.open_for_writing(thoroughly=change.is_elsewhere)
-        self._watch = self._place.watch(self._engine)
+        self._engine = self._database.open_for_writing(thoroughly=change.is_elsewhere)
+        self._watch = self._database.watch(self._engine)
         self._written_home = self._written
         self._is_known = False
         self._say_that_it_is_there(self._presence.restore)
@@ -517,7 +517,7 @@ class Recorder:
         except Exception as error:
             self._is_pruning = False
             # Where nothing can be written, the next batch tells.
-            if not self._place.is_to_blame(error):
+            if not self._database.is_to_blame(error):
                 self._tell(f"old sessions stay in {self._name}: {message_of(error)}")
 
     def _end(self) -> None:
@@ -531,7 +531,7 @@ class Recorder:
         try:
             self._watch.leave()
         except Exception as error:
-            self._tell(f"{self._name} is not whole: {self._place.reason(error)}.")
+            self._tell(f"{self._name} is not whole: {self._database.reason(error)}.")
         self._leave()
 
     def _fails(self, error: Exception) -> None:
@@ -544,7 +544,7 @@ class Recorder:
         if isinstance(error, RecordingError):
             reason, is_lasting = error.reason, error.is_lasting
         else:
-            reason, is_lasting = self._place.reason(error), self._place.is_lasting(error)
+            reason, is_lasting = self._database.reason(error), self._database.is_lasting(error)
         self._retry_seconds = LASTING_SECONDS if is_lasting else RETRY_SECONDS
         self._cannot_write(reason, is_lasting=is_lasting)
 
@@ -611,7 +611,7 @@ def finish_all() -> None:
             recorder._wait_for_its_end()
 
 
-def _look(place: Place) -> None:
+def _look(database: Database) -> None:
     """Raise RecordingError where ``place`` is wrong by itself.
 
     A disk that hangs does not hold the caller: then it is known when it is opened.
@@ -620,7 +620,7 @@ def _look(place: Place) -> None:
 
     def look() -> None:
         try:
-            place.look()
+            database.look()
         except RecordingError as refusal:
             refusals.append(refusal)
 

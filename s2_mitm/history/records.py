@@ -54,7 +54,7 @@ class MessageRecord:
     sent: bytes | None = None
 
 
-class Message(NamedTuple):
+class WaitingMessage(NamedTuple):
     """A MessageRecord without its parsed message, which would weigh ten times as much."""
 
     session_id: str
@@ -72,7 +72,7 @@ class Message(NamedTuple):
     sent: bytes | None = None
 
     @classmethod
-    def of(cls, record: MessageRecord) -> Message:
+    def of(cls, record: MessageRecord) -> WaitingMessage:
         """What is kept of ``record``; later findings of its verdict are not among it."""
         verdict = record.verdict
         return cls(
@@ -121,7 +121,7 @@ class Delivery(NamedTuple):
     sent: bytes | None
 
 
-class Afterthought(NamedTuple):
+class LateFindingRecord(NamedTuple):
     """Something was found about the message ``seq`` of a session after it was recorded."""
 
     session_id: str
@@ -162,12 +162,12 @@ class Gap:
     reason: str
 
     @classmethod
-    def of(cls, message: Message, reason: str) -> Gap:
+    def of(cls, message: WaitingMessage, reason: str) -> Gap:
         """The gap that ``message`` alone leaves."""
         seq, time = message.seq, message.time
         return cls(message.session_id, seq, seq, 1, time, time, reason)
 
-    def add(self, message: Message) -> None:
+    def add(self, message: WaitingMessage) -> None:
         """Let ``message`` be missing too, which came next."""
         self.last_seq = message.seq
         self.until = message.time
@@ -177,10 +177,10 @@ class Gap:
 Record = (
     SessionStart
     | SessionChange
-    | Message
+    | WaitingMessage
     | Gap
     | Delivery
-    | Afterthought
+    | LateFindingRecord
     | Reception
     | SendersSwapped
     | SessionEnd

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from s2_mitm.history.place import Place, RecordingError
+from s2_mitm.history.database import Database, RecordingError
 from s2_mitm.history.tables import findings, gaps, iso, messages, recorders, sessions
 
 MESSAGES_AT_ONCE = 250
@@ -167,8 +167,8 @@ class Pruning:
     and not ended, by whomever, is ended first. Several may be at it at once, in one recording.
     """
 
-    def __init__(self, place: Place, retain: Retention) -> None:
-        self._place = place
+    def __init__(self, database: Database, retain: Retention) -> None:
+        self._database = database
         self._retain = retain
         self._begun: deque[str] = deque()
         self._oldest: deque[tuple[str, str]] = deque()
@@ -188,7 +188,7 @@ class Pruning:
         self._too_much = 0
         most = self._retain.max_bytes
         if most is not None:
-            used = self._place.used(connection, exactly=exactly)
+            used = self._database.used(connection, exactly=exactly)
             if used > most:
                 self._too_much = used - int(most * ENOUGH)
         connection.execute(_FORGET_RECORDERS, {"before": self._limit(timedelta(days=1))})
@@ -199,7 +199,7 @@ class Pruning:
         if self._session is None:
             self._session = self._next(connection)
         if self._session is None:
-            return Pruned() if self._place.give_back(connection) else None
+            return Pruned() if self._database.give_back(connection) else None
         pruned = _take_out(connection, self._session)
         if pruned is None:
             self.leave_alone()
@@ -220,7 +220,7 @@ class Pruning:
         going = Pruned()
         too_much = 0
         if (most := self._retain.max_bytes) is not None:
-            used = self._place.used(connection, exactly=True)
+            used = self._database.used(connection, exactly=True)
             too_much = used - int(most * ENOUGH) if used > most else 0
         for _, ended_at, count, size, found in connection.execute(_EACH_SESSION):
             if not (self._is_too_old(ended_at) or going.bytes < too_much):
@@ -251,13 +251,13 @@ class Pruning:
         return iso(max(time.time() - age.total_seconds(), _FIRST))
 
 
-def prune(place: Place, retain: Retention) -> Pruned:
-    """Take all that may go out of the recording at ``place``, which may be written meanwhile.
+def prune(database: Database, retain: Retention) -> Pruned:
+    """Take all that may go out of the recording at ``database``, which may be written meanwhile.
 
     Raises RecordingError where it cannot be done.
     """
-    with _opened(place) as engine:
-        pruning = Pruning(place, retain)
+    with _opened(database) as engine:
+        pruning = Pruning(database, retain)
         gone = Pruned()
         while True:
             with engine.begin() as connection:
@@ -270,13 +270,13 @@ def prune(place: Place, retain: Retention) -> Pruned:
                 return gone
 
 
-def would_prune(place: Place, retain: Retention) -> Pruned:
+def would_prune(database: Database, retain: Retention) -> Pruned:
     """What ``prune`` would take out; nothing is changed. Raises RecordingError."""
-    with place.reading():
-        engine = place.open_for_reading()
+    with database.reading():
+        engine = database.open_for_reading()
         try:
             with engine.connect() as connection:
-                return Pruning(place, retain).all_that_may_go(connection)
+                return Pruning(database, retain).all_that_may_go(connection)
         finally:
             engine.dispose()
 
@@ -292,14 +292,14 @@ def _step(engine: Engine, pruning: Pruning) -> Pruned | None:
 
 
 @contextmanager
-def _opened(place: Place) -> Iterator[Engine]:
+def _opened(database: Database) -> Iterator[Engine]:
     """Opened to prune it; what is no recording is left as it is."""
-    place.open_for_reading().dispose()
-    engine = place.open_for_writing()
+    database.open_for_reading().dispose()
+    engine = database.open_for_writing()
     try:
         yield engine
     except DBAPIError as error:
-        raise RecordingError(f"cannot prune {place.name}: {place.reason(error)}") from None
+        raise RecordingError(f"cannot prune {database.name}: {database.reason(error)}") from None
     finally:
         engine.dispose()
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
     select,
 )
 
-from s2_mitm.history.place import UnfitError
+from s2_mitm.history.database import UnfitError
 from s2_mitm.history.tables import metadata
 
 REVISIONS = ("0001", "0002", "0003")

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, InternalError, Operational
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, Pool, QueuePool
 
 from s2_mitm.history import schema
-from s2_mitm.history.place import Place, UnfitError, message_of
+from s2_mitm.history.database import Database, UnfitError, message_of
 from s2_mitm.history.sqlite_log import belongs, log_of
 from s2_mitm.history.sqlite_watch import (
     SqliteWatch,
@@ -41,7 +41,7 @@ _IDENTITY = "identity"
 _log = logging.getLogger(__name__)
 
 
-class SqliteFile(Place):
+class SqliteFile(Database):
     """The recording in a file; ``name`` is its path, as it was typed."""
 
     patience = 2.0

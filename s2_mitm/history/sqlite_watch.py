@@ -19,7 +19,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from s2_mitm.history.place import Change, Watch
+from s2_mitm.history.database import Change, Watch
 from s2_mitm.history.sqlite_log import log_of
 
 Identity = tuple[int, int]

@@ -12,10 +12,9 @@ from sqlalchemy import Connection, Executable, Table, bindparam, case, func, ins
 
 from s2_mitm.history import bulk_statements
 from s2_mitm.history.records import (
-    Afterthought,
     Delivery,
     Gap,
-    Message,
+    LateFindingRecord,
     Reception,
     Record,
     SendersSwapped,
@@ -23,6 +22,7 @@ from s2_mitm.history.records import (
     SessionEnd,
     SessionFacts,
     SessionStart,
+    WaitingMessage,
 )
 from s2_mitm.history.tables import findings, gaps, iso, messages, recorders, sessions, text_or_bytes
 from s2_mitm.s2.verdict import Finding, Role, Severity
@@ -213,9 +213,9 @@ class _Batch:
 
     def add(self, record: Record) -> None:
         match record:
-            case Message():
+            case WaitingMessage():
                 self._add_message(record)
-            case Afterthought(session_id, seq, finding):
+            case LateFindingRecord(session_id, seq, finding):
                 self._add_finding(session_id, seq, finding)
                 if finding.severity is Severity.ERROR:
                     self._invalidate(session_id, seq)
@@ -271,7 +271,7 @@ class _Batch:
     def _say(self, statement: Executable, row: Row) -> None:
         self._statements.append((statement, row))
 
-    def _add_message(self, message: Message) -> None:
+    def _add_message(self, message: WaitingMessage) -> None:
         row = _message_row(message)
         self._messages.append(row)
         self._newest[_whose(row)] = row
@@ -399,7 +399,7 @@ def _facts_row(facts: SessionFacts) -> Row:
     return {name: None if fact is None else storable(str(fact)) for name, fact in facts.items()}
 
 
-def _message_row(message: Message) -> Row:
+def _message_row(message: WaitingMessage) -> Row:
     return {
         "session_id": message.session_id,
         "seq": message.seq,

@@ -21,7 +21,7 @@ from typing import IO, Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from s2_mitm.history.place import Place, RecordingError
+from s2_mitm.history.database import Database, RecordingError
 from s2_mitm.history.records import Record
 from s2_mitm.history.storing import store_once
 
@@ -38,10 +38,10 @@ _LENGTH = 4
 
 
 class Writer:
-    """Writes batches into the recording at ``place``."""
+    """Writes batches into the recording at ``database``."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._process: subprocess.Popen[bytes] | None = None
         self._asked: subprocess.Popen[bytes] | None = None
         """The process while its answer is waited for."""
@@ -105,7 +105,7 @@ class Writer:
                 start_new_session=True,
             )
             # Not as an argument, which everybody on the machine could read: it may hold a password.
-            _send(_pipe(self._process.stdin), self._place)
+            _send(_pipe(self._process.stdin), self._database)
         except OSError:
             self.close()  # it goes without
 
@@ -141,11 +141,11 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whoever prints something does not answer
     engine: Engine | None = None
-    place = _receive(sys.stdin.buffer)
+    database = _receive(sys.stdin.buffer)
     _send(answers, "ready")
     while handed := _receive(sys.stdin.buffer):
         try:
-            engine = engine or place.open_for_writing()
+            engine = engine or database.open_for_writing()
             with engine.begin() as connection:
                 store_once(connection, *handed)
         except Exception as error:

@@ -8,7 +8,8 @@ from typing import Any
 
 from mitmproxy.http import HTTPFlow
 
-from s2_mitm.proxy.session import SUMMARY, Judged, Session
+from s2_mitm.proxy.session import Judged, Session
+from s2_mitm.render.summary import SUMMARY
 from s2_mitm.s2.catalog import CONTROL_TYPES
 from s2_mitm.s2.conversation.judging import Conversation
 from s2_mitm.s2.verdict import Finding, LateFinding, Role, Severity

@@ -13,10 +13,11 @@ from mitmproxy.flow import Flow
 from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.proxy.annotation import FINDINGS
-from s2_mitm.proxy.session import SUMMARY, is_s2
 from s2_mitm.render.annotated import Line, annotated
+from s2_mitm.render.summary import SUMMARY
 from s2_mitm.s2.catalog import VERSIONS
 from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.message.recognition import is_s2
 from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source
 
@@ -44,7 +45,8 @@ def priority(flow: Flow | None, message: WebSocketMessage | None) -> float:
     if message is None:
         return -1
     known = flow is not None and SUMMARY in flow.metadata
-    return _PRIORITY if known or is_s2(message) else -1
+    is_ours = known or is_s2(message.content, binary=not message.is_text)
+    return _PRIORITY if is_ours else -1
 
 
 def lines(

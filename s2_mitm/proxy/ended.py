@@ -17,7 +17,7 @@ from mitmproxy.hooks import UpdateHook
 from mitmproxy.http import HTTPFlow
 
 from s2_mitm.proxy.annotation import FINDINGS, lacking
-from s2_mitm.proxy.session import SUMMARY
+from s2_mitm.render.summary import SUMMARY
 
 MOST_FLOWS = 500
 """Flows of ended sessions that are kept."""

@@ -12,7 +12,7 @@ from mitmproxy.flow import Flow
 from mitmproxy.http import HTTPFlow
 
 from s2_mitm.proxy import mitmweb
-from s2_mitm.proxy.message_file import UnreadableError, read_message
+from s2_mitm.proxy.message_file import MessageFileError, read_message
 from s2_mitm.proxy.session import Session
 from s2_mitm.s2.catalog import MESSAGE_TYPES
 from s2_mitm.s2.finding_types import FINDING_TYPES
@@ -89,7 +89,7 @@ def _content(message: str) -> bytes:
         )
     try:
         return read_message(message[1:])
-    except UnreadableError as fault:
+    except MessageFileError as fault:
         raise CommandError(f"Cannot inject {_named(message)}: {fault}.") from None
 
 

@@ -13,14 +13,14 @@ MAX_SIZE = 1024 * 1024
 """Bytes."""
 
 
-class UnreadableError(Exception):
+class MessageFileError(Exception):
     """Why a file is not read; ``str()`` completes a sentence and says nothing of what is in it."""
 
 
 def read_message(path: str) -> bytes:
     """The bytes of a regular file of at most ``MAX_SIZE`` bytes, without space around them.
 
-    ``~`` is the home directory. Raises UnreadableError where it is anything else, or is not there.
+    ``~`` is the home directory. Raises MessageFileError where it is anything else, or is not there.
     """
     try:
         file = Path(path).expanduser()
@@ -33,19 +33,19 @@ def read_message(path: str) -> bytes:
             _expect_regular(status)
             content = opened.read(status.st_size)
     except OSError as fault:
-        raise UnreadableError(fault.strerror or "it cannot be read") from None
+        raise MessageFileError(fault.strerror or "it cannot be read") from None
     except (ValueError, RuntimeError) as fault:  # a NUL in the path, a home that is not known
-        raise UnreadableError(str(fault)) from None
+        raise MessageFileError(str(fault)) from None
     if len(content) != status.st_size:
         # As those of /sys, which are made when they are read.
-        raise UnreadableError("it is not as long as it says")
+        raise MessageFileError("it is not as long as it says")
     return content.strip()
 
 
 def _expect_regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise UnreadableError("it is no regular file")
+        raise MessageFileError("it is no regular file")
     if not status.st_size:  # or one of /proc, which never say how long they are
-        raise UnreadableError("it is empty")
+        raise MessageFileError("it is empty")
     if status.st_size > MAX_SIZE:
-        raise UnreadableError(f"it is larger than {MAX_SIZE:,} bytes")
+        raise MessageFileError(f"it is larger than {MAX_SIZE:,} bytes")

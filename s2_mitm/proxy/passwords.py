@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mitmproxy.options import Options
 
-from s2_mitm.history.database import place_of
+from s2_mitm.history.target import database_of
 
 _GIVEN: dict[str, str] = {}
 """Databases as they were given, by what the option shows of them; a reload of the addon keeps it.
@@ -23,16 +23,16 @@ def take_out(options: Options) -> str:
     given: str = options.s2_db
     if not given:
         return given
-    place = place_of(given)
-    if not place.has_password:
-        return _GIVEN.get(place.name, given)
+    database = database_of(given)
+    if not database.has_password:
+        return _GIVEN.get(database.name, given)
     # Not by update, which would tell all addons of a change, and us too. Those that hear of this
     # one after us, as mitmweb's page does, find the value without the password.
-    options._options["s2_db"].set(place.name)
+    options._options["s2_db"].set(database.name)
     return given
 
 
 def keep(given: str) -> None:
     """Remember the password of a database that `take_out` returned, once it has served."""
-    if given and (place := place_of(given)).has_password:
-        _GIVEN[place.name] = given
+    if given and (database := database_of(given)).has_password:
+        _GIVEN[database.name] = given

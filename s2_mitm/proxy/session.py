@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mitmproxy.http import HTTPFlow
 from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.proxy import delivery
-from s2_mitm.s2.catalog import MESSAGE_TYPES
+from s2_mitm.render.summary import SUMMARY, missing
 from s2_mitm.s2.conversation.judging import Conversation, Settings
-from s2_mitm.s2.message.reading import MAX_SIZE, read
+from s2_mitm.s2.message.recognition import LOOK_BACK, is_s2
 from s2_mitm.s2.verdict import Verdict
-
-SUMMARY = "s2"
-"""Flow metadata: the session in a few words and numbers, a dict."""
-
-HOLD = 20
-"""Messages before the first of S2 that are judged with it: they may be broken ones of S2."""
 
 KEEP_BYTES = 16 * 1024 * 1024
 """What the messages that a live flow keeps may have together, however few they are."""
-
-# What every message of S2 has, to tell without parsing what is none: in half a microsecond for a
-# small one, and less than a nanosecond a byte for large JSON.
-_BEGINNINGS = {bytes([byte]) for byte in b"{ \t\r\n\xef"}  # the last begins a byte order mark
-_KEY = b'"message_type"'
-_TYPE = re.compile(
-    rb'%s\s*:\s*"(?:%s)"' % (_KEY, b"|".join(re.escape(name.encode()) for name in MESSAGE_TYPES))
-)
-_BACKSLASH = ord("\\")
-_ESCAPED_LETTER = re.compile(rb"\\u00(?:[4-7]|2[eE])")  # or underscore, or dot
 
 
 class Judged(NamedTuple):
@@ -92,7 +75,7 @@ class Session:
     def recognises(self, flow: HTTPFlow) -> bool:
         """Whether the flow is S2, by its messages so far; it never gives up.
 
-        Once it is, the last ``HOLD`` messages before that are still to be judged.
+        Once it is, the last ``LOOK_BACK`` messages before that are still to be judged.
         """
         if self.recognised:
             return True
@@ -101,13 +84,13 @@ class Session:
         count = len(messages)
         # The newest message was never looked at, even if the user took earlier ones away.
         since = self._looked_at if self._looked_at < count else count - 1
-        if since < count - 1 - HOLD:
-            since = count - 1 - HOLD
+        if since < count - 1 - LOOK_BACK:
+            since = count - 1 - LOOK_BACK
         self._looked_at = count
         for message in messages[since:]:
-            if is_s2(message):
+            if is_s2(message.content, binary=not message.is_text):
                 self.recognised = True
-                self._judged = max(0, count - 1 - HOLD)
+                self._judged = max(0, count - 1 - LOOK_BACK)
                 if self._judged:
                     self.conversation.from_start = False
                 return True
@@ -235,27 +218,6 @@ LIVE: dict[str, Session] = {}
 
 They outlive the addon: mitmproxy makes a new one when its file is saved, while the traffic goes on.
 """
-
-
-def is_s2(message: WebSocketMessage) -> bool:
-    """Whether a message is a JSON object whose ``message_type`` is one of S2."""
-    data = message.content
-    if data[:1] not in _BEGINNINGS or len(data) > MAX_SIZE:
-        return False
-    key = data.find(_KEY)
-    if not (key >= 0 and _TYPE.search(data, key)) and not (
-        _BACKSLASH in data and _ESCAPED_LETTER.search(data)  # JSON may write any letter so
-    ):
-        return False
-    content = read(data, binary=not message.is_text).message or {}
-    message_type = content.get("message_type")
-    return isinstance(message_type, str) and message_type in MESSAGE_TYPES
-
-
-def missing(summary: dict[str, Any]) -> int:
-    """How many of its first messages a flow with this summary lacks; 0 where it does not say."""
-    number = summary.get("missing")
-    return number if isinstance(number, int) and number > 0 else 0
 
 
 def _address(address: tuple[str, int] | tuple[str, int, int, int] | None) -> str | None:

@@ -26,7 +26,8 @@ from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.proxy.annotation import lacking
 from s2_mitm.proxy.patches.stream_file import StreamFile
-from s2_mitm.proxy.session import SUMMARY, Session
+from s2_mitm.proxy.session import Session
+from s2_mitm.render.summary import SUMMARY
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from s2_mitm.render.verdicts import NAME_LENGTH, PATH_LENGTH
 from s2_mitm.s2.verdict import Finding, Severity, Verdict
 from s2_mitm.s2.wording import excerpt, printable
 
-Place = tuple[str, ...]
+Keys = tuple[str, ...]
 """Where a value is in a message: the keys, as a pointer has them, and indices that lead to it."""
 
 
@@ -51,7 +51,7 @@ def annotated(verdict: Verdict, raw: bytes, remarks: Iterable[str] = ()) -> Iter
         for line in raw.decode(errors="backslashreplace").splitlines() or [""]:
             yield Line(printable(line))
         return
-    at_fault: dict[Place, list[Finding]] = {}
+    at_fault: dict[Keys, list[Finding]] = {}
     for finding in verdict.findings:
         if finding.path:
             at_fault.setdefault(_place(finding.path), []).append(finding)
@@ -62,7 +62,7 @@ def annotated(verdict: Verdict, raw: bytes, remarks: Iterable[str] = ()) -> Iter
         yield Line(printable(text + note), severity)
 
 
-def _place(path: str) -> Place:
+def _place(path: str) -> Keys:
     """The parts of a JSON Pointer."""
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:])
 
@@ -71,7 +71,7 @@ def _remark(text: str, severity: Severity | None, *, is_good: bool = False) -> L
     return Line(f"# {printable(text)}", severity, is_good)
 
 
-def _json_lines(value: Any, place: Place, depth: int) -> Iterator[tuple[str, Place | None]]:
+def _json_lines(value: Any, place: Keys, depth: int) -> Iterator[tuple[str, Keys | None]]:
     """Indented JSON, a line at a time, each with the place of the value that begins there.
 
     A line that only closes a bracket has none. Nesting is bounded by the reader.
@@ -91,11 +91,11 @@ def _container(
     brackets: str,
     names: Iterable[tuple[str, str]],
     items: Iterable[Any],
-    place: Place,
+    place: Keys,
     indent: str,
-) -> Iterator[tuple[str, Place | None]]:
+) -> Iterator[tuple[str, Keys | None]]:
     yield brackets[0], place
-    pending: tuple[str, Place | None] | None = None
+    pending: tuple[str, Keys | None] | None = None
     for (prefix, name), item in zip(names, items, strict=True):
         if pending:
             yield pending[0] + ",", pending[1]

@@ -10,7 +10,7 @@ import click
 
 from s2_mitm.render.documents import Document
 from s2_mitm.render.excerpts import Excerpt, Gutter
-from s2_mitm.render.places import Place, places
+from s2_mitm.render.places import Underline, places
 from s2_mitm.render.verdicts import COLOURS
 from s2_mitm.s2.finding_types import FINDING_TYPES
 from s2_mitm.s2.verdict import Finding, Verdict
@@ -25,7 +25,7 @@ class Located:
     """A finding and its place: in the message, and in the file (both from 1) where known."""
 
     finding: Finding
-    place: Place | None
+    place: Underline | None
     line: int | None
     column: int | None
 

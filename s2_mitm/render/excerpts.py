@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import click
 from rich.cells import cell_len
 
-from s2_mitm.render.places import Place
+from s2_mitm.render.places import Underline
 from s2_mitm.s2.wording import printable
 
 MAX_LINES = 3
@@ -72,11 +72,11 @@ class Excerpt:
     first_line: int = 1
     first_column: int = 1
 
-    def gutter(self, place: Place) -> Gutter:
+    def gutter(self, place: Underline) -> Gutter:
         """The gutter that the lines of a place need."""
         return Gutter(self._last_line(place))
 
-    def lines(self, place: Place, label: str, colour: str) -> Iterator[str]:
+    def lines(self, place: Underline, label: str, colour: str) -> Iterator[str]:
         """The lines of a place behind their numbers, the place underlined.
 
         Takes the place, what is to be said of it, and the colour of that. Yields lines styled with
@@ -105,7 +105,7 @@ class Excerpt:
     def _line_of(self, offset: int) -> int:
         return self.first_line + self.text.count("\n", 0, offset)
 
-    def _last_line(self, place: Place) -> int:
+    def _last_line(self, place: Underline) -> int:
         end = self._line_of(max(place.start, place.value_end - 1))
         return min(end, self._line_of(place.start) + MAX_LINES - 1)
 

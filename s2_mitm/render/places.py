@@ -27,7 +27,7 @@ _TOKEN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ValueSpan:
     """Where a value is, and the key before it: offsets, the end exclusive.
 
     Where there is no key, in a list or at the top, ``key_start`` and ``key_end`` are those of the
@@ -41,7 +41,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Underline:
     """What to underline, from ``start`` to ``end``, and where the value it is about ends."""
 
     start: int
@@ -56,7 +56,7 @@ class _Node:
 
     def __init__(self) -> None:
         self.inner: dict[str, _Node] = {}
-        self.span: Span | None = None
+        self.span: ValueSpan | None = None
 
     def at(self, path: str) -> _Node:
         node = self
@@ -81,7 +81,7 @@ class _Container:
         return self.node.inner.get(part) if self.node else None
 
 
-def locate(text: str, pointers: Iterable[str]) -> dict[str, Span]:
+def locate(text: str, pointers: Iterable[str]) -> dict[str, ValueSpan]:
     """Find values in JSON text.
 
     Takes the text and the JSON Pointers (RFC 6901) of the values. Returns where each of them is
@@ -122,7 +122,7 @@ def locate(text: str, pointers: Iterable[str]) -> dict[str, Span]:
                 open_ones.pop()
                 here, start, key, key_comes = outer.node, outer.start, outer.key, False
             if here is not None:
-                here.span = Span(start, end, *(key or (start, end)))
+                here.span = ValueSpan(start, end, *(key or (start, end)))
     return {path: node.span for path, node in wanted.items() if node.span}
 
 
@@ -135,7 +135,7 @@ def _text_of(token: str) -> str:
         return token
 
 
-def places(findings: Collection[Finding], text: str) -> list[Place | None]:
+def places(findings: Collection[Finding], text: str) -> list[Underline | None]:
     """What to underline for each of the findings of a message; None where no place is known.
 
     Takes the findings and the text that they are about.
@@ -147,15 +147,15 @@ def places(findings: Collection[Finding], text: str) -> list[Place | None]:
     return [_place(finding, rest, spans, bom) for finding in findings]
 
 
-def _place(finding: Finding, rest: str, spans: dict[str, Span], bom: int) -> Place | None:
+def _place(finding: Finding, rest: str, spans: dict[str, ValueSpan], bom: int) -> Underline | None:
     if finding.code == finding_types.JSON_BOM.code:
-        return Place(0, bom, bom)
+        return Underline(0, bom, bom)
     if finding.code in _NOT_READABLE:
         place = _unreadable(rest)
-        return place and Place(place.start + bom, place.end + bom, place.end + bom)
+        return place and Underline(place.start + bom, place.end + bom, place.end + bom)
     if finding.code == finding_types.JSON_NOT_UTF8.code:
         bad = _NOT_UTF8.search(rest)
-        return Place(bad.start() + bom, bad.end() + bom, bad.end() + bom) if bad else None
+        return Underline(bad.start() + bom, bad.end() + bom, bad.end() + bom) if bad else None
     span = spans.get(finding.path)
     if span is None:
         return None
@@ -164,10 +164,10 @@ def _place(finding: Finding, rest: str, spans: dict[str, Span], bom: int) -> Pla
         start, end = span.key_start, span.key_end
     elif rest[start] in "{[" and (finding.code in _ABOUT_FIELDS or not finding.path):
         end = start + 1  # the bracket; what is within is not at fault
-    return Place(start + bom, end + bom, span.end + bom)
+    return Underline(start + bom, end + bom, span.end + bom)
 
 
-def _unreadable(rest: str) -> Place | None:
+def _unreadable(rest: str) -> Underline | None:
     """Where the text stops being JSON, as the parser that judged it says."""
     try:
         json.loads(rest)
@@ -175,7 +175,7 @@ def _unreadable(rest: str) -> Place | None:
         start = min(fault.pos, len(rest.rstrip()))  # what is missing at the end is missed there
         word = _WORD.match(rest, start)
         end = word.end() if word else min(start + 1, len(rest))
-        return Place(start, end, end)
+        return Underline(start, end, end)
     except (ValueError, RecursionError):
         pass
     return None

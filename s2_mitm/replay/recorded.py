@@ -1,31 +1,26 @@
-"""Conversations that were recorded: in our database, or as JSON Lines with sender and time.
+"""A recorded conversation, wherever it was recorded: what is judged again.
 
-Those in a flow file of mitmproxy are read in `s2_mitm.proxy.flowfile`.
+`recording` reads them from our database, `json_lines` from JSON Lines, and `flow_file` from a flow
+file of mitmproxy.
 """
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from s2_mitm.history.presence import LEFT_OPEN
-from s2_mitm.history.queries import History, Row
 from s2_mitm.s2.verdict import Role
-from s2_mitm.s2.wording import describe, excerpt
-
-SQLITE = b"SQLite format 3\0"
-"""How a file of SQLite begins."""
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class RecordedMessage:
     """A message as it was recorded.
 
-    ``number`` counts the messages of its session from 1; ``time`` is in seconds since 1970;
-    ``dropped`` says that it was not forwarded.
+    ``number`` counts the messages of its session from 1; ``time`` is in seconds since 1970 (UTC);
+    ``content`` is what its sender sent, byte for byte, and ``binary`` says that it came in a binary
+    WebSocket frame; ``injected`` says that the user of the proxy sent it, ``dropped`` that it was
+    not forwarded.
     """
 
     number: int
@@ -38,17 +33,18 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedSession:
     """A session as it was recorded.
 
-    ``client_role`` is the role of the WebSocket client where it is known; ``version`` the version
-    of S2 where that cannot be told from its messages; ``ended`` when it was over, in seconds since
-    1970, None while it was not, or nobody knows. ``lost_to`` is the number of the last message that
-    is known not to have been recorded, 0 where there is none.
+    ``messages`` are in the order in which they came, and can be gone through once. ``client_role``
+    is the role of the WebSocket client, None where it is not known. ``version`` is the version of
+    S2 where the messages do not tell it, else None. ``ended`` is when the session ended, in seconds
+    since 1970 (UTC), None where it was still open or where nobody knows. ``lost_to`` is the number
+    of the last message that is known to be missing from the recording, 0 where none is.
     """
 
     id: str
-    messages: Iterable[Message]
+    messages: Iterable[RecordedMessage]
     client_role: Role | None = None
     version: str | None = None
     ended: float | None = None
@@ -56,194 +52,26 @@ class Recorded:
 
 
 class NotRecordedError(Exception):
-    """Something that is no recorded conversation; ``str()`` is one sentence for its user."""
+    """Something that is not a recorded conversation; ``str()`` is one sentence for its user."""
 
 
-def from_history(history: History) -> Iterator[Recorded]:
-    """The sessions of our own database, in the order in which they began.
-
-    Raises RecordingError, at once or on the way, where it cannot be read.
-    """
-    for row in list(history.sessions()):
-        role = Role(row["client_role"]) if row["client_role"] in set(Role) else None
-        yield Recorded(
-            row["id"],
-            _messages_of(history, row["id"], role or Role.RM),
-            role,
-            row["protocol_version"] if _lacks_beginning(history, row["id"]) else None,
-            _end_of(row),
-            max((gap["last_seq"] for gap in history.gaps(row["id"])), default=0),
-        )
-
-
-def _end_of(session: Row) -> float | None:
-    # What was said just before a proxy ended without warning may not have been written.
-    if session["ended_at"] is None or session["close_reason"] == LEFT_OPEN:
-        return None
-    return _recorded_seconds(session["ended_at"], session["id"])
-
-
-def _recorded_seconds(text: str, session: str) -> float:
-    try:
-        return _seconds(text)
-    except (ValueError, TypeError, OverflowError):  # somebody wrote into the recording by hand
-        raise NotRecordedError(
-            f"a time of the session {session} is none: {excerpt(str(text))}"
-        ) from None
-
-
-def _lacks_beginning(history: History, session: str) -> bool:
-    first = next(history.messages(session=session), None)
-    return first is not None and first["seq"] != 1
-
-
-def _messages_of(history: History, session: str, client: Role) -> Iterator[Message]:
-    for row in history.messages(session=session):
-        yield Message(
-            row["seq"],
-            _recorded_seconds(row["timestamp"], session),
-            row["sender"] == client,
-            _bytes(row["content"]),
-            _was_binary(row),
-            row["injected"],
-            row["dropped"],
-        )
-
-
-def from_lines(data: bytes, name: str) -> list[Recorded]:
-    """The sessions in JSON Lines: what ``s2-mitm messages --json`` prints, or less.
-
-    Takes the bytes of the file and what to call it in complaints. A line has ``sender`` (RM or
-    CEM), ``timestamp`` or ``time`` (ISO 8601 or seconds since 1970), and ``content`` (as it went
-    over the wire), ``content_base64`` or ``message`` (a JSON object). With ``session_id`` they are
-    of several sessions, with ``seq`` numbered within it; ``injected`` says that one was ours,
-    ``dropped`` that it was not forwarded. The end of the lines is the end of each session. Raises
-    NotRecordedError where a line is something else.
-    """
-    sessions: dict[str, _Lines] = {}
-    # At line feeds only: str.splitlines would also cut within JSON strings.
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = _row(line)
-            session = sessions.setdefault(str(row.get("session_id") or ""), _Lines())
-            session.add(row)
-        except _UnfitError as fault:
-            raise NotRecordedError(f"{name}:{number}: {fault}") from None
-    return [
-        Recorded(session, lines.messages, Role.RM, None, lines.messages[-1].time)
-        for session, lines in sessions.items()
-    ]
-
-
-@dataclass
-class _Lines:
-    """The messages of one session as they are read; the RM is taken to be the client."""
-
-    messages: list[Message] = field(default_factory=list)
-
-    def add(self, row: Row) -> None:
-        last = self.messages[-1].number if self.messages else 0
-        number = row.get("seq", last + 1)
-        if not isinstance(number, int) or number <= last:
-            raise _UnfitError(
-                f'"seq" is {describe(number)}, expected a number greater than the {last} before it'
-            )
-        sender = str(row.get("sender")).upper()
-        if sender not in set(Role):
-            found = describe(row["sender"]) if "sender" in row else "missing"
-            raise _UnfitError(f'"sender" is {found}, expected "RM" or "CEM"')
-        message = Message(
-            number,
-            _time_of(row),
-            sender == Role.RM,
-            _content_of(row),
-            _was_binary(row),
-            _is_true(row, "injected"),
-            _is_true(row, "dropped"),
-        )
-        self.messages.append(message)
-
-
-class _UnfitError(Exception):
-    """Why a line is no recorded message."""
-
-
-def _row(line: bytes) -> Row:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        raise _UnfitError("no JSON; each line is to have sender, time and message") from None
-    if not isinstance(row, dict):
-        raise _UnfitError(f"{describe(row)}, expected an object with sender, time and message")
-    if "message_type" in row and not row.keys() & {"content", "content_base64", "message"}:
-        raise _UnfitError(
-            "a message without its sender and time; s2-mitm validate judges messages one by one"
-        )
-    return row
-
-
-def _time_of(row: Row) -> float:
-    name = "timestamp" if "timestamp" in row else "time"
-    value = row.get(name)
-    try:
-        if isinstance(value, str):
-            return _seconds(value)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            datetime.fromtimestamp(value, UTC)
-            return float(value)
-    except (ValueError, OverflowError, OSError):
-        pass
-    found = describe(value) if name in row else "missing"
-    raise _UnfitError(
-        f'"{name}" is {found}, expected ISO 8601 such as 2026-03-01T12:00:00Z, or seconds since'
-        " 1970"
-    )
-
-
-def _content_of(row: Row) -> bytes:
-    content = row.get("content")
-    if isinstance(content, str):
-        return _bytes(content)
-    encoded = row.get("content_base64")
-    if isinstance(encoded, str):
-        try:
-            return b64decode(encoded, validate=True)
-        except ValueError:
-            raise _UnfitError('"content_base64" is no base64') from None
-    message = row.get("message", content)
-    if isinstance(message, dict):
-        return json.dumps(message).encode()
-    name = next(
-        (name for name in ("message", "content", "content_base64") if row.get(name) is not None),
-        "message",
-    )
-    found = f"{describe(row[name])}" if name in row else "missing"
-    raise _UnfitError(f'"{name}" is {excerpt(found)}, expected the message, an object')
-
-
-def _is_true(row: Row, name: str) -> bool:
-    return row.get(name) in (True, 1)
-
-
-def _was_binary(row: Row) -> bool:
-    """Whether it came in a binary frame; a recording knows that only by what was found."""
-    if _is_true(row, "binary"):
-        return True
-    findings = row.get("findings")
-    return isinstance(findings, list) and any(
-        isinstance(finding, dict) and finding.get("code") == "json.binary" for finding in findings
-    )
-
-
-def _bytes(content: str | bytes) -> bytes:
+def wire_bytes(content: str | bytes) -> bytes:
+    """What went over the wire, given as bytes, or as text where it was UTF-8."""
     return content if isinstance(content, bytes) else content.encode(errors="surrogatepass")
 
 
-def _seconds(text: str) -> float:
-    """An ISO 8601 time, in UTC unless it says otherwise, in seconds since 1970."""
+def utc_seconds(text: str) -> float:
+    """An ISO 8601 time, in UTC unless it names an offset, in seconds since 1970.
+
+    Raises ValueError or OverflowError where it is none, or not of the years 1 to 9999.
+    """
     time = datetime.fromisoformat(text)
     seconds = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
     datetime.fromtimestamp(seconds, UTC)  # raises where that is, in UTC, in no year of the calendar
     return seconds
+
+
+def utc_text(seconds: float) -> str:
+    """A time in seconds since 1970 as ``2026-03-01 12:00:00.000``, in UTC."""
+    time = datetime.fromtimestamp(seconds, UTC).isoformat(" ", timespec="milliseconds")
+    return time.removesuffix("+00:00")

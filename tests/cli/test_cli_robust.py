@@ -19,8 +19,8 @@ from sqlalchemy import text
 from wsproto.frame_protocol import Opcode
 
 from s2_mitm.cli.files import MAX_BYTES
-from s2_mitm.history.database import place_of
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
+from s2_mitm.history.target import database_of
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
 
 NOON = 1_772_366_400.0
@@ -143,7 +143,7 @@ def test_a_flow_with_a_time_that_is_none(tmp_path: Path, timestamp: float) -> No
 
 
 def test_a_recording_with_a_time_that_is_none(recording: Path) -> None:
-    engine = place_of(str(recording)).open_for_writing()
+    engine = database_of(str(recording)).open_for_writing()
     with engine.begin() as connection:
         connection.execute(text("update messages set timestamp = 'noon'"))
     engine.dispose()

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from s2_mitm.history.backlog import FINDING_BYTES, LONGEST_FACT, Backlog
 from s2_mitm.history.records import (
-    Afterthought,
     Delivery,
     Gap,
-    Message,
+    LateFindingRecord,
     Reception,
     Record,
     SendersSwapped,
     SessionChange,
     SessionEnd,
     SessionStart,
+    WaitingMessage,
 )
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source
 
@@ -40,9 +40,9 @@ def end(session: str = "s") -> SessionEnd:
     return SessionEnd(session, 9.0, 1000, "", "RM")
 
 
-def message(seq: int, session: str = "s", size: int = 1, found: int = 0) -> Message:
+def message(seq: int, session: str = "s", size: int = 1, found: int = 0) -> WaitingMessage:
     findings, content = (FINDING,) * found, b"x" * size
-    return Message(
+    return WaitingMessage(
         session, seq, float(seq), Role.RM, "T", "m", None, True, findings, content, False, False
     )
 
@@ -69,7 +69,13 @@ def filled(*records: Record, **bounds: int) -> Backlog:
 
 
 def test_within_the_bounds_everything_comes_out_as_it_went_in() -> None:
-    records: list[Record] = [start(), message(1), Afterthought("s", 1, FINDING), message(2), end()]
+    records: list[Record] = [
+        start(),
+        message(1),
+        LateFindingRecord("s", 1, FINDING),
+        message(2),
+        end(),
+    ]
     assert all_of(filled(*records)) == records
 
 
@@ -131,7 +137,7 @@ def test_what_is_taken_at_once_is_bounded_in_bytes() -> None:
 
 def test_what_was_said_of_messages_goes_with_them() -> None:
     it = filled(
-        *(message(1), Reception("s", Role.RM, "m", "OK", 1.0), Afterthought("s", 1, FINDING)),
+        *(message(1), Reception("s", Role.RM, "m", "OK", 1.0), LateFindingRecord("s", 1, FINDING)),
         *(message(seq) for seq in range(2, 6)),
         *(message(6), message(7)),
     )
@@ -223,7 +229,7 @@ def test_what_was_put_is_what_was_written_and_what_stands_in_gaps(steps: list[tu
             case "answer":
                 it.put(Reception(session, Role.RM, "m", "OK", 1.0))
             case "late":
-                it.put(Afterthought(session, 1, FINDING))
+                it.put(LateFindingRecord(session, 1, FINDING))
             case "end":
                 it.put(end(session))
             case "take":
@@ -240,7 +246,7 @@ def test_what_was_put_is_what_was_written_and_what_stands_in_gaps(steps: list[tu
     written += all_of(it)
     accounted: dict[str, list[int]] = defaultdict(list)
     for record in written:
-        if isinstance(record, Message):
+        if isinstance(record, WaitingMessage):
             accounted[record.session_id].append(record.seq)
         elif isinstance(record, Gap):
             assert record.messages == record.last_seq - record.first_seq + 1

@@ -16,10 +16,10 @@ from sqlalchemy import Engine, make_url
 from test_outages import message, rows, session, wait_until
 
 from s2_mitm.history import recorder as recorder_module
-from s2_mitm.history.database import place_of
-from s2_mitm.history.place import Place
+from s2_mitm.history.database import Database
 from s2_mitm.history.recorder import Recorder, check_all
 from s2_mitm.history.sqlite import SqliteFile
+from s2_mitm.history.target import database_of
 from s2_mitm.history.writer import Writer
 
 pytest_plugins = ["postgres_server"]
@@ -180,13 +180,13 @@ def test_a_disk_that_hangs_does_not_hold_the_caller(
     hangs = threading.Event()
     look, opening = SqliteFile._look, SqliteFile.open_for_writing
 
-    def hanging_look(place: SqliteFile) -> None:
+    def hanging_look(database: SqliteFile) -> None:
         hangs.wait()
-        look(place)
+        look(database)
 
-    def hanging_opening(place: SqliteFile, **how: bool) -> object:
+    def hanging_opening(database: SqliteFile, **how: bool) -> object:
         hangs.wait()
-        return opening(place, **how)
+        return opening(database, **how)
 
     monkeypatch.setattr(SqliteFile, "_look", hanging_look)
     monkeypatch.setattr(SqliteFile, "open_for_writing", hanging_opening)
@@ -207,16 +207,16 @@ def test_a_place_is_interrupted_only_once_it_is_open(
 ) -> None:
     """To bring the tables of a large recording up to date may take its time."""
     monkeypatch.setattr(recorder_module, "PATIENCE_SECONDS", 2.0)
-    interrupted: list[Place] = []
-    kind = type(place_of(postgres_url))
+    interrupted: list[Database] = []
+    kind = type(database_of(postgres_url))
     opening = kind.open_for_writing
 
-    def slow_opening(place: Place) -> object:
+    def slow_opening(database: Database) -> object:
         time.sleep(4)
-        return opening(place)
+        return opening(database)
 
     monkeypatch.setattr(kind, "open_for_writing", slow_opening)
-    monkeypatch.setattr(kind, "interrupt", lambda place: interrupted.append(place))
+    monkeypatch.setattr(kind, "interrupt", lambda database: interrupted.append(database))
     said: list[str] = []
     with closing(Recorder(postgres_url, said.append)) as recorder:
         wait_and_check(lambda: len(said) == 2)

@@ -14,8 +14,8 @@ from s2_mitm.history import recorder as recorder_module
 from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import Recorder
 from s2_mitm.history.writer import LOAD
-from s2_mitm.replay.recorded import from_history
-from s2_mitm.replay.replay import replay
+from s2_mitm.replay.recording import from_history
+from s2_mitm.replay.replayed import replay
 from s2_mitm.s2.conversation.judging import Settings
 
 pytest_plugins = ["postgres_server"]

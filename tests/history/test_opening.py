@@ -20,9 +20,10 @@ from old_recording import make_old_recording
 from together import run_together
 
 import s2_mitm
-from s2_mitm.history.database import RecordingError, place_of
+from s2_mitm.history.database import RecordingError
 from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import Recorder, SessionStart
+from s2_mitm.history.target import database_of
 
 ENV = {**os.environ, "PYTHONPATH": str(Path(s2_mitm.__file__).parent.parent)}
 
@@ -312,7 +313,7 @@ def test_a_url_of_nothing_that_we_know_is_refused_without_its_password(
     target: str, reason: str
 ) -> None:
     with pytest.raises(RecordingError, match=reason) as refused:
-        place_of(target)
+        database_of(target)
     assert "secret" not in str(refused.value)
 
 
@@ -330,5 +331,5 @@ def test_what_is_no_regular_file() -> None:
 def test_a_url_and_a_path_name_the_same_file(tmp_path: Path) -> None:
     file = tmp_path / "a.db"
     file.touch()
-    assert {place_of(target).name for target in (f"sqlite:///{file}", str(file))} == {str(file)}
-    assert place_of("~/a.db").name == str(Path.home() / "a.db")
+    assert {database_of(target).name for target in (f"sqlite:///{file}", str(file))} == {str(file)}
+    assert database_of("~/a.db").name == str(Path.home() / "a.db")

@@ -14,8 +14,8 @@ from postgres_server import ForeignServer, PostgresServer
 from sqlalchemy import text
 
 from s2_mitm.history import recorder as recorder_module
-from s2_mitm.history.database import place_of
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
+from s2_mitm.history.target import database_of
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
 
 pytest_plugins = ["postgres_server"]
@@ -33,7 +33,7 @@ def message(seq: int, name: str = "s1", content: bytes = b"{}") -> MessageRecord
 
 
 def rows(target: str, query: str) -> list[Any]:
-    engine = place_of(target).open_for_reading()
+    engine = database_of(target).open_for_reading()
     try:
         with engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(query))]
@@ -51,7 +51,7 @@ def wait_until(reached: Callable[[], object]) -> None:
 @contextmanager
 def locked(target: str) -> Iterator[None]:
     """Another program keeps the recording to itself."""
-    engine = place_of(target).open_for_writing()
+    engine = database_of(target).open_for_writing()
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("lock table recorders, sessions in access exclusive mode"))
@@ -76,8 +76,8 @@ def test_a_session_that_began_in_an_outage_has_its_gap(
                     recorder.message(message(seq, name))
             wait_until(lambda: said)
             for name in "ab":
-                recorder.afterthought(name, 50, late)
-                recorder.afterthought(name, 100, late)
+                recorder.late_finding(name, 50, late)
+                recorder.late_finding(name, 100, late)
                 recorder.session_changed(name, rm_id=f"device {name}")
                 recorder.session_closed(name, NOON, 1000, "", "RM")
         assert recorder.flush(20)
@@ -94,7 +94,7 @@ def test_a_session_that_began_in_an_outage_has_its_gap(
     assert rows(target, found) == [(100, 0, "ack.missing")] * 2
     facts = "select id, rm_id, closed_by from sessions order by id"
     assert rows(target, facts) == [("a", "device a", "RM"), ("b", "device b", "RM")]
-    assert said[0].startswith(f"{place_of(target).name} cannot be written now (another program")
+    assert said[0].startswith(f"{database_of(target).name} cannot be written now (another program")
     assert said[1].endswith("written again; 150 messages had to go, which stand in it as gaps.")
     assert len(said) == 2
 

@@ -18,10 +18,11 @@ from sqlalchemy.exc import OperationalError
 from together import run_together
 
 import s2_mitm
-from s2_mitm.history.database import RecordingError, place_of
+from s2_mitm.history.database import RecordingError
 from s2_mitm.history.postgresql import PostgresqlDatabase
 from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import Recorder, SessionStart
+from s2_mitm.history.target import database_of
 
 pytest_plugins = ["postgres_server"]
 
@@ -65,7 +66,7 @@ def session(name: str) -> SessionStart:
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
 def test_a_url_in_each_of_its_forms(postgres_url: str, scheme: str) -> None:
     target = postgres_url.replace("postgresql", scheme, 1)
-    assert place_of(target).name == without_password(postgres_url)
+    assert database_of(target).name == without_password(postgres_url)
     recorder = Recorder(target, print)
     recorder.session_opened(session("s1"))
     recorder.close()
@@ -82,7 +83,7 @@ def test_a_url_in_each_of_its_forms(postgres_url: str, scheme: str) -> None:
     ],
 )
 def test_its_name_has_no_password(url: str, name: str) -> None:
-    assert place_of(url).name == name
+    assert database_of(url).name == name
 
 
 @pytest.mark.parametrize(
@@ -133,10 +134,10 @@ def test_a_database_with_nothing_in_it_is_not_read(postgres_url: str) -> None:
     ["postgresql://me:hunter2@127.0.0.1:1/s2", "postgresql://127.0.0.1:1/s2?password=hunter2"],
 )
 def test_nothing_that_may_be_printed_shows_the_password(target: str) -> None:
-    place = place_of(target)
-    assert isinstance(place, PostgresqlDatabase)
-    engine = place._engine()
-    for thing in (place, place.name, engine, engine.url, engine.pool, engine.dialect):
+    database = database_of(target)
+    assert isinstance(database, PostgresqlDatabase)
+    engine = database._engine()
+    for thing in (database, database.name, engine, engine.url, engine.pool, engine.dialect):
         assert "hunter2" not in f"{thing!r} {thing}"
     with pytest.raises(OperationalError) as failed:
         engine.connect()
@@ -227,13 +228,13 @@ def test_tables_that_somebody_holds_are_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr("s2_mitm.history.postgresql._LOCK_TIMEOUT", "100ms")
     Recorder(postgres_url, print).close()
-    engine = place_of(postgres_url).open_for_writing()
+    engine = database_of(postgres_url).open_for_writing()
     with connected(postgres_url) as owner, owner.transaction():
         owner.execute("lock table sessions in access exclusive mode")
         locked = pytest.raises(RecordingError, match="another program has locked it")
         with closing(History(postgres_url)) as history, locked:
             list(history.sessions())
-        with locked, place_of(postgres_url).writing(), engine.begin() as connection:
+        with locked, database_of(postgres_url).writing(), engine.begin() as connection:
             connection.exec_driver_sql("delete from sessions")
     engine.dispose()
 
@@ -259,7 +260,7 @@ def test_a_server_that_was_stopped_for_a_while(postgres: PostgresServer, postgre
 
 
 def test_our_connections_are_known_by_name(postgres_url: str) -> None:
-    engine = place_of(postgres_url).open_for_writing()
+    engine = database_of(postgres_url).open_for_writing()
     with engine.connect() as connection:
         assert connection.exec_driver_sql("show application_name").scalar_one() == "s2-mitm"
         assert connection.exec_driver_sql("show lock_timeout").scalar_one() == "5s"

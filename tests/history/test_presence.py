@@ -20,11 +20,11 @@ from sqlalchemy import Engine, Executable, insert, text, update
 import s2_mitm
 from s2_mitm.history import presence
 from s2_mitm.history import recorder as recorder_module
-from s2_mitm.history.database import place_of
 from s2_mitm.history.presence import Heartbeats, Presence
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.history.storing import store, store_once
 from s2_mitm.history.tables import iso, messages, recorders, sessions
+from s2_mitm.history.target import database_of
 from s2_mitm.s2.verdict import Role, Verdict
 
 pytest_plugins = ["postgres_server"]
@@ -58,7 +58,7 @@ class Recording:
     def __init__(self, target: str) -> None:
         self.target = target
         Recorder(target, print).close()
-        self.engine: Engine = place_of(target).open_for_writing()
+        self.engine: Engine = database_of(target).open_for_writing()
 
     def rows(self, query: str) -> list[Any]:
         with self.engine.begin() as connection:

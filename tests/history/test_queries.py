@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import insert, update
 from sqlalchemy.exc import DBAPIError
 
-from s2_mitm.history.database import RecordingError, place_of
+from s2_mitm.history.database import RecordingError
 from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.history.tables import gaps, iso, sessions
+from s2_mitm.history.target import database_of
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
 
 pytest_plugins = ["postgres_server"]
@@ -232,7 +233,7 @@ def test_nothing_can_be_written_through_a_history(history: History) -> None:
 
 
 def test_a_recording_that_is_damaged_says_so(recording: str, history: History) -> None:
-    engine = place_of(recording).open_for_writing()
+    engine = database_of(recording).open_for_writing()
     with engine.begin() as connection:
         connection.exec_driver_sql("drop table findings")
     engine.dispose()
@@ -258,7 +259,7 @@ def test_ids_and_times_sort_by_their_characters_whatever_language_the_server_has
 
 
 def test_who_saw_a_session_and_what_of_it_was_lost(recording: str, history: History) -> None:
-    engine = place_of(recording).open_for_writing()
+    engine = database_of(recording).open_for_writing()
     moment = iso(NOON.timestamp())
     gap = {"since": moment, "until": moment, "reason": "the disk was full"}
     with engine.begin() as connection:

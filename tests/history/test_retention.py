@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 
 from s2_mitm.history import recorder as recorder_module
 from s2_mitm.history import retention, sqlite
-from s2_mitm.history.database import Place, place_of
+from s2_mitm.history.database import Database
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.history.retention import (
     MESSAGES_AT_ONCE,
@@ -29,6 +29,7 @@ from s2_mitm.history.retention import (
     prune,
     would_prune,
 )
+from s2_mitm.history.target import database_of
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
 
 pytest_plugins = ["postgres_server"]
@@ -42,9 +43,9 @@ class Recording:
 
     def __init__(self, target: str) -> None:
         self.target = target
-        self.place: Place = place_of(target)
+        self.database: Database = database_of(target)
         self.recorder = Recorder(target, print)
-        self.engine: Engine = self.place.open_for_writing()
+        self.engine: Engine = self.database.open_for_writing()
 
     def session(self, name: str, days: float | None, messages: int = 2, size: int = 100) -> None:
         """A session that ended ``days`` ago, or is open."""
@@ -74,7 +75,7 @@ class Recording:
 
     def used(self) -> int:
         with self.engine.begin() as connection:
-            return self.place.used(connection, exactly=True)
+            return self.database.used(connection, exactly=True)
 
 
 @pytest.fixture
@@ -155,13 +156,13 @@ def test_what_ended_longer_ago_goes_with_all_that_was_in_it(recording: Recording
     recording.session("open", None)
     recording.written()
     keep = parse_retention("30d")
-    assert would_prune(recording.place, keep).messages == 5
+    assert would_prune(recording.database, keep).messages == 5
     assert recording.counts()[0] == 4
-    gone = prune(recording.place, keep)
+    gone = prune(recording.database, keep)
     assert (gone.sessions, gone.messages) == (2, 5)
     assert recording.sessions() == ["open", "young"]
     assert recording.counts() == (2, 4, 2, 0)
-    assert prune(recording.place, keep) == Pruned()
+    assert prune(recording.database, keep) == Pruned()
 
 
 def test_what_is_too_much_goes_oldest_first(recording: Recording) -> None:
@@ -171,8 +172,8 @@ def test_what_is_too_much_goes_oldest_first(recording: Recording) -> None:
     recording.written()
     before = recording.used()
     keep = Retention(max_bytes=before // 2)
-    would = would_prune(recording.place, keep)
-    gone = prune(recording.place, keep)
+    would = would_prune(recording.database, keep)
+    gone = prune(recording.database, keep)
     assert recording.used() <= before // 2
     assert recording.used() > before // 4, "no more than was needed"
     left = recording.sessions()
@@ -184,7 +185,7 @@ def test_what_is_too_much_goes_oldest_first(recording: Recording) -> None:
 def test_what_is_open_stays_however_large(recording: Recording) -> None:
     recording.session("open", None, messages=50, size=10_000)
     recording.written()
-    assert prune(recording.place, parse_retention("1s, 1kB")) == Pruned()
+    assert prune(recording.database, parse_retention("1s, 1kB")) == Pruned()
     assert recording.counts()[:2] == (1, 50)
 
 
@@ -193,7 +194,7 @@ def test_a_long_session_goes_in_small_steps_and_says_so_meanwhile(recording: Rec
     recording.session("long", 40, messages=count)
     recording.session("old", 50)
     recording.written()
-    pruning = Pruning(recording.place, parse_retention("30d"))
+    pruning = Pruning(recording.database, parse_retention("30d"))
     with recording.engine.begin() as connection:
         pruning.look(connection)
     steps: list[Pruned | None] = []
@@ -207,7 +208,7 @@ def test_a_long_session_goes_in_small_steps_and_says_so_meanwhile(recording: Rec
     gap = "select session_id, first_seq, last_seq, messages, reason from gaps"
     assert recording.rows(gap) == [("long", 1, count, count, TAKEN_OUT)]
     # A crash: whoever comes next goes on with it, though nothing more need go.
-    gone = prune(recording.place, Retention())
+    gone = prune(recording.database, Retention())
     assert (gone.sessions, gone.messages) == (1, count - MESSAGES_AT_ONCE)
     assert recording.counts() == (0, 0, 0, 0)
 
@@ -215,7 +216,7 @@ def test_a_long_session_goes_in_small_steps_and_says_so_meanwhile(recording: Rec
 def test_large_messages_go_a_few_at_a_time(recording: Recording) -> None:
     recording.session("large", 40, messages=5, size=retention.BYTES_AT_ONCE // 2)
     recording.written()
-    pruning = Pruning(recording.place, parse_retention("30d"))
+    pruning = Pruning(recording.database, parse_retention("30d"))
     steps = []
     with recording.engine.begin() as connection:
         pruning.look(connection)
@@ -230,7 +231,7 @@ def test_large_messages_go_a_few_at_a_time(recording: Recording) -> None:
 def test_a_session_that_was_opened_again_stays(recording: Recording) -> None:
     recording.session("s", 40, messages=MESSAGES_AT_ONCE + 1)
     recording.written()
-    pruning = Pruning(recording.place, parse_retention("30d"))
+    pruning = Pruning(recording.database, parse_retention("30d"))
     with recording.engine.begin() as connection:
         pruning.look(connection)
         pruning.step(connection)
@@ -253,7 +254,7 @@ def test_recorders_of_whom_nothing_is_left_go_too(recording: Recording) -> None:
     recording.session("young", 1)
     recording.written()
     recording.rows("update sessions set recorder = 'full' returning id")
-    prune(recording.place, parse_retention("30d"))
+    prune(recording.database, parse_retention("30d"))
     ended = "select id from recorders where ended_at is not null"
     assert recording.rows(ended) == [("full",)]
 
@@ -268,7 +269,7 @@ def test_several_may_prune_at_once(recording: Recording) -> None:
 
     def at_once() -> None:
         try:
-            gone.append(prune(recording.place, parse_retention("30d")))
+            gone.append(prune(recording.database, parse_retention("30d")))
         except Exception as error:
             gone.append(error)
 
@@ -282,7 +283,7 @@ def test_several_may_prune_at_once(recording: Recording) -> None:
         assert isinstance(each, Pruned), each
         total += each
     # What one leaves to another, because it is at it, may have to be taken out by the next.
-    total += prune(recording.place, parse_retention("30d"))
+    total += prune(recording.database, parse_retention("30d"))
     assert (total.sessions, total.messages) == (31, 900 + 3 * MESSAGES_AT_ONCE)
     assert recording.sessions() == ["young"]
 
@@ -296,9 +297,9 @@ def test_the_estimate_of_the_size_is_near_to_the_size(recording: Recording) -> N
         ) as connection:
             connection.execute(text("analyze"))
     with recording.engine.begin() as connection:
-        estimate = recording.place.used(connection)
+        estimate = recording.database.used(connection)
     assert recording.used() / 1.5 < estimate < recording.used() * 1.5
-    takes = would_prune(recording.place, parse_retention("1h")).bytes
+    takes = would_prune(recording.database, parse_retention("1h")).bytes
     assert estimate / 1.5 < takes < estimate * 1.5
 
 
@@ -347,15 +348,15 @@ def test_the_disk_gets_back_what_a_file_does_not_need(tmp_path: Path) -> None:
     before = recording.rows("pragma page_count")[0][0]
     keep = parse_retention("30d")
     with recording.engine.begin() as connection:
-        pruning = Pruning(recording.place, keep)
+        pruning = Pruning(recording.database, keep)
         pruning.look(connection)
-        while recording.place.used(connection) > before * 4096 / 5:
+        while recording.database.used(connection) > before * 4096 / 5:
             pruning.step(connection)
         free = connection.execute(text("pragma freelist_count")).scalar_one()
-        assert recording.place.give_back(connection)
+        assert recording.database.give_back(connection)
         left = connection.execute(text("pragma freelist_count")).scalar_one()
         assert free - left == sqlite.PAGES_AT_ONCE
-    prune(recording.place, keep)
+    prune(recording.database, keep)
     after = recording.rows("pragma page_count")[0][0]
     recording.recorder.close()
     recording.engine.dispose()

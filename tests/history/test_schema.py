@@ -25,10 +25,11 @@ from together import run_together
 
 import s2_mitm
 from s2_mitm.history import schema
-from s2_mitm.history.database import RecordingError, place_of
+from s2_mitm.history.database import RecordingError
 from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import Recorder, SessionStart
 from s2_mitm.history.tables import metadata
+from s2_mitm.history.target import database_of
 
 pytest_plugins = ["postgres_server"]
 
@@ -55,7 +56,7 @@ def revision_of(file: Path) -> Any:
 
 
 def set_revision(target: str, revision: str) -> None:
-    engine = place_of(target).open_for_writing()
+    engine = database_of(target).open_for_writing()
     with engine.begin() as connection:
         connection.execute(text(f"update {schema.VERSION_TABLE} set version_num = '{revision}'"))
     engine.dispose()
@@ -191,10 +192,10 @@ def test_bringing_a_file_up_to_date_says_nothing(
 def test_alembic_is_imported_only_where_there_is_something_to_migrate(old: Path) -> None:
     code = """if True:
         import sys
-        from s2_mitm.history.database import place_of
+        from s2_mitm.history.target import database_of
         for file in ("new", "new", "old.sqlite3"):
-            place_of(file).open_for_writing().dispose()
-            place_of(file).open_for_reading().dispose()
+            database_of(file).open_for_writing().dispose()
+            database_of(file).open_for_reading().dispose()
             print("alembic" in sys.modules)
     """
     done = subprocess.run(

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from postgres_server import connected
 from sqlalchemy import Engine, delete, insert, select
 
-from s2_mitm.history.database import place_of
 from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.history.tables import messages
+from s2_mitm.history.target import database_of
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
 from s2_mitm.s2.wording import printable
 
@@ -37,7 +37,7 @@ def recorder(target: str) -> Iterator[Recorder]:
 
 @pytest.fixture
 def engine(target: str) -> Iterator[Engine]:
-    engine = place_of(target).open_for_writing()
+    engine = database_of(target).open_for_writing()
     yield engine
     engine.dispose()
 
@@ -132,7 +132,7 @@ def test_answers_swaps_and_afterthoughts(recorder: Recorder, target: str, flushe
     recorder.reception_status("s1", Role.RM, "m", "OK", 12.5)
     recorder.reception_status("s1", Role.RM, "m", "INVALID_DATA", 99.0)
     recorder.senders_swapped("s1")
-    recorder.afterthought("s1", 2, Finding("ack.missing", Severity.ERROR, Source.RULE, "", "late"))
+    recorder.late_finding("s1", 2, Finding("ack.missing", Severity.ERROR, Source.RULE, "", "late"))
     recorder.session_changed("s1", rm_id="battery-1", control_type="NO_SELECTION")
     recorder.session_closed("s1", NOON + 60, 1000, "done", "CEM")
     assert recorder.flush(10)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2_mitm.history.tables import iso
-from s2_mitm.history.times import moment
+from s2_mitm.history.typed_times import moment
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

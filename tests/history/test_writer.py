@@ -12,10 +12,10 @@ from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.exc import OperationalError
 
 from s2_mitm.history import storing, writer
-from s2_mitm.history.database import place_of
-from s2_mitm.history.place import Place
-from s2_mitm.history.records import Message, SessionStart
+from s2_mitm.history.database import Database
+from s2_mitm.history.records import SessionStart, WaitingMessage
 from s2_mitm.history.tables import messages, recorders
+from s2_mitm.history.target import database_of
 from s2_mitm.history.writer import LOAD, Writer
 from s2_mitm.s2.verdict import Role
 
@@ -26,20 +26,22 @@ START = SessionStart("s1", 1000.0, None, None, "/s2", Role.RM, "here:8080")
 
 def batch(
     first: int, count: int = LOAD, content: bytes = b"{}", at: float = 1000.0
-) -> list[Message]:
+) -> list[WaitingMessage]:
     return [
-        Message("s1", seq, at, Role.RM, "x", f"m{seq}", None, True, (), content, False, False)
+        WaitingMessage(
+            "s1", seq, at, Role.RM, "x", f"m{seq}", None, True, (), content, False, False
+        )
         for seq in range(first, first + count)
     ]
 
 
 @pytest.fixture
-def place(target: str) -> Place:
-    return place_of(target)
+def place(target: str) -> Database:
+    return database_of(target)
 
 
 @pytest.fixture
-def engine(place: Place) -> Iterator[Engine]:
+def engine(place: Database) -> Iterator[Engine]:
     engine = place.open_for_writing()
     row = {"id": "r", "host": "here", "pid": 1, "started_at": "", "seen_at": ""}
     with engine.begin() as connection:
@@ -58,7 +60,7 @@ def written(engine: Engine) -> Callable[[], int]:
 
 
 @pytest.fixture
-def its(place: Place) -> Iterator[Writer]:
+def its(place: Database) -> Iterator[Writer]:
     its = Writer(place)
     yield its
     its.close()
@@ -158,7 +160,7 @@ def test_what_cannot_be_written_is_refused_as_it_is_here(
 def test_a_fault_of_the_database_is_the_databases(
     its: Writer,
     engine: Engine,
-    place: Place,
+    place: Database,
     written: Callable[[], int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -18,20 +18,20 @@ from sqlalchemy.exc import OperationalError
 
 from s2_mitm.history import recorder as recorder_module
 from s2_mitm.history import storing, writer
-from s2_mitm.history.database import place_of
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.history.records import (
-    Afterthought,
     Gap,
-    Message,
+    LateFindingRecord,
     Reception,
     Record,
     SendersSwapped,
     SessionChange,
     SessionEnd,
+    WaitingMessage,
 )
 from s2_mitm.history.storing import UnknownRecorderError, store_once
 from s2_mitm.history.tables import findings, gaps, messages, recorders, sessions
+from s2_mitm.history.target import database_of
 from s2_mitm.history.writer import LOAD, Writer
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
 
@@ -42,12 +42,12 @@ ERROR = Finding("schema.type", Severity.ERROR, Source.SCHEMA, "/value", "wrong")
 LATE = Finding("ack.missing", Severity.ERROR, Source.RULE, "", "nobody answered")
 
 
-def message(seq: int, *found: Finding, name: str = "s1") -> Message:
+def message(seq: int, *found: Finding, name: str = "s1") -> WaitingMessage:
     said = (name, seq, NOON + seq, Role.RM, "T", f"m{seq}", None, not found)
-    return Message(*said, tuple(found), b"{}", injected=False, dropped=False)
+    return WaitingMessage(*said, tuple(found), b"{}", injected=False, dropped=False)
 
 
-def record_of(message: Message) -> MessageRecord:
+def record_of(message: WaitingMessage) -> MessageRecord:
     verdict = Verdict(
         message.time, message.sender, {}, "T", message.message_id, None, list(message.findings)
     )
@@ -64,11 +64,11 @@ BEFORE: list[Record] = [
 # Of each kind; those that are not the same when they are done twice, about what is there already.
 BATCH: list[Record] = [
     SendersSwapped("s1"),
-    Afterthought("s1", 1, LATE),
+    LateFindingRecord("s1", 1, LATE),
     Reception("s1", Role.CEM, "m2", "OK", 12.5),
     Gap("s1", 3, 5, 3, NOON, NOON, "it was away"),
     *(message(seq, ERROR) for seq in range(6, 6 + LOAD)),
-    Afterthought("s1", 6, LATE),
+    LateFindingRecord("s1", 6, LATE),
     Reception("s1", Role.RM, "m7", "OK", 1.0),
     SessionChange("s1", {"rm_id": "battery-1"}),
     SessionEnd("s1", NOON + 99, 1000, "", "RM"),
@@ -78,7 +78,7 @@ BATCH: list[Record] = [
 @pytest.fixture
 def engine(target: str) -> Iterator[Engine]:
     """Of a recording in which the recorder ``r`` has a row."""
-    engine = place_of(target).open_for_writing()
+    engine = database_of(target).open_for_writing()
     row = {"id": "r", "host": "here", "pid": 1, "started_at": "", "seen_at": ""}
     with engine.begin() as connection:
         connection.execute(insert(recorders), row)
@@ -211,7 +211,7 @@ def test_a_process_that_is_killed_between_commit_and_answer(
 ) -> None:
     monkeypatch.setattr(writer, "_CHILD", _DIES_BEFORE_IT_ANSWERS)
     store(engine, BEFORE, 0)
-    its = Writer(place_of(target))
+    its = Writer(database_of(target))
     its._start()
     deadline = time.monotonic() + 60
     while not (its._process and its._can_take(its._process)):
@@ -231,11 +231,11 @@ def test_a_process_that_is_killed_between_commit_and_answer(
 def say_batch(recorder: Recorder) -> None:
     """What is in `BATCH`, but for the gap, which is the recorder's."""
     recorder.senders_swapped("s1")
-    recorder.afterthought("s1", 1, LATE)
+    recorder.late_finding("s1", 1, LATE)
     recorder.reception_status("s1", Role.CEM, "m2", "OK", 12.5)
     for seq in range(6, 6 + LOAD):
         recorder.message(record_of(message(seq, ERROR)))
-    recorder.afterthought("s1", 6, LATE)
+    recorder.late_finding("s1", 6, LATE)
     recorder.reception_status("s1", Role.RM, "m7", "OK", 1.0)
     recorder.session_changed("s1", rm_id="battery-1")
     recorder.session_closed("s1", NOON + 99, 1000, "", "RM")
@@ -309,7 +309,7 @@ def say(recorder: Recorder, parts: list[str], session: str) -> None:
                 recorder.message(record_of(good if fine else good._replace(time=1e30)))
             case "late":
                 late = Finding(f"late.{number}", Severity.ERROR, Source.RULE, "", "late")
-                recorder.afterthought(session, seq, late)
+                recorder.late_finding(session, seq, late)
             case "answer":
                 recorder.reception_status(session, Role.RM, f"m{seq}", "OK", float(number))
             case "swap":

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from s2_mitm.history.place import RecordingError
+from s2_mitm.history.database import RecordingError
 from s2_mitm.history.queries import History
 
 Row = dict[str, Any]

@@ -24,7 +24,8 @@ from s2_mitm.proxy.annotation import (
     counted,
     summary_line,
 )
-from s2_mitm.proxy.session import SUMMARY, Session
+from s2_mitm.proxy.session import Session
+from s2_mitm.render.summary import SUMMARY
 from s2_mitm.s2.conversation.judging import Conversation
 from s2_mitm.s2.verdict import Severity
 

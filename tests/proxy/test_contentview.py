@@ -21,7 +21,8 @@ from wsproto.frame_protocol import Opcode
 
 from s2_mitm.proxy import contentview
 from s2_mitm.proxy.annotation import FINDINGS, annotate, attach
-from s2_mitm.proxy.session import SUMMARY, Session
+from s2_mitm.proxy.session import Session
+from s2_mitm.render.summary import SUMMARY
 from s2_mitm.s2.conversation.judging import Settings
 from s2_mitm.s2.verdict import Role
 

@@ -13,8 +13,8 @@ from wsproto.frame_protocol import Opcode
 
 from s2_mitm.proxy.annotation import FINDINGS
 from s2_mitm.proxy.ended import KEPT_MESSAGES, Ended
-from s2_mitm.proxy.flowfile import from_flows
-from s2_mitm.proxy.session import SUMMARY
+from s2_mitm.render.summary import SUMMARY
+from s2_mitm.replay.flow_file import from_flows
 
 
 def a_flow(messages: int = 1, size: int = 100) -> HTTPFlow:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from s2_mitm.proxy.message_file import MAX_SIZE, UnreadableError, read_message
+from s2_mitm.proxy.message_file import MAX_SIZE, MessageFileError, read_message
 
 
 def refusal(path: Path | str) -> str:
-    with pytest.raises(UnreadableError) as raised:
+    with pytest.raises(MessageFileError) as raised:
         read_message(str(path))
     return str(raised.value)
 

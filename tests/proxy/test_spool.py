@@ -26,8 +26,8 @@ from wsproto.frame_protocol import Opcode
 
 from s2_mitm.proxy import spool
 from s2_mitm.proxy.annotation import annotate
-from s2_mitm.proxy.flowfile import from_flows
 from s2_mitm.proxy.session import Session
+from s2_mitm.replay.flow_file import from_flows
 
 STATUS = b'{"message_type": "FRBC.StorageStatus", "message_id": "id-%d", "present_fill_level": 5}'
 

@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from s2_mitm.render.excerpts import Excerpt
-from s2_mitm.render.places import Place
+from s2_mitm.render.places import Underline
 
 
 def show(
     text: str, fault: str, label: str = "label", *, width: int = 80, first_line: int = 1
 ) -> list[str]:
     start = text.index(fault)
-    place = Place(start, start + len(fault), start + len(fault))
+    place = Underline(start, start + len(fault), start + len(fault))
     return lines(Excerpt(text, width, first_line), place, label)
 
 
-def lines(excerpt: Excerpt, place: Place, label: str = "label") -> list[str]:
+def lines(excerpt: Excerpt, place: Underline, label: str = "label") -> list[str]:
     return [click.unstyle(line) for line in excerpt.lines(place, label, "red")]
 
 
@@ -40,7 +40,7 @@ def test_a_line_among_others() -> None:
 def test_a_value_over_many_lines_is_shown_by_its_first() -> None:
     text = '{\n  "a": [\n    1,\n    2,\n    3\n  ]\n}'
     start = text.index("[")
-    assert lines(Excerpt(text, 80), Place(start, start + 1, text.index("]") + 1)) == [
+    assert lines(Excerpt(text, 80), Underline(start, start + 1, text.index("]") + 1)) == [
         "   |",
         ' 2 |   "a": [',
         "   |        ^ label",
@@ -50,7 +50,7 @@ def test_a_value_over_many_lines_is_shown_by_its_first() -> None:
 
 
 def test_an_item_of_an_indented_array_keeps_its_margin() -> None:
-    shown = lines(Excerpt('{\n    "a": 1\n  }', 80, 4, 3), Place(0, 1, 18))
+    shown = lines(Excerpt('{\n    "a": 1\n  }', 80, 4, 3), Underline(0, 1, 18))
     assert shown[1:4] == [" 4 |   {", "   |   ^ label", ' 5 |     "a": 1']
 
 
@@ -99,8 +99,8 @@ def test_a_control_character_is_as_wide_as_its_escape() -> None:
 
 
 def test_a_place_at_the_very_end() -> None:
-    assert lines(Excerpt('{"a"', 80), Place(4, 4, 4))[2] == "   |     ^ label"
-    assert lines(Excerpt("", 80), Place(0, 0, 0))[1:] == [" 1 |", "   | ^ label"]
+    assert lines(Excerpt('{"a"', 80), Underline(4, 4, 4))[2] == "   |     ^ label"
+    assert lines(Excerpt("", 80), Underline(0, 0, 0))[1:] == [" 1 |", "   | ^ label"]
 
 
 @given(st.text(), st.integers(0, 20), st.integers(0, 20), st.text(), st.integers(0, 100))
@@ -108,7 +108,7 @@ def test_nothing_gets_wider_than_the_terminal_or_steers_it(
     text: str, start: int, length: int, label: str, width: int
 ) -> None:
     start = min(start, len(text))
-    place = Place(start, min(start + length, len(text)), len(text))
+    place = Underline(start, min(start + length, len(text)), len(text))
     for line in lines(Excerpt(text, width), place, label):
         assert not set(line) & set("\x1b\n\r\t\u202e")
         assert cell_len(line.rstrip("^")) <= max(width, 40) + cell_len(label)

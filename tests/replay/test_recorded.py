@@ -12,7 +12,9 @@ import pytest
 from s2_mitm.history.presence import LEFT_OPEN
 from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
-from s2_mitm.replay.recorded import Message, NotRecordedError, Recorded, from_history, from_lines
+from s2_mitm.replay.json_lines import from_lines
+from s2_mitm.replay.recorded import NotRecordedError, RecordedMessage, RecordedSession
+from s2_mitm.replay.recording import from_history
 from s2_mitm.s2.conversation.judging import Conversation, Settings
 from s2_mitm.s2.verdict import Role
 
@@ -111,7 +113,7 @@ def test_the_end_is_not_known_where_the_proxy_ended_without_warning(tmp_path: Pa
     assert session.ended is None
 
 
-def lines(*rows: Any) -> list[Recorded]:
+def lines(*rows: Any) -> list[RecordedSession]:
     return from_lines(b"\n".join(json.dumps(row).encode() for row in rows), "here")
 
 
@@ -120,11 +122,11 @@ def test_the_least_that_a_line_has() -> None:
         {"sender": "RM", "time": 10, "message": {"message_type": "Handshake"}},
         {"sender": "cem", "timestamp": "1970-01-01T00:00:12.5Z", "content": "no JSON"},
     )
-    assert session == Recorded(
+    assert session == RecordedSession(
         "",
         [
-            Message(1, 10, True, b'{"message_type": "Handshake"}'),
-            Message(2, 12.5, False, b"no JSON"),
+            RecordedMessage(1, 10, True, b'{"message_type": "Handshake"}'),
+            RecordedMessage(2, 12.5, False, b"no JSON"),
         ],
         Role.RM,
         None,

@@ -22,8 +22,9 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from s2_mitm.replay.recorded import Message, Recorded
-from s2_mitm.replay.replay import Replayed, Sums, replay, replay_lines
+from s2_mitm.replay.lines import Totals, replay_lines
+from s2_mitm.replay.recorded import RecordedMessage, RecordedSession
+from s2_mitm.replay.replayed import ReplayedSession, replay
 from s2_mitm.s2.conversation.judging import Settings
 from s2_mitm.s2.examples.templates import START
 from s2_mitm.s2.verdict import Role, Severity
@@ -33,25 +34,25 @@ SHAKE = 'rm("Handshake")\ncem("Handshake")\ncem("HandshakeResponse")\n'
 
 def recorded(
     script: str, settings: Settings | None = None, client: Role = Role.RM, **more: Any
-) -> tuple[Recorded, Play]:
+) -> tuple[RecordedSession, Play]:
     """What a recorder would have of a conversation, and how it went."""
     talk = Play(settings)
     talk.run(script)
     messages = [
-        Message(number, wire.time, wire.sender is client, wire.data)
+        RecordedMessage(number, wire.time, wire.sender is client, wire.data)
         for number, wire in enumerate(talk.connections[-1], 1)
     ]
     talk.close()
-    return Recorded("0123456789", messages, ended=talk.now, **more), talk
+    return RecordedSession("0123456789", messages, ended=talk.now, **more), talk
 
 
-def played(session: Recorded, settings: Settings | None = None) -> Replayed:
+def played(session: RecordedSession, settings: Settings | None = None) -> ReplayedSession:
     result = replay(session, settings or Settings())
     assert result is not None
     return result
 
 
-def found(session: Recorded, settings: Settings | None = None) -> list[tuple[int, str]]:
+def found(session: RecordedSession, settings: Settings | None = None) -> list[tuple[int, str]]:
     """The numbers of messages and the codes of their findings."""
     return [
         (judged.number, finding.code)
@@ -101,25 +102,27 @@ def test_late_findings_are_with_the_message_that_they_concern() -> None:
 def test_while_a_session_goes_on_nothing_is_missing_yet() -> None:
     session, _ = recorded(SHAKE + 'rm("ResourceManagerDetails", answer=None)')
     assert found(session) == [(7, "ack.missing")]
-    assert found(Recorded("x", session.messages)) == []
+    assert found(RecordedSession("x", session.messages)) == []
 
 
 def test_the_end_is_not_before_the_last_message() -> None:
     session, _ = recorded(SHAKE + 'wait(60)\nrm("ResourceManagerDetails", answer=None)')
-    assert found(Recorded("x", session.messages, ended=START)) == [(7, "ack.missing")]
+    assert found(RecordedSession("x", session.messages, ended=START)) == [(7, "ack.missing")]
 
 
 def test_what_was_not_forwarded_is_not_waited_for() -> None:
     session, _ = recorded(SHAKE + 'rm("PowerMeasurement", values=[], answer=None)\nwait(60)')
     *before, last = session.messages
-    dropped = Message(last.number, last.time, last.from_client, last.content, dropped=True)
+    dropped = RecordedMessage(last.number, last.time, last.from_client, last.content, dropped=True)
     assert found(session) == [(7, "schema.too-few"), (7, "ack.missing")]
-    assert found(Recorded("x", [*before, dropped], ended=last.time + 60)) == [(7, "schema.too-few")]
+    assert found(RecordedSession("x", [*before, dropped], ended=last.time + 60)) == [
+        (7, "schema.too-few")
+    ]
 
 
 def test_a_beginning_that_was_not_recorded() -> None:
     session, _ = recorded(HOME_BATTERY)
-    half = Recorded("x", list(session.messages)[100:], Role.RM, "0.0.2-beta", session.ended)
+    half = RecordedSession("x", list(session.messages)[100:], Role.RM, "0.0.2-beta", session.ended)
     result = played(half)
     assert result.missing == [(1, 100)]
     assert {code for _, code in found(half)} <= {"handshake.not-seen", "modes.cannot-check"}
@@ -128,7 +131,7 @@ def test_a_beginning_that_was_not_recorded() -> None:
 def test_messages_that_were_lost_in_between() -> None:
     session, _ = recorded(HOME_BATTERY)
     messages = list(session.messages)
-    gap = Recorded("x", [*messages[:40], *messages[50:]], Role.RM, None, session.ended)
+    gap = RecordedSession("x", [*messages[:40], *messages[50:]], Role.RM, None, session.ended)
     result = played(gap)
     assert result.missing == [(41, 50)]
     assert [judged.number for judged in result.messages[39:41]] == [40, 51]
@@ -150,7 +153,7 @@ UNSEEN = {"handshake.not-seen", "modes.cannot-check", "pebc.cannot-check", "ppbc
 @effort(max_examples=60, deadline=None)
 @given(st.sampled_from(FAULTLESS), st.data())
 def test_nobody_is_blamed_for_what_was_lost(
-    whole: tuple[Recorded, Settings], data: st.DataObject
+    whole: tuple[RecordedSession, Settings], data: st.DataObject
 ) -> None:
     session, how = whole
     messages = list(session.messages)
@@ -159,7 +162,7 @@ def test_nobody_is_blamed_for_what_was_lost(
         first = data.draw(st.integers(1, len(messages)), label="first")
         lost.update(range(first, first + data.draw(st.integers(1, 12), label="messages")))
     kept = [message for message in messages if message.number not in lost]
-    rest = Recorded(
+    rest = RecordedSession(
         "x", kept, ended=session.ended, lost_to=max(lost & {each.number for each in messages})
     )
     result = replay(rest, how)
@@ -176,7 +179,7 @@ def test_after_a_gap_the_two_are_who_they_were() -> None:
     session, _ = recorded(CURTAILMENT, Settings(client_role=Role.CEM), Role.CEM)
     messages, whole = list(session.messages), played(session)
     last = messages[-1]  # an answer, which either may give
-    rest = played(Recorded("x", [*messages[:-2], last]))
+    rest = played(RecordedSession("x", [*messages[:-2], last]))
     assert [judged.sender for judged in rest.messages] == [
         judged.sender for judged in whole.messages if judged.number != last.number - 1
     ]
@@ -191,30 +194,30 @@ def test_after_a_gap_they_speak_the_version_that_they_spoke() -> None:
     telling = next(each for each in session.messages if b"PresentDemandStatus" in each.content)
     changed = next(each for each in session.messages if b"SystemDescription" in each.content)
     later = replace(changed, number=50)
-    assert (50, "schema.missing") in found(Recorded("x", [later]))
-    assert (50, "schema.missing") not in found(Recorded("x", [telling, later]))
+    assert (50, "schema.missing") in found(RecordedSession("x", [later]))
+    assert (50, "schema.missing") not in found(RecordedSession("x", [telling, later]))
 
 
 def test_a_fault_after_a_gap_is_found() -> None:
     session, _ = recorded(SHAKE + 'rm("PowerMeasurement")\nrm("PowerMeasurement", values=[])')
     messages = list(session.messages)
-    assert (9, "schema.too-few") in found(Recorded("x", [*messages[:6], *messages[8:]]))
+    assert (9, "schema.too-few") in found(RecordedSession("x", [*messages[:6], *messages[8:]]))
 
 
 def test_what_was_lost_at_the_end_may_have_been_the_answer() -> None:
     session, _ = recorded(SHAKE + 'rm("PowerMeasurement", answer=None)\nwait(60)')
     assert found(session) == [(7, "ack.missing")]
-    cut = Recorded("x", session.messages, ended=session.ended, lost_to=9)
+    cut = RecordedSession("x", session.messages, ended=session.ended, lost_to=9)
     assert found(cut) == []
     assert shown(cut)[-1] == "    2 messages were not recorded: #8 to #9"
     # A gap that is older says nothing about it.
-    assert found(Recorded("x", session.messages, ended=session.ended, lost_to=6)) == [
+    assert found(RecordedSession("x", session.messages, ended=session.ended, lost_to=6)) == [
         (7, "ack.missing")
     ]
 
 
 def test_nothing() -> None:
-    assert replay(Recorded("x", []), Settings()) is None
+    assert replay(RecordedSession("x", []), Settings()) is None
 
 
 FAULTY = (
@@ -225,7 +228,7 @@ FAULTY = (
 )
 
 
-def shown(session: Recorded, **how: Any) -> list[str]:
+def shown(session: RecordedSession, **how: Any) -> list[str]:
     return [click.unstyle(line) for line in replay_lines(played(session), "file", **how)]
 
 
@@ -255,13 +258,13 @@ def test_all_lines() -> None:
 def test_what_is_missing_is_said_where_it_is_missing() -> None:
     session, _ = recorded(FAULTY)
     messages = list(session.messages)
-    lines = shown(Recorded("", [*messages[:9], *messages[11:]], Role.RM), verbose=True)
+    lines = shown(RecordedSession("", [*messages[:9], *messages[11:]], Role.RM), verbose=True)
     place = lines.index("    2 messages were not recorded: #10 to #11")
     assert "#9 RM" in lines[place - 2]
     assert "#12 RM" in lines[place + 1]
-    sums = Sums()
-    sums.add(played(Recorded("", [*messages[:9], *messages[11:]], Role.RM)))
-    assert str(sums).startswith("1 session, 11 messages, 2 missing, 1 invalid, ")
+    totals = Totals()
+    totals.add(played(RecordedSession("", [*messages[:9], *messages[11:]], Role.RM)))
+    assert str(totals).startswith("1 session, 11 messages, 2 missing, 1 invalid, ")
 
 
 @pytest.mark.parametrize(
@@ -274,15 +277,17 @@ def test_what_is_missing_is_said_where_it_is_missing() -> None:
 )
 def test_what_is_missing_is_said(kept: slice, line: str) -> None:
     session, _ = recorded(HOME_BATTERY)
-    part = Recorded("", list(session.messages)[kept], Role.RM)
+    part = RecordedSession("", list(session.messages)[kept], Role.RM)
     assert shown(part)[1] == line
 
 
 def test_injected_messages() -> None:
     session, _ = recorded(SHAKE + 'rm("PowerMeasurement", values=[], answer=None)')
     *before, last = session.messages
-    injected = Message(last.number, last.time, last.from_client, last.content, injected=True)
-    assert shown(Recorded("x", [*before, injected]))[1].endswith("INVALID injected")
+    injected = RecordedMessage(
+        last.number, last.time, last.from_client, last.content, injected=True
+    )
+    assert shown(RecordedSession("x", [*before, injected]))[1].endswith("INVALID injected")
 
 
 def test_for_programs() -> None:
@@ -303,13 +308,13 @@ def test_for_programs() -> None:
     }
 
 
-def test_sums() -> None:
-    sums = Sums()
-    assert str(sums) == "0 sessions, 0 messages, 0 invalid, 0 errors, 0 warnings"
-    sums.add(played(recorded(FAULTY)[0]))
-    sums.add(played(recorded(SHAKE)[0]))
-    assert str(sums) == "2 sessions, 19 messages, 1 invalid, 1 error, 1 warning, 1 info"
-    assert sums.has(Severity.ERROR)
-    fine = Sums()
+def test_totals() -> None:
+    totals = Totals()
+    assert str(totals) == "0 sessions, 0 messages, 0 invalid, 0 errors, 0 warnings"
+    totals.add(played(recorded(FAULTY)[0]))
+    totals.add(played(recorded(SHAKE)[0]))
+    assert str(totals) == "2 sessions, 19 messages, 1 invalid, 1 error, 1 warning, 1 info"
+    assert totals.has(Severity.ERROR)
+    fine = Totals()
     fine.add(played(recorded(SHAKE)[0]))
     assert not fine.has(Severity.INFO)

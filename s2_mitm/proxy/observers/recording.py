@@ -80,7 +80,7 @@ class Journal(Observer):
     def late(self, session: Session, late: Iterable[LateFinding]) -> None:
         if session.is_live:
             for item in late:
-                self._recorder.afterthought(session.id, item.number, item.finding)
+                self._recorder.late_finding(session.id, item.number, item.finding)
 
     def _tell_news(self, session: Session) -> None:
         told, known = self._told[session.id], _known(session)

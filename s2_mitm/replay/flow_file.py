@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from mitmproxy.exceptions import FlowReadException
 from mitmproxy.http import HTTPFlow
 from mitmproxy.io import FlowReader
 from mitmproxy.version import VERSION
+from mitmproxy.websocket import WebSocketMessage
 
-from s2_mitm.proxy.session import HOLD, SUMMARY, is_s2, missing
+from s2_mitm.render.summary import SUMMARY, missing
 from s2_mitm.render.tables import plural
-from s2_mitm.replay.recorded import Message, NotRecordedError, Recorded
+from s2_mitm.replay.recorded import NotRecordedError, RecordedMessage, RecordedSession
+from s2_mitm.s2.message.recognition import LOOK_BACK, is_s2
 from s2_mitm.s2.verdict import Role
 
 
-def from_flows(data: bytes, name: str) -> Iterator[Recorded]:
+def from_flows(data: bytes, name: str) -> Iterator[RecordedSession]:
     """The sessions in a flow file; WebSockets that are not S2, and other flows, are passed over.
 
     Takes the bytes of the file and what to call it in complaints. Raises NotRecordedError, at once
@@ -49,31 +51,30 @@ def from_flows(data: bytes, name: str) -> Iterator[Recorded]:
         ) from None
 
 
-def _recorded(flow: HTTPFlow) -> Recorded | None:
+def _recorded(flow: HTTPFlow) -> RecordedSession | None:
     websocket = flow.websocket
     if websocket is None:
         return None
-    places = (place for place, message in enumerate(websocket.messages) if is_s2(message))
-    recognised = next(places, None)
+    recognised = _first_of_s2(websocket.messages)
     if recognised is None:
         return None
     # As it was while it was live: before that, it may have been anything for a long time.
-    held = max(0, recognised - HOLD)
+    held = max(0, recognised - LOOK_BACK)
     summary = flow.metadata.get(SUMMARY)
     summary = summary if isinstance(summary, dict) else {}
     first = 1 + missing(summary)
     if first == 1 and (held or not summary.get("whole", True)):
         first = 2  # nobody knows how many came before
     role, version = summary.get("client_role"), summary.get("version")
-    beginning = websocket.messages[recognised : recognised + HOLD]
+    beginning = websocket.messages[recognised : recognised + LOOK_BACK]
     if first == 1 and any(b"Handshake" in message.content for message in beginning):
         version = None  # it is in the messages
-    return Recorded(
+    return RecordedSession(
         flow.id,
         [
-            Message(
+            RecordedMessage(
                 number,
-                _moment(message.timestamp),
+                _seconds(message.timestamp),
                 message.from_client,
                 message.content,
                 binary=not message.is_text,
@@ -84,10 +85,18 @@ def _recorded(flow: HTTPFlow) -> Recorded | None:
         ],
         Role(role) if isinstance(role, str) and role in set(Role) else None,
         version if isinstance(version, str) and version else None,
-        None if websocket.timestamp_end is None else _moment(websocket.timestamp_end),
+        None if websocket.timestamp_end is None else _seconds(websocket.timestamp_end),
     )
 
 
-def _moment(seconds: float) -> float:
+def _first_of_s2(messages: Sequence[WebSocketMessage]) -> int | None:
+    """The index of the first message that is S2 beyond doubt."""
+    for index, message in enumerate(messages):
+        if is_s2(message.content, binary=not message.is_text):
+            return index
+    return None
+
+
+def _seconds(seconds: float) -> float:
     """A time as it stands in a file; ValueError, OverflowError or OSError where it is none."""
     return datetime.fromtimestamp(seconds, UTC).timestamp()

@@ -13,9 +13,9 @@ from mitmproxy.test import tflow
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
-from s2_mitm.proxy.flowfile import from_flows
-from s2_mitm.proxy.session import HOLD
-from s2_mitm.replay.recorded import Message, NotRecordedError, Recorded
+from s2_mitm.replay.flow_file import from_flows
+from s2_mitm.replay.recorded import NotRecordedError, RecordedMessage, RecordedSession
+from s2_mitm.s2.message.recognition import LOOK_BACK
 from s2_mitm.s2.verdict import Role
 
 SHAKE = b'{"message_type": "Handshake", "role": "RM"}'
@@ -43,7 +43,7 @@ def saved(*flows: Flow) -> bytes:
     return file.getvalue()
 
 
-def read(*flows: Flow) -> list[Recorded]:
+def read(*flows: Flow) -> list[RecordedSession]:
     return list(from_flows(saved(*flows), "flows"))
 
 
@@ -54,12 +54,12 @@ def test_a_session() -> None:
         WebSocketMessage(Opcode.BINARY, False, b"\xff", 110.0, True, injected=True)
     ]
     [session] = read(flow)
-    assert session == Recorded(
+    assert session == RecordedSession(
         flow.id,
         [
-            Message(1, 100.0, True, SHAKE),
-            Message(2, 101.0, True, STATUS),
-            Message(3, 110.0, False, b"\xff", binary=True, injected=True, dropped=True),
+            RecordedMessage(1, 100.0, True, SHAKE),
+            RecordedMessage(2, 101.0, True, STATUS),
+            RecordedMessage(3, 110.0, False, b"\xff", binary=True, injected=True, dropped=True),
         ],
         None,
         None,
@@ -89,17 +89,17 @@ def test_a_session_of_which_only_the_end_was_kept() -> None:
     assert (session.client_role, session.version) == (Role.CEM, "1.0.0-beta")
 
 
-@pytest.mark.parametrize(("before", "first"), [(HOLD, 1), (HOLD + 1, 2), (500, 2)])
+@pytest.mark.parametrize(("before", "first"), [(LOOK_BACK, 1), (LOOK_BACK + 1, 2), (500, 2)])
 def test_what_was_no_s2_for_long_before_is_passed_over(before: int, first: int) -> None:
     contents = [b"%d" % number for number in range(before)] + [SHAKE, STATUS]
     [session] = read(websocket(*contents))
     messages = list(session.messages)
-    assert [message.content for message in messages] == contents[-HOLD - 2 :]
-    assert [message.number for message in messages] == [*range(first, first + HOLD + 2)]
+    assert [message.content for message in messages] == contents[-LOOK_BACK - 2 :]
+    assert [message.number for message in messages] == [*range(first, first + LOOK_BACK + 2)]
 
 
 def test_the_handshake_may_come_after_what_was_no_s2() -> None:
-    contents = [b"ping"] * HOLD + [SHAKE, STATUS]
+    contents = [b"ping"] * LOOK_BACK + [SHAKE, STATUS]
     [session] = read(websocket(*contents, whole=True, client_role="RM", version="1.0.0-beta"))
     assert session.version is None
 

@@ -1,0 +1,114 @@
+"""Replayed sessions as lines of text for a terminal, and their totals."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+
+import click
+
+from s2_mitm.render.tables import plural
+from s2_mitm.render.verdicts import COLOURS, verdict_lines
+from s2_mitm.replay.recorded import utc_text
+from s2_mitm.replay.replayed import ReplayedMessage, ReplayedSession
+from s2_mitm.s2.catalog import CONTROL_TYPES
+from s2_mitm.s2.verdict import Severity, Verdict
+from s2_mitm.s2.wording import printable
+
+
+class Totals:
+    """``2 sessions, 12 messages, 2 invalid, 3 errors, 1 warning``; after the messages, where some
+    were not recorded, ``5 missing``."""
+
+    def __init__(self) -> None:
+        self.sessions = self._messages = self._missing = self._invalid = 0
+        self._found: Counter[Severity] = Counter()
+
+    def add(self, replayed: ReplayedSession) -> None:
+        self.sessions += 1
+        self._messages += len(replayed.messages)
+        self._missing += sum(last - first + 1 for first, last in replayed.missing)
+        self._invalid += sum(not judged.valid for judged in replayed.messages)
+        self._found += severities(replayed)
+
+    def has(self, least: Severity) -> bool:
+        """Whether there is a finding as bad as this, or worse."""
+        return any(severity.rank >= least.rank for severity in self._found)
+
+    def styled(self) -> str:
+        """In the colour of the worst, for `click.echo`."""
+        worst = max(self._found, key=lambda severity: severity.rank, default=None)
+        return click.style(str(self), fg=COLOURS[worst] if worst else "green", bold=True)
+
+    def __str__(self) -> str:
+        parts = [
+            plural(self.sessions, "session"),
+            plural(self._messages, "message"),
+            *([f"{self._missing} missing"] if self._missing else []),
+            f"{self._invalid} invalid",
+            *_counts(self._found),
+        ]
+        return ", ".join(parts)
+
+
+def severities(replayed: ReplayedSession) -> Counter[Severity]:
+    """How many findings of each severity there are in a session."""
+    return Counter(finding.severity for judged in replayed.messages for finding in judged.findings)
+
+
+def _counts(found: Counter[Severity]) -> list[str]:
+    parts = [plural(found[severity], severity) for severity in (Severity.ERROR, Severity.WARNING)]
+    infos = found[Severity.INFO]
+    return [*parts, f"{infos} info"] if infos else parts
+
+
+def replay_lines(replayed: ReplayedSession, name: str, *, verbose: bool = False) -> Iterator[str]:
+    """A session for a terminal: a headline, then its messages that have findings, or all, and
+    where messages are missing.
+
+    ``name`` is that of its file. The lines are styled with ANSI sequences.
+    """
+    yield _headline(replayed, name)
+    missing = deque(replayed.missing)
+    for judged in replayed.messages:
+        if missing and missing[0][0] < judged.number:
+            yield _missing_line(*missing.popleft())
+        if judged.findings or verbose:
+            lines = verdict_lines(
+                _verdict(judged), label=f"{utc_text(judged.time)} #{judged.number}"
+            )
+            yield next(lines) + (click.style(" injected", fg="magenta") if judged.injected else "")
+            yield from lines
+    for first, last in missing:
+        yield _missing_line(first, last)
+
+
+def _missing_line(first: int, last: int) -> str:
+    if first == last:
+        return f"    1 message was not recorded: #{first}"
+    return f"    {last - first + 1} messages were not recorded: #{first} to #{last}"
+
+
+def _headline(replayed: ReplayedSession, name: str) -> str:
+    control_type, named = replayed.control_type, replayed.resource_name
+    parts = [
+        f"S2 {CONTROL_TYPES.get(control_type, printable(control_type))}" if control_type else "S2",
+        *([f'RM "{printable(named)}"'] if named else []),
+        ", ".join([plural(len(replayed.messages), "message"), *_counts(severities(replayed))]),
+    ]
+    session = f" [{printable(replayed.id[:8])}]" if replayed.id else ""
+    began = utc_text(replayed.messages[0].time)[:19]
+    return click.style(f"{printable(name)}{session} {began}", bold=True) + " " + " · ".join(parts)
+
+
+def _verdict(judged: ReplayedMessage) -> Verdict:
+    message = None if judged.status is None else {"status": judged.status}
+    return Verdict(
+        judged.time,
+        judged.sender,
+        message,
+        judged.message_type,
+        judged.message_id,
+        None,
+        judged.findings,
+    )
