@@ -46,7 +46,16 @@ try:
     from s2_mitm.proxy.observers.log import LEVELS, Log
     from s2_mitm.proxy.observers.observer import Observer
     from s2_mitm.proxy.observers.recording import MOVED, Journal
-    from s2_mitm.proxy.patches import descriptors, fast_path, frames, hangup, idle, output, pacing
+    from s2_mitm.proxy.patches import (
+        descriptors,
+        fast_path,
+        frames,
+        hangup,
+        idle,
+        masking,
+        output,
+        pacing,
+    )
     from s2_mitm.proxy.session import LIVE, Judged, Session
     from s2_mitm.s2.catalog import VERSIONS
     from s2_mitm.s2.conversation.judging import Settings
@@ -123,6 +132,7 @@ class S2Mitm:
         add("s2_log", str, "findings", f"What the terminal shows: {', '.join(LEVELS)}.")
         output.install_in(ctx.master)
         frames.install()
+        masking.install()
         pacing.install()
         delivery.install(self._delivered)
         fast_path.install()
@@ -372,6 +382,7 @@ class S2Mitm:
         delivery.uninstall()
         pacing.uninstall()
         frames.uninstall()
+        masking.uninstall()
 
     # CmdArgs is text as it was given: of a str, mitmproxy would decode what JSON has escaped.
     @command.command("s2.inject")
