@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from s2_mitm.s2.conversation.message import Message
-from s2_mitm.s2.rules.bands import BANDS
-from s2_mitm.s2.rules.frbc import crossed_elements
-from s2_mitm.s2.rules.modes import article, described, flags_denied
+from s2_mitm.s2.rules.common.bands import BANDS, crossed_elements
+from s2_mitm.s2.rules.common.descriptions import described, flags_denied
+from s2_mitm.s2.rules.common.words import article
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 

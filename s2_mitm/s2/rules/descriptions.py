@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from s2_mitm.s2.catalog import DESCRIPTIONS
 from s2_mitm.s2.conversation.message import Message, Part
-from s2_mitm.s2.rules.common.references import number
-from s2_mitm.s2.rules.modes import DESCRIPTIONS, listed
+from s2_mitm.s2.rules.common.ranges import upside_down
+from s2_mitm.s2.rules.common.repeated import repeated
+from s2_mitm.s2.rules.common.words import listed
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
@@ -36,7 +38,7 @@ def _named(part: Part, name: str) -> dict[str, Part] | None:
     return named if len(list(part.parts(name))) == len(things) else None
 
 
-@rule("modes.transition-mode", Severity.ERROR, DESCRIPTIONS, statements=["N68"])
+@rule("modes.transition-mode", Severity.ERROR, DESCRIPTIONS.values(), statements=["N68"])
 def transition_mode(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A transition leads from or to a mode that is not there.
 
@@ -71,7 +73,7 @@ def transition_mode(message: Message, conversation: Conversation) -> Iterator[Fo
                     )
 
 
-@rule("modes.transition-timer", Severity.ERROR, DESCRIPTIONS)
+@rule("modes.transition-timer", Severity.ERROR, DESCRIPTIONS.values())
 def transition_timer(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A transition starts or waits for a timer that is not there.
 
@@ -118,7 +120,7 @@ def _with_power(content: Part) -> Iterator[Part]:
             yield from mode.parts("elements")
 
 
-@rule("modes.power-range-twice", Severity.ERROR, DESCRIPTIONS, statements=["N42"])
+@rule("modes.power-range-twice", Severity.ERROR, DESCRIPTIONS.values(), statements=["N42"])
 def power_range_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A mode has two power ranges for the same quantity.
 
@@ -139,18 +141,13 @@ def power_range_twice(message: Message, conversation: Conversation) -> Iterator[
     Do: Join the ranges, or make two modes of it.
     """
     for part in _with_power(message.content):
-        seen: dict[str, Part] = {}
-        for power in part.parts("power_ranges"):
-            quantity = power.text("commodity_quantity")
-            if quantity is None:
-                continue
-            if first := seen.get(quantity):
-                text = f"{quoted(quantity)} has its power range in {first.path} already"
-                yield Found(power.at("commodity_quantity"), text)
-            seen.setdefault(quantity, power)
+        ranges = part.parts("power_ranges")
+        for power, first, quantity in repeated(ranges, "commodity_quantity"):
+            text = f"{quoted(quantity)} has its power range in {first.path} already"
+            yield Found(power.at("commodity_quantity"), text)
 
 
-@rule("modes.power-range-order", Severity.ERROR, DESCRIPTIONS)
+@rule("modes.power-range-order", Severity.ERROR, DESCRIPTIONS.values())
 def power_range_order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A power range that ends below its start.
 
@@ -184,7 +181,7 @@ RANGES = {
 """Where else than in modes there is a range that must not run downwards."""
 
 
-@rule("modes.range-order", Severity.WARNING, [*DESCRIPTIONS, "DDBC.PresentDemandStatus"])
+@rule("modes.range-order", Severity.WARNING, [*DESCRIPTIONS.values(), "DDBC.PresentDemandStatus"])
 def range_order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A range that ends below its start.
 
@@ -208,12 +205,3 @@ def range_order(message: Message, conversation: Conversation) -> Iterator[Found]
         place = place.part(name) if place else None
     if place is not None:
         yield from upside_down(place)
-
-
-def upside_down(part: Part, *, strictly: bool = False) -> Iterator[Found]:
-    """What is to be said of a range that ends below its start, or there where not even that may."""
-    start, end = part.number("start_of_range"), part.number("end_of_range")
-    if start is None or end is None or start < end or (start == end and not strictly):
-        return
-    how = "below" if end < start else "not above"
-    yield Found(part.path, f"it ends at {number(end)}, {how} its start {number(start)}")

@@ -7,10 +7,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from s2_mitm.s2.conversation.message import Message, Part
-from s2_mitm.s2.rules.bands import BANDS, crossed
-from s2_mitm.s2.rules.common.references import number
-from s2_mitm.s2.rules.descriptions import upside_down
-from s2_mitm.s2.rules.modes import article, described, flags_denied
+from s2_mitm.s2.rules.common.bands import BANDS, crossed_elements
+from s2_mitm.s2.rules.common.descriptions import described, flags_denied
+from s2_mitm.s2.rules.common.ranges import upside_down
+from s2_mitm.s2.rules.common.words import article, number
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 
@@ -201,15 +201,3 @@ def bands_crossed(message: Message, conversation: Conversation) -> Iterator[Foun
     Do: Look at the signs: a positive usage rate empties the storage, and lower means less.
     """
     yield from crossed_elements(message, USAGE_RATES)
-
-
-def crossed_elements(message: Message, names: tuple[str, ...]) -> Iterator[Found]:
-    """What is to be said of the elements of a forecast whose bands are not in order."""
-    for element in message.content.parts("elements"):
-        if pair := crossed(element, names):
-            lower, upper = pair
-            yield Found(
-                element.at(upper),
-                f"{number(element.value[upper])} is below the {number(element.value[lower])} of"
-                f" {lower}",
-            )

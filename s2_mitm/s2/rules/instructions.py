@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.catalog import INSTRUCTIONS
+from s2_mitm.s2.catalog import FINAL_STATUSES, INSTRUCTIONS, STATUSES_AFTER
 from s2_mitm.s2.conversation.message import Message, clock
+from s2_mitm.s2.rules.common.tolerances import CLOCKS, PATIENCE, PROMPT_STATUS
 from s2_mitm.s2.rules.registry import AT_THE_END, Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
@@ -16,25 +17,8 @@ if TYPE_CHECKING:
 
 STATUS = "InstructionStatusUpdate"
 
-FOLLOWING: dict[str, tuple[str, ...]] = {
-    "NEW": ("ACCEPTED", "REJECTED", "STARTED", "SUCCEEDED", "ABORTED", "REVOKED"),
-    "ACCEPTED": ("STARTED", "SUCCEEDED", "ABORTED", "REVOKED"),
-    "STARTED": ("SUCCEEDED", "ABORTED", "REVOKED"),
-    "REJECTED": (),
-    "SUCCEEDED": (),
-    "ABORTED": (),
-    "REVOKED": (),
-}
-"""The statuses that may follow each; an RM may leave steps out. What nothing follows is final."""
-
 PROMPT = frozenset({"NEW", "ACCEPTED", "REJECTED", "STARTED"})
 """What can be said of an instruction at once; the others take as long as its execution."""
-
-PAST = 60.0
-"""Seconds that an instruction may lie in the past: it took its way, and clocks differ."""
-
-PATIENCE = 10
-"""How many times the announced processing delay a first status may take."""
 
 
 @rule("instruction.unknown", Severity.ERROR, [STATUS])
@@ -118,11 +102,16 @@ def wrong_step(message: Message, conversation: Conversation) -> Iterator[Found]:
     Do: Look for two places that send statuses, or for messages that overtake each other.
     """
     instruction, before, status = _step(message, conversation)
-    if instruction and FOLLOWING[before] and status != before and status not in FOLLOWING[before]:
+    if (
+        instruction
+        and STATUSES_AFTER[before]
+        and status != before
+        and status not in STATUSES_AFTER[before]
+    ):
         yield Found(
             "/status_type",
             f"{status} after {before}, of {instruction.message.name(message.time)}",
-            f"{before} can be followed by {', '.join(FOLLOWING[before])}.",
+            f"{before} can be followed by {', '.join(STATUSES_AFTER[before])}.",
         )
 
 
@@ -147,7 +136,7 @@ def after_final(message: Message, conversation: Conversation) -> Iterator[Found]
     Do: Send a final status when it is really over: an instruction that still runs is STARTED.
     """
     instruction, before, status = _step(message, conversation)
-    if instruction and not FOLLOWING[before] and status != before:
+    if instruction and before in FINAL_STATUSES and status != before:
         ago = f"{message.monotonic - instruction.since:.1f} s before"
         name = instruction.message.name(message.time)
         yield Found("/status_type", f"{status} after {before}, {ago}, of {name}")
@@ -200,7 +189,7 @@ def refused(message: Message, conversation: Conversation) -> Iterator[Found]:
     status = message.content.text("status_type")
     if instruction is None or not instruction.refused or instruction.status is not None:
         return
-    if status in FOLLOWING and status != "REJECTED":
+    if status in STATUSES_AFTER and status != "REJECTED":
         name = instruction.message.name(message.time)
         answer = quoted(instruction.answer or "")
         yield Found("/status_type", f"{status} of {name}, which was answered with {answer}")
@@ -304,7 +293,7 @@ def in_the_past(message: Message, conversation: Conversation) -> Iterator[Found]
     Do: Set the clock of the CEM; send the present time for what is to be done at once.
     """
     moment = message.content.moment("execution_time")
-    if moment is not None and message.time - moment > PAST:
+    if moment is not None and message.time - moment > CLOCKS:
         yield Found(
             "/execution_time",
             f"{clock(moment)} is {message.time - moment:.0f} s before the instruction was given",
@@ -324,7 +313,7 @@ def _step(message: Message, conversation: Conversation) -> tuple[Instruction | N
     instruction = _instruction(message, conversation)
     before = (instruction.status if instruction else None) or ""
     status = message.content.text("status_type") or ""
-    known = before in FOLLOWING and status in FOLLOWING
+    known = before in STATUSES_AFTER and status in STATUSES_AFTER
     return (instruction if known else None), before, status
 
 
@@ -335,7 +324,7 @@ def _patience(conversation: Conversation) -> float:
         if conversation.details
         else None
     )
-    return max(1.0, PATIENCE * (delay or 0) / 1000)
+    return max(PROMPT_STATUS, PATIENCE * (delay or 0) / 1000)
 
 
 def _ahead(instruction: Message) -> float:

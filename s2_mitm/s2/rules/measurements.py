@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from s2_mitm.s2.catalog import DESCRIPTIONS
 from s2_mitm.s2.conversation.message import Message, Part, clock
-from s2_mitm.s2.rules.bands import BANDS, crossed
+from s2_mitm.s2.rules.common.bands import BANDS, crossed
+from s2_mitm.s2.rules.common.repeated import repeated
+from s2_mitm.s2.rules.common.tolerances import OLD_MEASUREMENT
+from s2_mitm.s2.rules.common.words import number
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
@@ -30,9 +33,6 @@ QUANTITIES = frozenset(
     }
 )
 """The commodity quantities of S2; any other is a fault that the schema names."""
-
-OLD = 86400.0
-"""Seconds after which a measurement is history."""
 
 
 @rule("measurement.not-promised", Severity.ERROR, ["PowerMeasurement"])
@@ -105,7 +105,7 @@ def old(message: Message, conversation: Conversation) -> Iterator[Found]:
     Do: Set the clock of the RM before it measures.
     """
     moment = message.content.moment("measurement_timestamp")
-    if moment is None or message.time - moment <= OLD:
+    if moment is None or message.time - moment <= OLD_MEASUREMENT:
         conversation.again("measurement.old")
     elif conversation.once("measurement.old"):
         ago = (message.time - moment) / 3600
@@ -245,15 +245,12 @@ def bands(message: Message, conversation: Conversation) -> Iterator[Found]:
                 lower, upper = pair
                 yield Found(
                     value.at(upper),
-                    f"{upper} {json.dumps(value.number(upper))} is below {lower}"
-                    f" {json.dumps(value.number(lower))}",
+                    f"{upper} {number(value.value[upper])} is below {lower}"
+                    f" {number(value.value[lower])}",
                 )
 
 
-DESCRIPTIONS = ("OMBC.SystemDescription", "FRBC.SystemDescription", "DDBC.SystemDescription")
-
-
-@rule("costs.no-currency", Severity.ERROR, DESCRIPTIONS, statements=["N34"])
+@rule("costs.no-currency", Severity.ERROR, DESCRIPTIONS.values(), statements=["N34"])
 def no_currency(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Costs without a currency.
 
@@ -289,15 +286,9 @@ def no_currency(message: Message, conversation: Conversation) -> Iterator[Found]
 
 
 def _twice(values: Iterable[Part]) -> Iterator[Found]:
-    seen: dict[str, Part] = {}
-    for value in values:
-        quantity = value.text("commodity_quantity")
-        if quantity is None:
-            continue
-        if first := seen.get(quantity):
-            text = f"{quoted(quantity)} has a value at {first.path} already"
-            yield Found(value.at("commodity_quantity"), text)
-        seen.setdefault(quantity, value)
+    for value, first, quantity in repeated(values, "commodity_quantity"):
+        text = f"{quoted(quantity)} has a value at {first.path} already"
+        yield Found(value.at("commodity_quantity"), text)
 
 
 def _phases(details: Message) -> list[str]:

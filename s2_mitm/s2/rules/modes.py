@@ -1,257 +1,35 @@
-"""Actuators, operation modes and timers: what FRBC, OMBC and DDBC have in common.
+"""Actuators, operation modes and timers: what statuses and instructions say of them.
 
-What their descriptions say is in `descriptions`, what instructions ask for in `moves`.
+This is for FRBC, OMBC and DDBC. What a description says itself is in `descriptions`, and whether
+the device can do what an instruction asks is in `transitions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from s2_mitm.s2.catalog import only_sender
-from s2_mitm.s2.conversation.message import Message, Part
-from s2_mitm.s2.conversation.validity import Given
+from s2_mitm.s2.catalog import MODE_STATUSES, TIMER_STATUSES, Thing
+from s2_mitm.s2.conversation.message import Message
+from s2_mitm.s2.rules.common.descriptions import (
+    REFERRING,
+    WITH_ACTUATOR,
+    WITH_MODE,
+    actuator_id_of,
+    described,
+    description_of,
+    look_up,
+)
+from s2_mitm.s2.rules.common.references import ReferenceFault
+from s2_mitm.s2.rules.common.words import labelled
 from s2_mitm.s2.rules.registry import Found, rule
-from s2_mitm.s2.verdict import Role, Severity
-from s2_mitm.s2.wording import quoted
+from s2_mitm.s2.verdict import Severity
 
 if TYPE_CHECKING:
     from s2_mitm.s2.conversation.judging import Conversation
 
-T = TypeVar("T")
 
-DESCRIPTIONS = ("FRBC.SystemDescription", "OMBC.SystemDescription", "DDBC.SystemDescription")
-STATUSES = ("FRBC.ActuatorStatus", "OMBC.Status", "DDBC.ActuatorStatus")
-TIMERS = ("FRBC.TimerStatus", "OMBC.TimerStatus", "DDBC.TimerStatus")
-
-TARGET = {
-    "FRBC.Instruction": "operation_mode",
-    "OMBC.Instruction": "operation_mode_id",
-    "DDBC.Instruction": "operation_mode_id",
-}
-"""The field of an instruction that names the operation mode to activate."""
-
-MODES = {
-    **{name: (field,) for name, field in TARGET.items()},
-    **dict.fromkeys(STATUSES, ("active_operation_mode_id", "previous_operation_mode_id")),
-    **dict.fromkeys(TIMERS, ()),
-}
-"""The fields that name operation modes, of every message type that refers to a description."""
-
-CLOCKS = 2.0
-"""Seconds that the clocks of the two sides may differ before a rule says something about it."""
-
-MAX_LISTED = 5
-"""Things that a text lists of those that are known."""
-
-
-# What a message refers to
-
-
-class _Unknown(NamedTuple):
-    """A reference to something that no description in force has."""
-
-    what: str
-    field: str
-    name: str
-
-
-def worked_out_once(
-    function: Callable[[Message, Conversation], T],
-) -> Callable[[Message, Conversation], T]:
-    """Let a function work for each message once, however many rules ask it."""
-    key = function.__module__, function.__name__
-
-    def ask(message: Message, conversation: Conversation) -> T:
-        if key not in conversation.worked_out:
-            conversation.worked_out[key] = function(message, conversation)
-        answer: T = conversation.worked_out[key]
-        return answer
-
-    return ask
-
-
-@worked_out_once
-def described(message: Message, conversation: Conversation) -> list[Given]:
-    """The system descriptions that a message may go by, newest first.
-
-    None where its control type is not the active one, which rules of the state tell.
-    """
-    if not _in_place(message, conversation):
-        return []
-    return conversation.given(
-        f"{message.message_type[:4]}.SystemDescription", conversation.now - CLOCKS
-    )
-
-
-def _in_place(message: Message, conversation: Conversation) -> bool:
-    """Whether a message is of the active control type, as far as is known, and its sender's to say.
-
-    Otherwise rules of direction and state tell.
-    """
-    if only_sender(message.message_type) is not message.sender:
-        return False
-    if conversation.family is None and conversation.selection is None:
-        return not conversation.saw_beginning
-    return conversation.family == message.message_type[:4]
-
-
-def actuator_id_of(message: Message) -> str | None:
-    return "" if message.message_type[:4] == "OMBC" else message.content.text("actuator_id")
-
-
-@worked_out_once
-def _unknown(message: Message, conversation: Conversation) -> _Unknown | None:
-    """The first reference that leads nowhere; None when there is none, or no description."""
-    given, actuator_id = described(message, conversation), actuator_id_of(message)
-    if not given or actuator_id is None:
-        return None
-    actuators = [each.actuators[actuator_id] for each in given if actuator_id in each.actuators]
-    if not actuators:
-        return _Unknown("actuator", "actuator_id", actuator_id)
-    for field in MODES[message.message_type]:
-        mode = message.content.text(field)
-        if mode is None or mode in actuators[0].modes:
-            continue
-        if any(mode in actuator.modes for actuator in actuators):
-            continue
-        if field != "previous_operation_mode_id" or not _was_known(message, conversation, mode):
-            return _Unknown("operation mode", field, mode)
-    timer = message.content.text("timer_id") if message.message_type in TIMERS else None
-    if timer is not None and not any(timer in actuator.timers for actuator in actuators):
-        return _Unknown("timer", "timer_id", timer)
-    return None
-
-
-def _was_known(message: Message, conversation: Conversation, mode: str) -> bool:
-    """Whether a previous mode is one of an earlier description, or may be of a forgotten one."""
-    held = conversation.holds(f"{message.message_type[:4]}.SystemDescription").given
-    since = message.content.moment("transition_timestamp")
-    if since is None or since < held[0].message.time + CLOCKS:
-        return True
-    actuator_id = actuator_id_of(message) or ""
-    return any(
-        actuator_id in given.actuators and mode in given.actuators[actuator_id].modes
-        for given in held
-    )
-
-
-@worked_out_once
-def _doubt(message: Message, conversation: Conversation) -> str:
-    """Why it cannot be told whether a reference is right; empty when it can."""
-    family = message.message_type[:4]
-    if not _in_place(message, conversation):
-        return ""
-    held = conversation.holds(f"{family}.SystemDescription")
-    if held.doubt:
-        return held.doubt
-    unreadable = conversation.unreadable.get(Role.RM, 0.0)
-    if (
-        unreadable
-        > (held.given[-1].message if held.given else conversation.selection or message).monotonic
-    ):
-        return (
-            f"what the RM sent {conversation.monotonic - unreadable:.1f} s before could not be read"
-        )
-    agreed = any(
-        given.answer == "OK" and given.valid_from <= conversation.now for given in held.given
-    )
-    if not (conversation.saw_beginning or agreed):
-        return "what was said before the first message that was seen is unknown"
-    return ""
-
-
-def _found(message: Message, conversation: Conversation, what: str) -> Iterator[Found]:
-    """What is to be said of a reference to an actuator, a mode or a timer that leads nowhere."""
-    unknown = _unknown(message, conversation)
-    if unknown is None or unknown.what != what or _doubt(message, conversation):
-        return
-    given, actuator_id = described(message, conversation), actuator_id_of(message) or ""
-    newest = next((each for each in given if actuator_id in each.actuators), given[0])
-    known = _things(newest, actuator_id, what)
-    owner = f"actuator {quoted(actuator_id)} of " if actuator_id and what != "actuator" else ""
-    text = (
-        f"{what} {quoted(unknown.name)} is not in {owner}{newest.message.name(conversation.now)},"
-        " which has"
-        f" {listed(known)}"
-    )
-    elsewhere = _elsewhere(message, conversation, unknown, given)
-    if elsewhere is not None:
-        yield Found(message.content.at(unknown.field), text + elsewhere)
-
-
-def _elsewhere(
-    message: Message, conversation: Conversation, unknown: _Unknown, in_force: list[Given]
-) -> str | None:
-    """Where else the thing is, for the end of a sentence; None where it was in force just now."""
-    for given in reversed(
-        conversation.holds(f"{message.message_type[:4]}.SystemDescription").given
-    ):
-        for actuator_id in given.actuators:
-            if unknown.name not in _things(given, actuator_id, unknown.what):
-                continue
-            if any(given is each for each in in_force):
-                return f"; it belongs to actuator {quoted(actuator_id)}"
-            name = given.message.name(conversation.now)
-            if given.revoked is None:
-                why = f"answered with {given.answer}" if given.refused else "replaced since"
-                return f"; it was in {name}, {why}"
-            if _under_way(message, conversation, given):
-                return None
-            return f"; it was in {name}, revoked by {given.revoked.name(conversation.now)}"
-    return ""
-
-
-def _under_way(message: Message, conversation: Conversation, given: Given) -> bool:
-    """Whether the other side may not have received the revocation when it said this."""
-    revoked = given.revoked
-    return (
-        revoked is not None
-        and revoked.sender is not message.sender
-        and (revoked.sender, revoked.message_id) in conversation.unanswered
-    )
-
-
-def _things(given: Given, actuator_id: str, what: str) -> Mapping[str, Part]:
-    """The actuators of a description, or the modes or timers of one of them, by their ids."""
-    if what == "actuator":
-        return {name: actuator.part for name, actuator in given.actuators.items()}
-    actuator = given.actuators[actuator_id]
-    return actuator.timers if what == "timer" else actuator.modes
-
-
-def listed(things: Mapping[str, Part]) -> str:
-    """Some things with their labels, for a text."""
-    names = [labelled(name, thing) for name, thing in list(things.items())[:MAX_LISTED]]
-    more = len(things) - len(names)
-    return (", ".join(names) + (f" and {more} more" if more else "")) or "none"
-
-
-def labelled(name: str, thing: Part | None) -> str:
-    """An id and, where there is one, its label."""
-    label = thing.text("diagnostic_label") if thing else None
-    return f"{quoted(name)} ({quoted(label)})" if label else quoted(name)
-
-
-def article(name: str) -> str:
-    """A message type with its article, for a text."""
-    return f"{'an' if name[0] in 'FO' else 'a'} {name}"
-
-
-def flags_denied(givens: Iterable[Given], *place: str) -> Given | None:
-    """The newest description, when all that may be gone by have this flag false."""
-    newest = None
-    for given in givens:
-        part: Part | None = given.content
-        for name in place[:-1]:
-            part = part.part(name) if part else None
-        if part is None or part.flag(place[-1]) is not False:
-            return None
-        newest = newest or given
-    return newest
-
-
-@rule("modes.no-description", Severity.ERROR, MODES)
+@rule("modes.no-description", Severity.ERROR, REFERRING)
 def no_description(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A status or instruction comes before any system description.
 
@@ -270,34 +48,18 @@ def no_description(message: Message, conversation: Conversation) -> Iterator[Fou
         cem("FRBC.Instruction")
     Do: The RM describes itself as soon as a control type is selected; the CEM waits for it.
     """
-    if (
-        described(message, conversation)
-        or not _in_place(message, conversation)
-        or _doubt(message, conversation)
-    ):
+    reference = look_up(message, conversation).reference
+    if reference.fault is not ReferenceFault.NONE_GIVEN:
         return
-    family = message.message_type[:4]
-    held = conversation.holds(f"{family}.SystemDescription").given
-    last = held[-1] if held else None
-    if message.sender is Role.RM and conversation.before_selection:
-        return  # it was under way when the CEM selected the control type
-    if last is None:
-        missing = "none was given"
-        if conversation.selection is not None:
-            missing += f" since {conversation.selection.name(conversation.now)}"
-    elif last.revoked is not None and not _under_way(message, conversation, last):
-        name = last.message.name(conversation.now)
-        missing = f"{name}, was revoked by {last.revoked.name(conversation.now)}"
-    else:
-        return
+    held = conversation.holds(description_of(message)).given
     if conversation.once(
-        f"no-description {family}", last.message if last else conversation.selection
+        f"no-description {description_of(message)}",
+        held[-1].message if held else conversation.selection,
     ):
-        description = f"{family}.SystemDescription"
-        yield Found("", f"{message.message_type} refers to {article(description)}, and {missing}")
+        yield Found("", reference.text)
 
 
-@rule("modes.cannot-check", Severity.INFO, MODES)
+@rule("modes.cannot-check", Severity.INFO, REFERRING)
 def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found]:
     """References to the system description cannot be checked.
 
@@ -319,19 +81,18 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
         cem("FRBC.Instruction")
     Do: See what is wrong with the description, and send it again.
     """
-    if described(message, conversation) and _unknown(message, conversation) is None:
+    reference = look_up(message, conversation).reference
+    if reference.fault is not ReferenceFault.UNSURE:
         return
-    if not (doubt := _doubt(message, conversation)):
-        return
-    family = message.message_type[:4]
-    held = conversation.holds(f"{family}.SystemDescription").given
+    held = conversation.holds(description_of(message)).given
     if conversation.once(
-        f"cannot-check {family}", held[-1].message if held else conversation.selection
+        f"cannot-check {description_of(message)}",
+        held[-1].message if held else conversation.selection,
     ):
-        yield Found("", f"what this refers to cannot be checked: {doubt}")
+        yield Found("", reference.text)
 
 
-@rule("modes.unknown-actuator", Severity.ERROR, [name for name in MODES if "OMBC" not in name])
+@rule("modes.unknown-actuator", Severity.ERROR, WITH_ACTUATOR)
 def unknown_actuator(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An actuator that was not described.
 
@@ -347,13 +108,13 @@ def unknown_actuator(message: Message, conversation: Conversation) -> Iterator[F
         cem("FRBC.Instruction", actuator_id="#actuator")
     Do: Use the id from the latest description; an RM keeps its ids when it describes itself again.
     """
-    yield from _found(message, conversation, "actuator")
+    yield from _unknown(message, conversation, Thing.ACTUATOR)
 
 
 @rule(
     "modes.unknown-mode",
     Severity.ERROR,
-    [*TARGET, *STATUSES],
+    WITH_MODE,
     statements=["N12", "N17"],
 )
 def unknown_mode(message: Message, conversation: Conversation) -> Iterator[Found]:
@@ -372,10 +133,10 @@ def unknown_mode(message: Message, conversation: Conversation) -> Iterator[Found
         cem("FRBC.Instruction", operation_mode="#charge")
     Do: Use the id of the mode, not its label, and from the latest description.
     """
-    yield from _found(message, conversation, "operation mode")
+    yield from _unknown(message, conversation, Thing.MODE)
 
 
-@rule("modes.unknown-timer", Severity.ERROR, TIMERS)
+@rule("modes.unknown-timer", Severity.ERROR, TIMER_STATUSES)
 def unknown_timer(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The status of a timer that was not described.
 
@@ -390,13 +151,10 @@ def unknown_timer(message: Message, conversation: Conversation) -> Iterator[Foun
         rm("FRBC.TimerStatus", timer_id="#rest")
     Do: Use the id of the timer, not that of a transition that it blocks.
     """
-    yield from _found(message, conversation, "timer")
+    yield from _unknown(message, conversation, Thing.TIMER)
 
 
-# What a status tells
-
-
-@rule("modes.no-previous", Severity.ERROR, STATUSES, statements=["N02", "N10", "N18"])
+@rule("modes.no-previous", Severity.ERROR, MODE_STATUSES, statements=["N02", "N10", "N18"])
 def no_previous(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The active mode has changed, and the status does not say from which or when.
 
@@ -437,3 +195,10 @@ def no_previous(message: Message, conversation: Conversation) -> Iterator[Found]
                 f" {'is' if len(absent) == 1 else 'are'} missing",
             )
             return
+
+
+def _unknown(message: Message, conversation: Conversation, thing: Thing) -> Iterator[Found]:
+    """What is to be said where the description has no such actuator, operation mode or timer."""
+    reference, unknown = look_up(message, conversation)
+    if unknown is not None and unknown.thing is thing:
+        yield Found(message.content.at(unknown.field), reference.text)

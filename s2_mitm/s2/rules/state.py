@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import CONTROL_TYPES, State, control_type_of, earliest_state
 from s2_mitm.s2.conversation.message import Message
+from s2_mitm.s2.rules.common.crossing import may_cross
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
@@ -160,8 +161,5 @@ def after_the_end(message: Message, conversation: Conversation) -> Iterator[Foun
     ending = conversation.ending
     if ending is None or message.message_type == "ReceptionStatus":
         return
-    under_way = message.sender is not ending.sender and (
-        (ending.sender, ending.message_id) in conversation.unanswered
-    )
-    if not under_way and conversation.once("after-the-end"):
+    if not may_cross(message, ending, conversation) and conversation.once("after-the-end"):
         yield Found("/message_type", f"{message.message_type} after {ending.name(message.time)}")

@@ -9,33 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from s2_mitm.s2.catalog import MESSAGE_TYPES, TIMER_STATUSES
 from s2_mitm.s2.conversation.message import Message, clock
+from s2_mitm.s2.rules.common.descriptions import description_of
+from s2_mitm.s2.rules.common.tolerances import CLOCKS
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 
 if TYPE_CHECKING:
     from s2_mitm.s2.conversation.judging import Conversation
 
-PERIODS = {
-    "PEBC.PowerConstraints": ("valid_from", "valid_until"),
-    "PEBC.EnergyConstraint": ("valid_from", "valid_until"),
-    "PPBC.PowerProfileDefinition": ("start_time", "end_time"),
-}
+PERIODS = {row.name: row.period for row in MESSAGE_TYPES.values() if row.period}
 """The message types that have a period, and the fields of its beginning and its end."""
 
-HAPPENED = {
-    "PowerMeasurement": "measurement_timestamp",
-    "InstructionStatusUpdate": "timestamp",
-    "OMBC.Status": "transition_timestamp",
-    "FRBC.ActuatorStatus": "transition_timestamp",
-    "DDBC.ActuatorStatus": "transition_timestamp",
-}
+HAPPENED = {row.name: row.happened for row in MESSAGE_TYPES.values() if row.happened}
 """The fields that say when something happened."""
-
-TIMERS = ("OMBC.TimerStatus", "FRBC.TimerStatus", "DDBC.TimerStatus")
-
-SKEW = 60.0
-"""Seconds by which clocks may differ."""
 
 
 @rule("time.order", Severity.ERROR, PERIODS)
@@ -103,13 +91,13 @@ def in_the_future(message: Message, conversation: Conversation) -> Iterator[Foun
     if moment is None:
         return
     key = f"future {message.message_type}"
-    if moment - message.time <= SKEW:
+    if moment - message.time <= CLOCKS:
         conversation.again(key)
     elif conversation.once(key):
         yield Found(f"/{name}", f"{clock(moment)} is {moment - message.time:.0f} s from now")
 
 
-@rule("time.timer-too-long", Severity.WARNING, TIMERS)
+@rule("time.timer-too-long", Severity.WARNING, TIMER_STATUSES)
 def timer_too_long(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A timer that ends later than it can.
 
@@ -128,11 +116,10 @@ def timer_too_long(message: Message, conversation: Conversation) -> Iterator[Fou
     """
     finished = message.content.moment("finished_at")
     timer_id = message.content.text("timer_id")
-    if finished is None or timer_id is None or finished - message.time <= SKEW:
+    if finished is None or timer_id is None or finished - message.time <= CLOCKS:
         return
-    family = message.message_type.partition(".")[0]
     longest, source = None, None
-    for given in conversation.holds(f"{family}.SystemDescription").referable(message.time):
+    for given in conversation.holds(description_of(message)).referable(message.time):
         actuator = given.actuators.get(message.content.text("actuator_id") or "")
         timer = actuator.timers.get(timer_id) if actuator else None
         duration = timer.number("duration") if timer else None
@@ -140,7 +127,7 @@ def timer_too_long(message: Message, conversation: Conversation) -> Iterator[Fou
             longest, source = duration, given.message
     if source is not None and longest is not None:
         left = finished - message.time
-        if message.sender is Role.RM and (left - SKEW) * 1000 > longest:
+        if message.sender is Role.RM and (left - CLOCKS) * 1000 > longest:
             yield Found(
                 "/finished_at",
                 f"{clock(finished)} is {left:.0f} s from now, but the timer takes"

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from s2_mitm.s2.catalog import FINAL_STATUSES
 from s2_mitm.s2.conversation.message import Message, Part, clock
 from s2_mitm.s2.conversation.validity import Actuator, Given
-from s2_mitm.s2.rules.modes import (
-    CLOCKS,
-    STATUSES,
+from s2_mitm.s2.rules.common.descriptions import (
     TARGET,
+    WITH_MODE,
     actuator_id_of,
     described,
-    labelled,
     worked_out_once,
 )
+from s2_mitm.s2.rules.common.tolerances import CLOCKS, SOON, SWITCHING
+from s2_mitm.s2.rules.common.words import labelled
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import describe
@@ -23,17 +24,11 @@ from s2_mitm.s2.wording import describe
 if TYPE_CHECKING:
     from s2_mitm.s2.conversation.judging import Active, Conversation
 
-SOON = 60.0
-"""Seconds within which an instruction starts from the mode that is active now."""
-
-FINAL = frozenset({"SUCCEEDED", "ABORTED", "REVOKED"})
-"""Statuses after which an instruction that was once accepted has no further effect."""
-
 
 @rule(
     "modes.factor",
     Severity.WARNING,
-    [*TARGET, *STATUSES],
+    WITH_MODE,
     statements=["N01", "N06", "N09", "N13"],
 )
 def factor(message: Message, conversation: Conversation) -> Iterator[Found]:
@@ -110,7 +105,7 @@ def not_yet_valid(message: Message, conversation: Conversation) -> Iterator[Foun
         return
     first = min(givens, key=lambda given: given.valid_from)
     execution = message.content.moment("execution_time")
-    if execution is not None and first.valid_from > max(execution, conversation.now) + SOON:
+    if execution is not None and first.valid_from > max(execution, conversation.now) + CLOCKS:
         yield Found(
             "/execution_time",
             f"{clock(execution)} is before {first.message.name(conversation.now)}, is valid,"
@@ -135,7 +130,7 @@ def _having(message: Message, conversation: Conversation) -> list[Given]:
     ]
 
 
-class _Move(NamedTuple):
+class _Transition(NamedTuple):
     """From which mode to which other an instruction leads, and the transitions between them.
 
     ``given`` is the newest description that has both modes.
@@ -154,8 +149,11 @@ class _Move(NamedTuple):
 
 
 @worked_out_once
-def _move(message: Message, conversation: Conversation) -> _Move | None:
-    """What an instruction moves; None when it stays in its mode, or when that is not known."""
+def _asked(message: Message, conversation: Conversation) -> _Transition | None:
+    """The transition that an instruction asks for.
+
+    None when it stays in its operation mode, or when the active mode is not known.
+    """
     actuator_id, target = (
         actuator_id_of(message),
         message.content.text(TARGET[message.message_type]),
@@ -178,41 +176,43 @@ def _move(message: Message, conversation: Conversation) -> _Move | None:
         for given in having
         for transition in given.actuators[actuator_id].transitions.get((active.mode, target), ())
     ]
-    return _Move(actuator_id, active, target, execution, transitions, having[0])
+    return _Transition(actuator_id, active, target, execution, transitions, having[0])
 
 
-def _between(move: _Move, conversation: Conversation) -> str:
+def _between(asked: _Transition, conversation: Conversation) -> str:
     """The two modes, for a text."""
-    modes, active = move.actuator.modes, move.active
+    modes, active = asked.actuator.modes, asked.active
     return (
         f"from {labelled(active.mode, modes[active.mode])}, active by"
-        f" {active.message.name(conversation.now)}, to {labelled(move.target, modes[move.target])}"
+        f" {active.message.name(conversation.now)}, to"
+        f" {labelled(asked.target, modes[asked.target])}"
     )
 
 
-def _settled(message: Message, conversation: Conversation, move: _Move) -> bool:
+def _settled(message: Message, conversation: Conversation, asked: _Transition) -> bool:
     """Whether the active mode is that of the last status: no instruction may change it yet."""
     for instruction in conversation.instructions.values():
         before = instruction.message
         if instruction.doubled or (
             before.message_type == message.message_type
-            and (actuator_id_of(before) or "") == move.actuator_id
-            and before.content.text(TARGET[before.message_type]) != move.active.mode
+            and (actuator_id_of(before) or "") == asked.actuator_id
+            and before.content.text(TARGET[before.message_type]) != asked.active.mode
             and not instruction.refused
             and instruction.status != "REJECTED"
             and not (
-                instruction.status in FINAL and instruction.since < move.active.message.monotonic
+                instruction.status in FINAL_STATUSES
+                and instruction.since < asked.active.message.monotonic
             )
         ):
             return False
     return True
 
 
-def _usable(message: Message, move: _Move) -> list[Part]:
+def _usable(message: Message, asked: _Transition) -> list[Part]:
     """The transitions that may be used in the condition that an instruction names."""
     if message.content.flag("abnormal_condition") is not False:
-        return move.transitions
-    return [each for each in move.transitions if not each.flag("abnormal_condition_only")]
+        return asked.transitions
+    return [each for each in asked.transitions if not each.flag("abnormal_condition_only")]
 
 
 @rule("modes.unreachable", Severity.WARNING, TARGET)
@@ -237,20 +237,20 @@ def unreachable(message: Message, conversation: Conversation) -> Iterator[Found]
     Do: Instruct the modes on the way one after the other. An RM that can switch from each mode to
     each other describes a transition for each pair.
     """
-    move = _move(message, conversation)
-    if move is None or move.transitions or not _settled(message, conversation, move):
+    asked = _asked(message, conversation)
+    if asked is None or asked.transitions or not _settled(message, conversation, asked):
         return
     others = ""
-    if not move.actuator.transitions:
+    if not asked.actuator.transitions:
         others = ", which has no transitions at all"
         if message.message_type == "DDBC.Instruction":
             return  # the description was found fault with for it
-        if not conversation.once(f"no-transitions {message.message_type}", move.given.message):
+        if not conversation.once(f"no-transitions {message.message_type}", asked.given.message):
             return
     yield Found(
         message.content.at(TARGET[message.message_type]),
-        f"no transition {_between(move, conversation)} in"
-        f" {move.given.message.name(conversation.now)}{others}",
+        f"no transition {_between(asked, conversation)} in"
+        f" {asked.given.message.name(conversation.now)}{others}",
     )
 
 
@@ -278,16 +278,16 @@ def abnormal_transition(message: Message, conversation: Conversation) -> Iterato
     Do: Leave such transitions out of planning; when the condition is abnormal, say so in the
     instruction.
     """
-    move = _move(message, conversation)
-    if move is None or not move.transitions or _usable(message, move):
+    asked = _asked(message, conversation)
+    if asked is None or not asked.transitions or _usable(message, asked):
         return
-    if move.actuator.modes[move.target].flag("abnormal_condition_only"):
+    if asked.actuator.modes[asked.target].flag("abnormal_condition_only"):
         return  # the mode itself is not to be instructed
-    if _settled(message, conversation, move):
+    if _settled(message, conversation, asked):
         yield Found(
             message.content.at(TARGET[message.message_type]),
-            f"the transition {_between(move, conversation)} is for abnormal conditions only, by"
-            f" {move.given.message.name(conversation.now)}, and abnormal_condition is false",
+            f"the transition {_between(asked, conversation)} is for abnormal conditions only, by"
+            f" {asked.given.message.name(conversation.now)}, and abnormal_condition is false",
         )
 
 
@@ -313,32 +313,34 @@ def blocked(message: Message, conversation: Conversation) -> Iterator[Found]:
         cem("OMBC.Instruction", operation_mode_id="#off", execution_time=at(30))
     Do: Give the instruction an execution_time after the timer is finished.
     """
-    move = _move(message, conversation)
-    usable = _usable(message, move) if move else []
-    if move is None or not usable:
+    asked = _asked(message, conversation)
+    usable = _usable(message, asked) if asked else []
+    if asked is None or not usable:
         return
-    runs = [_last_to_finish(conversation, move, each) for each in usable]
+    runs = [_last_to_finish(conversation, asked, each) for each in usable]
     finished, timer = min(runs, key=lambda run: run[0])
-    if finished > max(move.execution, conversation.now) + CLOCKS and _settled(
-        message, conversation, move
+    if finished > max(asked.execution, conversation.now) + SWITCHING and _settled(
+        message, conversation, asked
     ):
         yield Found(
             "/execution_time",
-            f"at {clock(move.execution)} the transition {_between(move, conversation)} is blocked"
+            f"at {clock(asked.execution)} the transition {_between(asked, conversation)} is blocked"
             " by timer"
-            f" {labelled(timer, move.actuator.timers.get(timer))}, which is finished at"
+            f" {labelled(timer, asked.actuator.timers.get(timer))}, which is finished at"
             f" {clock(finished)} by its latest TimerStatus",
         )
 
 
-def _last_to_finish(conversation: Conversation, move: _Move, transition: Part) -> tuple[float, str]:
+def _last_to_finish(
+    conversation: Conversation, asked: _Transition, transition: Part
+) -> tuple[float, str]:
     """When the last of the blocking timers is finished, and which it is."""
     last = (0.0, "")
     for timer in transition.texts("blocking_timers"):
-        finished = conversation.timers.get((move.actuator_id, timer), 0.0)
-        part = move.actuator.timers.get(timer)
+        finished = conversation.timers.get((asked.actuator_id, timer), 0.0)
+        part = asked.actuator.timers.get(timer)
         duration = part.number("duration") if part else None
         # What runs longer than it can is a mistake in the status of the timer.
-        if duration is not None and finished <= conversation.now + duration / 1000 + SOON:
+        if duration is not None and finished <= conversation.now + duration / 1000 + CLOCKS:
             last = max(last, (finished, timer))
     return last

@@ -17,7 +17,7 @@ from s2_mitm.s2.examples.templates import (
     power,
     transition,
 )
-from s2_mitm.s2.rules.bands import BANDS, crossed
+from s2_mitm.s2.rules.common.bands import BANDS, crossed
 from s2_mitm.s2.verdict import Finding, Severity, Source
 
 

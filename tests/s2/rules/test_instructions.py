@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from told import play, told
 
+from s2_mitm.s2.catalog import STATUSES_AFTER
 from s2_mitm.s2.conversation.judging import MAX_INSTRUCTIONS
 from s2_mitm.s2.examples.script import Script
-from s2_mitm.s2.rules.instructions import FOLLOWING
 from s2_mitm.s2.verdict import Role
 
 
@@ -107,16 +107,16 @@ def test_a_status_cannot_follow() -> None:
     ]
 
 
-@pytest.mark.parametrize("before", FOLLOWING)
-@pytest.mark.parametrize("after", FOLLOWING)
+@pytest.mark.parametrize("before", STATUSES_AFTER)
+@pytest.mark.parametrize("after", STATUSES_AFTER)
 def test_every_step(before: str, after: str) -> None:
     codes = [line.split()[1] for line in play(GIVEN + status(before, after))]
     if after == before:
         assert codes == ["instruction.same-status"]
-    elif after in FOLLOWING[before]:
+    elif after in STATUSES_AFTER[before]:
         assert codes == []
     else:
-        final = not FOLLOWING[before]
+        final = not STATUSES_AFTER[before]
         assert codes == ["instruction.after-final" if final else "instruction.wrong-step"]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from s2_mitm.s2.conversation.message import Part
+from s2_mitm.s2.conversation.message import Message, Part
+from s2_mitm.s2.rules.common.words import number
+from s2_mitm.s2.rules.registry import Found
 
 BANDS = (
     "lower_limit",
@@ -32,3 +34,15 @@ def crossed(part: Part, names: Sequence[str]) -> tuple[str, str] | None:
             return below[0], name
         below = name, value
     return None
+
+
+def crossed_elements(message: Message, names: tuple[str, ...]) -> Iterator[Found]:
+    """What is to be said of the elements of a forecast whose bands are not in order."""
+    for element in message.content.parts("elements"):
+        if pair := crossed(element, names):
+            lower, upper = pair
+            yield Found(
+                element.at(upper),
+                f"{number(element.value[upper])} is below the {number(element.value[lower])} of"
+                f" {lower}",
+            )

@@ -1,4 +1,4 @@
-"""Power envelope based control: constraints, and envelopes within them."""
+"""Power envelope based control: instructions, and the constraints that they keep to."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.validity import Given, Ranges
 from s2_mitm.s2.rules.common.references import (
     FEW,
-    SLACK,
-    Fault,
     Reference,
+    ReferenceFault,
     each,
-    named,
-    number,
     once,
     refer,
 )
+from s2_mitm.s2.rules.common.repeated import repeated
+from s2_mitm.s2.rules.common.tolerances import CLOCKS
+from s2_mitm.s2.rules.common.words import named, number
+from s2_mitm.s2.rules.pebc_constraints import CONSTRAINTS, ENERGY, LIMITS
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
@@ -27,15 +28,10 @@ if TYPE_CHECKING:
     from s2_mitm.s2.conversation.judging import Conversation
 
 INSTRUCTION = ("PEBC.Instruction",)
-CONSTRAINTS = "PEBC.PowerConstraints"
-ENERGY = "PEBC.EnergyConstraint"
 FIELD = "power_constraints_id"
 
 TINY = 1e-6
-"""What is lost in reckoning with floating point numbers."""
-
-LIMITS = (("lower_limit", "LOWER_LIMIT"), ("upper_limit", "UPPER_LIMIT"))
-"""The limits of an envelope, and the type of the ranges in which they lie."""
+"""How much of a sum or an average may get lost in computing with floating point numbers."""
 
 
 @rule("pebc.no-constraints", Severity.ERROR, INSTRUCTION)
@@ -60,7 +56,12 @@ def no_constraints(message: Message, conversation: Conversation) -> Iterator[Fou
     """
     reference = _reference(message, conversation)
     yield from once(
-        conversation, "pebc.no-constraints", reference, Fault.NONE_GIVEN, message.content, FIELD
+        conversation,
+        "pebc.no-constraints",
+        reference,
+        ReferenceFault.NONE_GIVEN,
+        message.content,
+        FIELD,
     )
 
 
@@ -79,7 +80,9 @@ def unknown_constraints(message: Message, conversation: Conversation) -> Iterato
         cem("PEBC.Instruction", power_constraints_id="#constraints")
     Do: Take the id of the PEBC.PowerConstraints, not its message_id.
     """
-    yield from each(_reference(message, conversation), Fault.UNKNOWN, message.content, FIELD)
+    yield from each(
+        _reference(message, conversation), ReferenceFault.UNKNOWN, message.content, FIELD
+    )
 
 
 @rule("pebc.constraints-not-in-force", Severity.ERROR, INSTRUCTION)
@@ -102,7 +105,9 @@ def constraints_not_in_force(message: Message, conversation: Conversation) -> It
         cem("PEBC.Instruction", power_constraints_id="#newer")
     Do: Plan with the latest constraints whose time includes the execution_time.
     """
-    yield from each(_reference(message, conversation), Fault.NOT_IN_FORCE, message.content, FIELD)
+    yield from each(
+        _reference(message, conversation), ReferenceFault.NOT_IN_FORCE, message.content, FIELD
+    )
 
 
 @rule("pebc.constraints-refused", Severity.ERROR, INSTRUCTION)
@@ -127,7 +132,12 @@ def constraints_refused(message: Message, conversation: Conversation) -> Iterato
     """
     reference = _reference(message, conversation)
     yield from once(
-        conversation, "pebc.constraints-refused", reference, Fault.REFUSED, message.content, FIELD
+        conversation,
+        "pebc.constraints-refused",
+        reference,
+        ReferenceFault.REFUSED,
+        message.content,
+        FIELD,
     )
 
 
@@ -156,9 +166,9 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
     given = reference.given
     if given is not None and given.limits is None:
         text = f"{given.message.name(message.time)} cannot be read in full; limits are not checked"
-        reference = Reference(None, Fault.UNSURE, text)
+        reference = Reference(None, ReferenceFault.UNSURE, text)
     yield from once(
-        conversation, "pebc.cannot-check", reference, Fault.UNSURE, message.content, FIELD
+        conversation, "pebc.cannot-check", reference, ReferenceFault.UNSURE, message.content, FIELD
     )
 
 
@@ -307,19 +317,10 @@ def envelope_twice(message: Message, conversation: Conversation) -> Iterator[Fou
         cem("PEBC.Instruction", power_envelopes=[envelope((900, 0, 4000), (900, 0, 3000))])
     Do: Put limits for later times into further elements of the same envelope.
     """
-    yield from islice(_twice(message.content), FEW)
-
-
-def _twice(content: Part) -> Iterator[Found]:
-    seen: dict[str, Part] = {}
-    for envelope in content.parts("power_envelopes"):
-        quantity = envelope.text("commodity_quantity")
-        if quantity is None:
-            continue
-        if first := seen.get(quantity):
-            place = envelope.at("commodity_quantity")
-            yield Found(place, f"{first.path} is an envelope for {quoted(quantity)} already")
-        seen.setdefault(quantity, envelope)
+    envelopes = message.content.parts("power_envelopes")
+    for envelope, first, quantity in islice(repeated(envelopes, "commodity_quantity"), FEW):
+        place = envelope.at("commodity_quantity")
+        yield Found(place, f"{first.path} is an envelope for {quoted(quantity)} already")
 
 
 @rule("pebc.energy-not-allowed", Severity.ERROR, INSTRUCTION, statements=["N19", "N21"])
@@ -348,7 +349,7 @@ def energy_not_allowed(message: Message, conversation: Conversation) -> Iterator
 
 def _too_little_energy(message: Message, conversation: Conversation) -> Iterator[Found]:
     start = message.content.moment("execution_time")
-    if start is None or start < message.time - SLACK:
+    if start is None or start < message.time - CLOCKS:
         return
     for envelope in message.content.parts("power_envelopes"):
         for given, begin, period in _energy_constraints(
@@ -416,119 +417,6 @@ def _average_limits(envelope: Part, start: float, period: float) -> tuple[float,
         highest += max(0, upper) * share
         begin = end
     return (lowest, highest) if begin >= start + period - TINY else None
-
-
-@rule("pebc.range-upside-down", Severity.ERROR, [CONSTRAINTS], statements=["N54"])
-def range_upside_down(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """A range of allowed limits ends before it starts.
-
-    Read strictly, it allows nothing. Mind the sign: what is produced is negative, so the larger
-    production is the start.
-
-    Where: the start of range_boundary shall be smaller than or equal to its end (N54).
-    Wrong:
-        begin("PEBC")
-        rm("PEBC.PowerConstraints", id="#newer",
-            allowed_limit_ranges=[limit("UPPER", 0, 5000), limit("LOWER", 0, -5000)],
-            answer="INVALID_CONTENT")
-    Right:
-        begin("PEBC")
-        rm("PEBC.PowerConstraints", id="#newer",
-            allowed_limit_ranges=[limit("UPPER", 0, 5000), limit("LOWER", -5000, 0)])
-    Do: Swap the two.
-    """
-    upside_down = (
-        (part, ends)
-        for part in message.content.parts("allowed_limit_ranges")
-        if (ends := part.range("range_boundary")) is not None and ends[0] > ends[1]
-    )
-    for part, (start, end) in islice(upside_down, FEW):
-        text = f"start_of_range {number(start)} is above end_of_range {number(end)}"
-        yield Found(part.at("range_boundary"), text)
-
-
-@rule("pebc.limit-type-missing", Severity.ERROR, [CONSTRAINTS], statements=["N24"])
-def limit_type_missing(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """Constraints for a quantity lack the ranges for one of the two limits.
-
-    An envelope has both limits, so that the CEM cannot make any for that quantity which keeps to
-    the constraints. s2-python refuses such constraints.
-
-    Where: at least one PEBC.AllowedLimitRange for UPPER_LIMIT and one for LOWER_LIMIT (N24); as
-    an envelope is for one quantity, that holds for each.
-    Wrong:
-        begin("PEBC")
-        rm("PEBC.PowerConstraints", id="#newer",
-            allowed_limit_ranges=[limit("UPPER", 0, 3000), limit("UPPER", 4000, 5000)],
-            answer="INVALID_CONTENT")
-    Right:
-        begin("PEBC")
-        rm("PEBC.PowerConstraints", id="#newer",
-            allowed_limit_ranges=[limit("UPPER", 0, 3000), limit("LOWER", 0, 0)])
-    Do: Add a range for the other limit; from 0 to 0 where it cannot be chosen.
-    """
-    limits = Given(message).limits or {}
-    missing = (
-        (quantity, kind)
-        for quantity, ranges in limits.items()
-        for _, kind in LIMITS
-        if not any((kind, abnormal) in ranges for abnormal in (False, True))
-    )
-    for quantity, kind in islice(missing, FEW):
-        yield Found("/allowed_limit_ranges", f"no {kind} range for {quoted(quantity)}")
-
-
-@rule("pebc.energy-quantity", Severity.WARNING, [ENERGY])
-def energy_quantity(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """An energy constraint for a quantity that no power constraints limit.
-
-    The CEM makes no envelope for that quantity, and so has no means to meet the constraint.
-
-    Where: PEBC.EnergyConstraint.commodity_quantity and that of the PEBC.AllowedLimitRanges.
-    Wrong:
-        begin("PEBC")
-        rm("PEBC.EnergyConstraint", id="#other", commodity_quantity="ELECTRIC.POWER.L2")
-    Right:
-        begin("PEBC")
-        rm("PEBC.EnergyConstraint", id="#other", commodity_quantity="ELECTRIC.POWER.L1")
-    Do: Give the PEBC.PowerConstraints for the quantity first.
-    """
-    quantity = message.content.text("commodity_quantity")
-    given = [one for one in conversation.given(CONSTRAINTS, message.time) if not one.revoked]
-    if quantity is None or not given:
-        return
-    if all(one.limits is not None and quantity not in one.limits for one in given):
-        limited = named(iter(given[0].limits or ()))
-        yield Found(
-            "/commodity_quantity",
-            f"{quoted(quantity)} is not limited, only {limited}, by"
-            f" {given[0].message.name(message.time)}",
-        )
-
-
-@rule("pebc.averages-crossed", Severity.ERROR, [ENERGY], statements=["N20"])
-def averages_crossed(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """The upper average power of an energy constraint is below the lower one.
-
-    No energy lies between them. Mind the sign: what is produced is negative, so the larger
-    production is the lower average.
-
-    Where: upper_average_power must be greater than or equal to lower_average_power (N20).
-    Wrong:
-        begin("PEBC")
-        rm("PEBC.EnergyConstraint", id="#other", upper_average_power=-3000,
-            lower_average_power=-1000)
-    Right:
-        begin("PEBC")
-        rm("PEBC.EnergyConstraint", id="#other", upper_average_power=-1000,
-            lower_average_power=-3000)
-    Do: Swap them.
-    """
-    upper = message.content.number("upper_average_power")
-    lower = message.content.number("lower_average_power")
-    if upper is not None and lower is not None and upper < lower:
-        text = f"upper_average_power {number(upper)} is below lower_average_power {number(lower)}"
-        yield Found("/upper_average_power", text)
 
 
 def _reference(message: Message, conversation: Conversation) -> Reference:

@@ -1,0 +1,20 @@
+"""Messages that cross: one side may say something before it has received what the other said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s2_mitm.s2.conversation.message import Message
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.conversation.judging import Conversation
+
+
+def under_way(conversation: Conversation, earlier: Message) -> bool:
+    """Whether the receiver of an earlier message may not have seen it yet: it has not answered."""
+    return (earlier.sender, earlier.message_id) in conversation.unanswered
+
+
+def may_cross(message: Message, earlier: Message, conversation: Conversation) -> bool:
+    """Whether the sender of a message may not have seen an earlier one of the other side."""
+    return message.sender is not earlier.sender and under_way(conversation, earlier)

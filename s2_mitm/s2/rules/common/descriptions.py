@@ -1,0 +1,252 @@
+"""The system descriptions of FRBC, OMBC and DDBC, and what messages refer to in them.
+
+They describe actuators, operation modes and timers; statuses and instructions name these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from s2_mitm.s2.catalog import (
+    DESCRIPTIONS,
+    INSTRUCTIONS,
+    Thing,
+    control_type_of,
+    only_sender,
+    referring,
+)
+from s2_mitm.s2.conversation.message import Message, Part
+from s2_mitm.s2.conversation.validity import Given
+from s2_mitm.s2.rules.common.crossing import may_cross
+from s2_mitm.s2.rules.common.references import Reference, ReferenceFault, unreadable_since
+from s2_mitm.s2.rules.common.tolerances import SWITCHING
+from s2_mitm.s2.rules.common.words import article, listed
+from s2_mitm.s2.verdict import Role
+from s2_mitm.s2.wording import quoted
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.conversation.judging import Conversation
+
+T = TypeVar("T")
+
+REFERRING = referring(Thing.ACTUATOR, Thing.MODE, Thing.TIMER)
+"""The fields that name actuators, operation modes and timers, of every message type with such.
+
+What is named within an actuator comes after the actuator.
+"""
+
+WITH_ACTUATOR = referring(Thing.ACTUATOR)
+WITH_MODE = referring(Thing.MODE)
+WITH_TIMER = referring(Thing.TIMER)
+
+TARGET = {name: fields[0] for name, fields in WITH_MODE.items() if name in INSTRUCTIONS}
+"""The field of an instruction that names the operation mode to activate."""
+
+PREVIOUS = "previous_operation_mode_id"
+"""The field of a status that may name an operation mode of an earlier description."""
+
+
+def worked_out_once(
+    function: Callable[[Message, Conversation], T],
+) -> Callable[[Message, Conversation], T]:
+    """Let a function work for each message once, however many rules ask it."""
+    key = function.__module__, function.__name__
+
+    def ask(message: Message, conversation: Conversation) -> T:
+        if key not in conversation.worked_out:
+            conversation.worked_out[key] = function(message, conversation)
+        answer: T = conversation.worked_out[key]
+        return answer
+
+    return ask
+
+
+def description_of(message: Message) -> str:
+    """The type of the system description that a message goes by."""
+    return DESCRIPTIONS[control_type_of(message.message_type) or ""]
+
+
+def actuator_id_of(message: Message) -> str | None:
+    """The actuator that a message names; ``""`` where the whole device is one (OMBC)."""
+    return message.content.text("actuator_id") if message.message_type in WITH_ACTUATOR else ""
+
+
+@worked_out_once
+def described(message: Message, conversation: Conversation) -> list[Given]:
+    """The system descriptions that a message may go by, newest first.
+
+    None where its control type is not the active one: rules of the state say that.
+    """
+    if not _in_place(message, conversation):
+        return []
+    return conversation.given(description_of(message), conversation.now - SWITCHING)
+
+
+def _in_place(message: Message, conversation: Conversation) -> bool:
+    """Whether a message is of the active control type, as far as is known, and its sender's to say.
+
+    Otherwise rules of direction and state say what is wrong.
+    """
+    if only_sender(message.message_type) is not message.sender:
+        return False
+    if conversation.family is None and conversation.selection is None:
+        return not conversation.saw_beginning
+    return conversation.family == control_type_of(message.message_type)
+
+
+def flags_denied(givens: Iterable[Given], *place: str) -> Given | None:
+    """The newest description, when a flag is false in each that a message may go by."""
+    newest = None
+    for given in givens:
+        part: Part | None = given.content
+        for name in place[:-1]:
+            part = part.part(name) if part else None
+        if part is None or part.flag(place[-1]) is not False:
+            return None
+        newest = newest or given
+    return newest
+
+
+class Inside(NamedTuple):
+    """A thing inside of a description that a message names: what it is, and the field."""
+
+    thing: Thing
+    field: str
+    name: str
+
+
+class Lookup(NamedTuple):
+    """What the references of a message into its description came to.
+
+    ``unknown`` is the first that leads nowhere, when it is that which is wrong.
+    """
+
+    reference: Reference
+    unknown: Inside | None = None
+
+
+@worked_out_once
+def look_up(message: Message, conversation: Conversation) -> Lookup:
+    """Look up what a message names in the descriptions that it may go by."""
+    givens, unknown = described(message, conversation), _unknown(message, conversation)
+    if givens and unknown is None:
+        return Lookup(Reference(givens[0]))
+    if not _in_place(message, conversation):
+        return Lookup(Reference())
+    if doubt := _doubt(message, conversation):
+        text = f"what this refers to cannot be checked: {doubt}"
+        return Lookup(Reference(None, ReferenceFault.UNSURE, text))
+    if unknown is None:
+        return Lookup(_none_given(message, conversation))
+    place = _elsewhere(message, conversation, unknown, givens)
+    if place is None:
+        return Lookup(Reference())
+    actuator_id = actuator_id_of(message) or ""
+    newest = next((each for each in givens if actuator_id in each.actuators), givens[0])
+    known = listed(_things(newest, actuator_id, unknown.thing))
+    within = actuator_id and unknown.thing is not Thing.ACTUATOR
+    owner = f"actuator {quoted(actuator_id)} of " if within else ""
+    text = (
+        f"{unknown.thing} {quoted(unknown.name)} is not in {owner}"
+        f"{newest.message.name(conversation.now)}, which has {known}{place}"
+    )
+    return Lookup(Reference(None, ReferenceFault.UNKNOWN, text), unknown)
+
+
+def _none_given(message: Message, conversation: Conversation) -> Reference:
+    """What is to be said where no description is in force."""
+    description = description_of(message)
+    held = conversation.holds(description).given
+    if message.sender is Role.RM and conversation.before_selection:
+        return Reference()  # it was under way when the CEM selected the control type
+    if not held:
+        missing = "none was given"
+        if conversation.selection is not None:
+            missing += f" since {conversation.selection.name(conversation.now)}"
+    else:
+        last, revoked = held[-1], held[-1].revoked
+        if revoked is None or may_cross(message, revoked, conversation):
+            return Reference()
+        name = last.message.name(conversation.now)
+        missing = f"{name}, was revoked by {revoked.name(conversation.now)}"
+    text = f"{message.message_type} refers to {article(description)}, and {missing}"
+    return Reference(None, ReferenceFault.NONE_GIVEN, text)
+
+
+def _unknown(message: Message, conversation: Conversation) -> Inside | None:
+    """The first reference that leads nowhere; None when there is none, or no description."""
+    givens, actuator_id = described(message, conversation), actuator_id_of(message)
+    if not givens or actuator_id is None:
+        return None
+    actuators = [each.actuators[actuator_id] for each in givens if actuator_id in each.actuators]
+    if not actuators:
+        return Inside(Thing.ACTUATOR, "actuator_id", actuator_id)
+    for field in WITH_MODE.get(message.message_type, ()):
+        mode = message.content.text(field)
+        if mode is None or any(mode in actuator.modes for actuator in actuators):
+            continue
+        if field != PREVIOUS or not _was_known(message, conversation, mode):
+            return Inside(Thing.MODE, field, mode)
+    for field in WITH_TIMER.get(message.message_type, ()):
+        timer = message.content.text(field)
+        if timer is not None and not any(timer in actuator.timers for actuator in actuators):
+            return Inside(Thing.TIMER, field, timer)
+    return None
+
+
+def _was_known(message: Message, conversation: Conversation, mode: str) -> bool:
+    """Whether a previous mode is one of an earlier description, or may be of a forgotten one."""
+    held = conversation.holds(description_of(message)).given
+    since = message.content.moment("transition_timestamp")
+    if since is None or since < held[0].message.time + SWITCHING:
+        return True
+    actuator_id = actuator_id_of(message) or ""
+    return any(
+        actuator_id in given.actuators and mode in given.actuators[actuator_id].modes
+        for given in held
+    )
+
+
+def _doubt(message: Message, conversation: Conversation) -> str:
+    """Why it cannot be told whether a reference is right; empty when it can."""
+    held = conversation.holds(description_of(message))
+    if held.doubt:
+        return held.doubt
+    since = held.given[-1].message if held.given else conversation.selection or message
+    if unreadable := unreadable_since(conversation, message, since):
+        return unreadable
+    agreed = any(
+        given.answer == "OK" and given.valid_from <= conversation.now for given in held.given
+    )
+    if not (conversation.saw_beginning or agreed):
+        return "what was said before the first message that was seen is unknown"
+    return ""
+
+
+def _elsewhere(
+    message: Message, conversation: Conversation, unknown: Inside, in_force: list[Given]
+) -> str | None:
+    """Where else the thing is, for the end of a sentence; None where it was in force just now."""
+    for given in reversed(conversation.holds(description_of(message)).given):
+        for actuator_id in given.actuators:
+            if unknown.name not in _things(given, actuator_id, unknown.thing):
+                continue
+            if any(given is each for each in in_force):
+                return f"; it belongs to actuator {quoted(actuator_id)}"
+            name = given.message.name(conversation.now)
+            if given.revoked is None:
+                why = f"answered with {given.answer}" if given.refused else "replaced since"
+                return f"; it was in {name}, {why}"
+            if may_cross(message, given.revoked, conversation):
+                return None
+            return f"; it was in {name}, revoked by {given.revoked.name(conversation.now)}"
+    return ""
+
+
+def _things(given: Given, actuator_id: str, thing: Thing) -> Mapping[str, Part]:
+    """The actuators of a description, or the modes or timers of one of them, by their ids."""
+    if thing is Thing.ACTUATOR:
+        return {name: actuator.part for name, actuator in given.actuators.items()}
+    actuator = given.actuators[actuator_id]
+    return actuator.timers if thing is Thing.TIMER else actuator.modes

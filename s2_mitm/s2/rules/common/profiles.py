@@ -1,0 +1,60 @@
+"""Power profiles: what PPBC messages refer to in them, and how long their sequences take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from s2_mitm.s2.catalog import Thing, referring
+from s2_mitm.s2.conversation.message import Message, Part
+from s2_mitm.s2.conversation.validity import Given
+from s2_mitm.s2.rules.common.references import Reference, refer
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.conversation.judging import Conversation
+
+PROFILE = "PPBC.PowerProfileDefinition"
+STATUS = "PPBC.PowerProfileStatus"
+SCHEDULE = "PPBC.ScheduleInstruction"
+START = "PPBC.StartInterruptionInstruction"
+END = "PPBC.EndInterruptionInstruction"
+FIELD = "power_profile_id"
+REFERRING = referring(Thing.PROFILE)
+SEQUENCE_FIELDS = referring(Thing.SEQUENCE)
+"""The message types that name a power profile, or a sequence, and the field that does."""
+
+
+def referring_parts(
+    message: Message, conversation: Conversation
+) -> Iterator[tuple[Part, Reference]]:
+    """What refers to a power profile in a message, and what that came to."""
+    if message.message_type != STATUS:
+        yield message.content, refer(conversation, message, PROFILE, message.content, FIELD)
+        return
+    for part in message.content.parts("sequence_container_status"):
+        yield part, refer(conversation, message, PROFILE, part, FIELD)
+
+
+def sequence_of(message: Message, conversation: Conversation) -> tuple[Given | None, Part | None]:
+    """The profile and the sequence that an instruction is about, if they are known."""
+    given = refer(conversation, message, PROFILE, message.content, FIELD).given
+    if given is None:
+        return None, None
+    container = given.containers.get(message.content.text("sequence_container_id") or "", {})
+    return given, container.get(message.content.text("power_sequence_id") or "")
+
+
+def duration_of(sequence: Part) -> float | None:
+    """How long a sequence takes, in seconds; None where that cannot be read."""
+    total = 0.0
+    for element in sequence.parts("elements"):
+        duration = element.number("duration")
+        if duration is None:
+            return None
+        total += duration / 1000
+    return total
+
+
+def durations(sequences: Iterable[Part]) -> Iterator[float]:
+    """How long each sequence takes."""
+    return (duration for sequence in sequences if (duration := duration_of(sequence)) is not None)

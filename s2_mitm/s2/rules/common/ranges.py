@@ -1,0 +1,21 @@
+"""Ranges of numbers: start_of_range and end_of_range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from s2_mitm.s2.conversation.message import Part
+from s2_mitm.s2.rules.common.words import number
+from s2_mitm.s2.rules.registry import Found
+
+
+def upside_down(part: Part, *, strictly: bool = False) -> Iterator[Found]:
+    """What is to be said of a range that ends below its start; strictly, one that ends at it too.
+
+    Nothing where one of the two cannot be read.
+    """
+    start, end = part.number("start_of_range"), part.number("end_of_range")
+    if start is None or end is None or start < end or (start == end and not strictly):
+        return
+    how = "below" if end < start else "not above"
+    yield Found(part.path, f"it ends at {number(end)}, {how} its start {number(start)}")

@@ -1,0 +1,34 @@
+"""How far times may be apart before a rule says something: each number with its reason."""
+
+from __future__ import annotations
+
+CLOCKS = 60.0
+"""Seconds that the clocks of the two sides, and ours, may differ.
+
+A device without NTP drifts by some seconds a day. What is wrong by more is planned wrong.
+"""
+
+SWITCHING = 2.0
+"""Seconds that clocks may differ where one message follows the other within moments.
+
+A status or an instruction may go by a description that is replaced at that moment, and an
+instruction may be executed at the moment at which a timer is finished.
+"""
+
+SOON = 60.0
+"""Seconds within which an instruction starts from the operation mode that is active now.
+
+Until a later moment the active mode may change, by what nobody has said yet.
+"""
+
+ROUNDING = 1.0
+"""Seconds that added durations may be longer than a period: they come rounded."""
+
+OLD_MEASUREMENT = 86400.0
+"""Seconds after which a measurement says little about now."""
+
+PROMPT_STATUS = 1.0
+"""Seconds that the first status of an instruction may always take, whatever was announced."""
+
+PATIENCE = 10
+"""How many times the announced processing delay that first status may take."""

@@ -1,0 +1,137 @@
+"""Power envelope based control: what the RM says of power and energy that it can be limited to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from s2_mitm.s2.conversation.message import Message
+from s2_mitm.s2.conversation.validity import Given
+from s2_mitm.s2.rules.common.references import FEW
+from s2_mitm.s2.rules.common.words import named, number
+from s2_mitm.s2.rules.registry import Found, rule
+from s2_mitm.s2.verdict import Severity
+from s2_mitm.s2.wording import quoted
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.conversation.judging import Conversation
+
+CONSTRAINTS = "PEBC.PowerConstraints"
+ENERGY = "PEBC.EnergyConstraint"
+
+LIMITS = (("lower_limit", "LOWER_LIMIT"), ("upper_limit", "UPPER_LIMIT"))
+"""The limits of an envelope, and the limit_type of the ranges in which they must lie."""
+
+
+@rule("pebc.range-upside-down", Severity.ERROR, [CONSTRAINTS], statements=["N54"])
+def range_upside_down(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """A range of allowed limits ends before it starts.
+
+    Read strictly, it allows nothing. Mind the sign: what is produced is negative, so the larger
+    production is the start.
+
+    Where: the start of range_boundary shall be smaller than or equal to its end (N54).
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#newer",
+            allowed_limit_ranges=[limit("UPPER", 0, 5000), limit("LOWER", 0, -5000)],
+            answer="INVALID_CONTENT")
+    Right:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#newer",
+            allowed_limit_ranges=[limit("UPPER", 0, 5000), limit("LOWER", -5000, 0)])
+    Do: Swap the two.
+    """
+    upside_down = (
+        (part, ends)
+        for part in message.content.parts("allowed_limit_ranges")
+        if (ends := part.range("range_boundary")) is not None and ends[0] > ends[1]
+    )
+    for part, (start, end) in islice(upside_down, FEW):
+        text = f"start_of_range {number(start)} is above end_of_range {number(end)}"
+        yield Found(part.at("range_boundary"), text)
+
+
+@rule("pebc.limit-type-missing", Severity.ERROR, [CONSTRAINTS], statements=["N24"])
+def limit_type_missing(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """Constraints for a quantity lack the ranges for one of the two limits.
+
+    An envelope has both limits, so that the CEM cannot make any for that quantity which keeps to
+    the constraints. s2-python refuses such constraints.
+
+    Where: at least one PEBC.AllowedLimitRange for UPPER_LIMIT and one for LOWER_LIMIT (N24); as
+    an envelope is for one quantity, that holds for each.
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#newer",
+            allowed_limit_ranges=[limit("UPPER", 0, 3000), limit("UPPER", 4000, 5000)],
+            answer="INVALID_CONTENT")
+    Right:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#newer",
+            allowed_limit_ranges=[limit("UPPER", 0, 3000), limit("LOWER", 0, 0)])
+    Do: Add a range for the other limit; from 0 to 0 where it cannot be chosen.
+    """
+    limits = Given(message).limits or {}
+    missing = (
+        (quantity, kind)
+        for quantity, ranges in limits.items()
+        for _, kind in LIMITS
+        if not any((kind, abnormal) in ranges for abnormal in (False, True))
+    )
+    for quantity, kind in islice(missing, FEW):
+        yield Found("/allowed_limit_ranges", f"no {kind} range for {quoted(quantity)}")
+
+
+@rule("pebc.energy-quantity", Severity.WARNING, [ENERGY])
+def energy_quantity(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """An energy constraint for a quantity that no power constraints limit.
+
+    The CEM makes no envelope for that quantity, and so has no means to meet the constraint.
+
+    Where: PEBC.EnergyConstraint.commodity_quantity and that of the PEBC.AllowedLimitRanges.
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.EnergyConstraint", id="#other", commodity_quantity="ELECTRIC.POWER.L2")
+    Right:
+        begin("PEBC")
+        rm("PEBC.EnergyConstraint", id="#other", commodity_quantity="ELECTRIC.POWER.L1")
+    Do: Give the PEBC.PowerConstraints for the quantity first.
+    """
+    quantity = message.content.text("commodity_quantity")
+    given = [one for one in conversation.given(CONSTRAINTS, message.time) if not one.revoked]
+    if quantity is None or not given:
+        return
+    if all(one.limits is not None and quantity not in one.limits for one in given):
+        limited = named(iter(given[0].limits or ()))
+        yield Found(
+            "/commodity_quantity",
+            f"{quoted(quantity)} is not limited, only {limited}, by"
+            f" {given[0].message.name(message.time)}",
+        )
+
+
+@rule("pebc.averages-crossed", Severity.ERROR, [ENERGY], statements=["N20"])
+def averages_crossed(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """The upper average power of an energy constraint is below the lower one.
+
+    No energy lies between them. Mind the sign: what is produced is negative, so the larger
+    production is the lower average.
+
+    Where: upper_average_power must be greater than or equal to lower_average_power (N20).
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.EnergyConstraint", id="#other", upper_average_power=-3000,
+            lower_average_power=-1000)
+    Right:
+        begin("PEBC")
+        rm("PEBC.EnergyConstraint", id="#other", upper_average_power=-1000,
+            lower_average_power=-3000)
+    Do: Swap them.
+    """
+    upper = message.content.number("upper_average_power")
+    lower = message.content.number("lower_average_power")
+    if upper is not None and lower is not None and upper < lower:
+        text = f"upper_average_power {number(upper)} is below lower_average_power {number(lower)}"
+        yield Found("/upper_average_power", text)
