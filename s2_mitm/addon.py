@@ -58,9 +58,9 @@ try:
     )
     from s2_mitm.proxy.session import LIVE, Judged, Session
     from s2_mitm.s2.catalog import VERSIONS
+    from s2_mitm.s2.choice import parse_codes, parse_severities
     from s2_mitm.s2.conversation.judging import Settings
     from s2_mitm.s2.message.schemas import SchemaError, Schemas
-    from s2_mitm.s2.rules.choice import parse_codes, parse_severities
     from s2_mitm.s2.verdict import LateFinding, Role
 except ModuleNotFoundError as missing:  # in the Python of a mitmproxy that came without us
     logger.error(

@@ -92,8 +92,8 @@ def check(
 
 
 def _settings(version: str | None, ignored: Sequence[str], severities: Sequence[str]) -> Settings:
+    from s2_mitm.s2.choice import parse_codes, parse_severities
     from s2_mitm.s2.conversation.judging import Settings
-    from s2_mitm.s2.rules.choice import parse_codes, parse_severities
 
     try:
         return Settings(

@@ -12,28 +12,9 @@ is what `s2-mitm rules CODE` prints:
     Do: …               what to do about it
 """
 
+from importlib import import_module
+
 from s2_mitm.s2.finding_types import FINDING_TYPES
-from s2_mitm.s2.rules import (
-    acknowledgement,
-    ddbc,
-    descriptions,
-    direction,
-    frbc,
-    handshake,
-    ids,
-    instructions,
-    measurements,
-    modes,
-    pebc_constraints,
-    pebc_envelopes,
-    ppbc_references,
-    ppbc_sequences,
-    ppbc_times,
-    revoking,
-    state,
-    times,
-    transitions,
-)
 from s2_mitm.s2.rules.registry import (
     AT_THE_END,
     RULES,
@@ -44,32 +25,40 @@ from s2_mitm.s2.rules.registry import (
     rule,
 )
 
-__all__ = [
-    "AT_THE_END",
-    "FINDING_TYPES",
-    "RULES",
-    "SAID_BY_S2_PYTHON",
-    "UNANSWERED",
-    "Found",
-    "Rule",
+THEMES = (
     "acknowledgement",
-    "ddbc",
+    "modes",
     "descriptions",
-    "direction",
     "frbc",
+    "ddbc",
+    "direction",
     "handshake",
     "ids",
     "instructions",
     "measurements",
-    "modes",
     "pebc_constraints",
     "pebc_envelopes",
     "ppbc_references",
     "ppbc_sequences",
     "ppbc_times",
     "revoking",
-    "rule",
     "state",
     "times",
     "transitions",
+)
+"""The files with rules. What rules find in the same message is shown in this order."""
+
+for _theme in THEMES:
+    import_module(f"{__name__}.{_theme}")
+
+__all__ = [
+    "AT_THE_END",
+    "FINDING_TYPES",
+    "RULES",
+    "SAID_BY_S2_PYTHON",
+    "THEMES",
+    "UNANSWERED",
+    "Found",
+    "Rule",
+    "rule",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.conversation.validity import Given
+from s2_mitm.s2.rules.common.constraints import CONSTRAINTS, ENERGY, LIMITS
 from s2_mitm.s2.rules.common.references import FEW
 from s2_mitm.s2.rules.common.words import named, number
 from s2_mitm.s2.rules.registry import Found, rule
@@ -16,12 +17,6 @@ from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
     from s2_mitm.s2.conversation.judging import Conversation
-
-CONSTRAINTS = "PEBC.PowerConstraints"
-ENERGY = "PEBC.EnergyConstraint"
-
-LIMITS = (("lower_limit", "LOWER_LIMIT"), ("upper_limit", "UPPER_LIMIT"))
-"""The limits of an envelope, and the limit_type of the ranges in which they must lie."""
 
 
 @rule("pebc.range-upside-down", Severity.ERROR, [CONSTRAINTS], statements=["N54"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.validity import Given, Ranges
+from s2_mitm.s2.rules.common.constraints import CONSTRAINTS, ENERGY, LIMITS
 from s2_mitm.s2.rules.common.references import (
     FEW,
     Reference,
@@ -19,7 +20,6 @@ from s2_mitm.s2.rules.common.references import (
 from s2_mitm.s2.rules.common.repeated import repeated
 from s2_mitm.s2.rules.common.tolerances import CLOCKS
 from s2_mitm.s2.rules.common.words import named, number
-from s2_mitm.s2.rules.pebc_constraints import CONSTRAINTS, ENERGY, LIMITS
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted

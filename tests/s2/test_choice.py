@@ -6,10 +6,10 @@ import re
 
 import pytest
 
+from s2_mitm.s2.choice import parse_codes, parse_severities
 from s2_mitm.s2.conversation.judging import Settings
 from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.finding_types import FINDING_TYPES
-from s2_mitm.s2.rules.choice import parse_codes, parse_severities
 from s2_mitm.s2.verdict import Role, Severity
 
 ACK = frozenset(code for code in FINDING_TYPES if code.startswith("ack."))
