@@ -46,6 +46,7 @@ def prune(db: str, keep: Any, dry_run: bool, as_json: bool) -> None:
     from s2_mitm.history.database import RecordingError
     from s2_mitm.history.retention import prune, would_prune
     from s2_mitm.history.target import database_of
+    from s2_mitm.s2.wording import counted
 
     try:
         database = database_of(db)
@@ -57,8 +58,7 @@ def prune(db: str, keep: Any, dry_run: bool, as_json: bool) -> None:
             json.dumps({"sessions": gone.sessions, "messages": gone.messages, "bytes": gone.bytes})
         )
         return
-    sessions = "1 session" if gone.sessions == 1 else f"{gone.sessions} sessions"
-    messages = "1 message" if gone.messages == 1 else f"{gone.messages} messages"
+    sessions, messages = counted(gone.sessions, "session"), counted(gone.messages, "message")
     size = f"about {gone.bytes / 1e6:.1f} MB"
     if dry_run:
         click.echo(f"{sessions} with {messages} would go from {database.name}, {size}.")

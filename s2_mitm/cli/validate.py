@@ -133,11 +133,11 @@ class _Sums:
         return click.style(str(self), fg=COLOURS[worst] if worst else "green", bold=True)
 
     def __str__(self) -> str:
-        from s2_mitm.render.tables import plural
+        from s2_mitm.s2.wording import counted
 
-        parts = [plural(self.messages, "message"), f"{self._invalid} invalid"]
+        parts = [counted(self.messages, "message"), f"{self._invalid} invalid"]
         for severity in (Severity.ERROR, Severity.WARNING):
-            parts.append(plural(self._found[severity], severity))
+            parts.append(counted(self._found[severity], severity))
         if infos := self._found[Severity.INFO]:
             parts.append(f"{infos} info")
         return ", ".join(parts)

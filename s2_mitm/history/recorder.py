@@ -39,6 +39,7 @@ from s2_mitm.history.storing import UnknownRecorderError
 from s2_mitm.history.target import database_of
 from s2_mitm.history.writer import Writer
 from s2_mitm.s2.verdict import Finding, Role
+from s2_mitm.s2.wording import counted
 
 __all__ = [
     "Figures",
@@ -465,7 +466,7 @@ class Recorder:
         self._is_known = False
         self._say_that_it_is_there(self._presence.restore)
         self._has_changed = self._failing
-        last = f"the last {_count(lost, 'message')}"
+        last = f"the last {counted(lost, 'message')}"
         loss = f" (a copy that was made of it a moment before lacks {last})" if lost else ""
         self._tell(
             f"{self._name} {change.text}{loss};"
@@ -577,13 +578,13 @@ class Recorder:
         )
         if not lost:
             return "nothing else was lost" if self._has_changed else "nothing was lost"
-        whole = f", and {_count(sessions, 'session')} as a whole" if sessions else ""
-        return f"{_count(lost, 'message')} had to go, which stand in it as gaps{whole}"
+        whole = f", and {counted(sessions, 'session')} as a whole" if sessions else ""
+        return f"{counted(lost, 'message')} had to go, which stand in it as gaps{whole}"
 
     def _tell_what_is_left(self) -> None:
         if self._backlog:
             lost = self._backlog.messages + self._lost - self._told_lost
-            loss = f"{_count(lost, 'message')} of the last {'was' if lost == 1 else 'were'} lost"
+            loss = f"{counted(lost, 'message')} of the last {'was' if lost == 1 else 'were'} lost"
             self._tell(f"{self._name} could not be written to the end; {loss}.")
         elif self._lost > self._told_lost:
             self._tell(f"{self._name} was too slow; {self._loss()}.")
@@ -629,7 +630,3 @@ def _look(database: Database) -> None:
     looking.join(KNOWN_SECONDS)
     if refusals:
         raise refusals[0]
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

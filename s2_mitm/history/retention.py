@@ -27,6 +27,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from s2_mitm.history.database import Database, RecordingError
 from s2_mitm.history.tables import findings, gaps, iso, messages, recorders, sessions
+from s2_mitm.history.typed_times import UNITS, duration
 
 MESSAGES_AT_ONCE = 250
 BYTES_AT_ONCE = 2 * 1024 * 1024
@@ -43,7 +44,6 @@ SESSION_BYTES = 500
 TAKEN_OUT = "taken out to make room"
 """The reason of the gap that a session has while it is taken out."""
 
-_TIMES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SIZES = {"kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _LIMIT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([a-zA-Z]{1,3})", re.ASCII)
 _LONGEST = timedelta(days=365_000)
@@ -85,8 +85,8 @@ def parse_retention(text: str) -> Retention:
     for part in text.split(",") if text.strip() else []:
         limit = _LIMIT.fullmatch(part.strip())
         number, unit = (float(limit[1]), limit[2]) if limit else (0.0, "")
-        if max_age is None and unit in _TIMES:
-            max_age = _age(number, unit)
+        if max_age is None and unit in UNITS:
+            max_age = duration(number, unit)
             good = timedelta(0) < max_age <= _LONGEST
         elif max_bytes is None and (max_bytes := parse_size(part)) is not None:
             good = max_bytes > 0
@@ -105,13 +105,6 @@ def parse_size(text: str) -> int | None:
     limit = _LIMIT.fullmatch(text.strip())
     unit = _SIZES.get(limit[2].lower()) if limit else None
     return int(float(limit[1]) * unit) if limit and unit else None
-
-
-def _age(number: float, unit: str) -> timedelta:
-    try:
-        return timedelta(**{_TIMES[unit]: number})
-    except OverflowError:
-        return timedelta.max
 
 
 _THE_SESSION = sessions.c.id == bindparam("session")

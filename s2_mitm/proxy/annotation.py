@@ -13,7 +13,7 @@ from s2_mitm.render.summary import SUMMARY
 from s2_mitm.s2.catalog import CONTROL_TYPES
 from s2_mitm.s2.conversation.judging import Conversation
 from s2_mitm.s2.verdict import Finding, LateFinding, Role, Severity
-from s2_mitm.s2.wording import printable
+from s2_mitm.s2.wording import counted, printable
 
 MARKERS = {
     Severity.ERROR: ":red_circle:",
@@ -113,8 +113,3 @@ def _who(control_type: str | None, resource_name: str | None, client_role: Role)
     name = f' "{printable(resource_name)}"' if resource_name else ""
     ends = {client_role: "client", client_role.other: "server"}
     return f"S2{what} · RM{name} ({ends[Role.RM]}) · CEM ({ends[Role.CEM]})"
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 message``, ``2 messages``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

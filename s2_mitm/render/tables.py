@@ -10,7 +10,7 @@ from rich.text import Text
 
 from s2_mitm.render.verdicts import COLOURS
 from s2_mitm.s2.verdict import Severity
-from s2_mitm.s2.wording import printable
+from s2_mitm.s2.wording import counted, printable
 
 Row = Mapping[str, Any]
 
@@ -139,14 +139,9 @@ def _findings(findings: Iterable[Row]) -> Text:
         for severity in sorted(Severity, key=lambda severity: -severity.rank)
         if severity in severities
     ]
-    text = ", ".join(plural(count, severity) for count, severity in counts)
+    text = ", ".join(counted(count, severity) for count, severity in counts)
     return _text(text, style=_colour(counts[0][1]) if counts else "")
 
 
 def _colour(severity: str) -> str:
     return COLOURS[Severity(severity)] if severity in set(Severity) else ""
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 error``, ``2 errors``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

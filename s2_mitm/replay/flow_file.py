@@ -13,10 +13,10 @@ from mitmproxy.version import VERSION
 from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.render.summary import SUMMARY, missing
-from s2_mitm.render.tables import plural
 from s2_mitm.replay.recorded import NotRecordedError, RecordedMessage, RecordedSession
 from s2_mitm.s2.message.recognition import LOOK_BACK, is_s2
 from s2_mitm.s2.verdict import Role
+from s2_mitm.s2.wording import counted
 
 
 def from_flows(data: bytes, name: str) -> Iterator[RecordedSession]:
@@ -44,7 +44,7 @@ def from_flows(data: bytes, name: str) -> Iterator[RecordedSession]:
                 " of a newer one"
             ) from None
         if flows:
-            raise NotRecordedError(f"{name} breaks off after {plural(flows, 'flow')}") from None
+            raise NotRecordedError(f"{name} breaks off after {counted(flows, 'flow')}") from None
         raise NotRecordedError(
             f"{name} is neither a recording of s2-mitm, nor a flow file of mitmproxy, nor JSON"
             " Lines with sender and time"

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 
 import click
 
-from s2_mitm.render.tables import plural
 from s2_mitm.render.verdicts import COLOURS, verdict_lines
 from s2_mitm.replay.recorded import utc_text
 from s2_mitm.replay.replayed import ReplayedMessage, ReplayedSession
 from s2_mitm.s2.catalog import CONTROL_TYPES
 from s2_mitm.s2.verdict import Severity, Verdict
-from s2_mitm.s2.wording import printable
+from s2_mitm.s2.wording import counted, printable
 
 
 class Totals:
@@ -42,8 +41,8 @@ class Totals:
 
     def __str__(self) -> str:
         parts = [
-            plural(self.sessions, "session"),
-            plural(self._messages, "message"),
+            counted(self.sessions, "session"),
+            counted(self._messages, "message"),
             *([f"{self._missing} missing"] if self._missing else []),
             f"{self._invalid} invalid",
             *_counts(self._found),
@@ -57,7 +56,7 @@ def severities(replayed: ReplayedSession) -> Counter[Severity]:
 
 
 def _counts(found: Counter[Severity]) -> list[str]:
-    parts = [plural(found[severity], severity) for severity in (Severity.ERROR, Severity.WARNING)]
+    parts = [counted(found[severity], severity) for severity in (Severity.ERROR, Severity.WARNING)]
     infos = found[Severity.INFO]
     return [*parts, f"{infos} info"] if infos else parts
 
@@ -94,7 +93,7 @@ def _headline(replayed: ReplayedSession, name: str) -> str:
     parts = [
         f"S2 {CONTROL_TYPES.get(control_type, printable(control_type))}" if control_type else "S2",
         *([f'RM "{printable(named)}"'] if named else []),
-        ", ".join([plural(len(replayed.messages), "message"), *_counts(severities(replayed))]),
+        ", ".join([counted(len(replayed.messages), "message"), *_counts(severities(replayed))]),
     ]
     session = f" [{printable(replayed.id[:8])}]" if replayed.id else ""
     began = utc_text(replayed.messages[0].time)[:19]

@@ -50,6 +50,11 @@ def describe(value: Any) -> str:
             return "an object"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: ``1 error``, ``2 errors``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def quoted(text: str) -> str:
     """Text in JSON's quotes and escapes, cut where it is long."""
     whole = json.dumps(text[:100], ensure_ascii=False) + "…" * (len(text) > 100)

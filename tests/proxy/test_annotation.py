@@ -21,7 +21,6 @@ from s2_mitm.proxy.annotation import (
     MARKERS,
     annotate,
     attach,
-    counted,
     summary_line,
 )
 from s2_mitm.proxy.session import Session
@@ -211,10 +210,6 @@ def test_the_control_type_is_called_what_people_call_it(
         conversation.receive(json.dumps(selection).encode(), from_client=False, time=0)
 
     assert summary_line(conversation).startswith(shown)
-
-
-def test_numbers_agree_with_their_nouns() -> None:
-    assert [counted(number, "error") for number in (0, 1, 2)] == ["0 errors", "1 error", "2 errors"]
 
 
 # Metadata

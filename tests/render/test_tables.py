@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.table import Table
 
-from s2_mitm.render.tables import findings_table, messages_table, plural, sessions_table
+from s2_mitm.render.tables import findings_table, messages_table, sessions_table
 
 SESSION: dict[str, Any] = {
     "id": "0123456789abcdef",
@@ -127,7 +127,3 @@ def test_what_comes_over_the_wire_stays_in_its_cell(text: str) -> None:
         output = shown(table, width=100_000)
         assert output.count("\n") == 2
         assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in output if char != "\n")
-
-
-def test_a_plural() -> None:
-    assert [plural(count, "error") for count in (0, 1, 2)] == ["0 errors", "1 error", "2 errors"]

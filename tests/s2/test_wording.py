@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2_mitm.s2.verdict import pointer
-from s2_mitm.s2.wording import describe, encodable, excerpt, printable, quoted
+from s2_mitm.s2.wording import counted, describe, encodable, excerpt, printable, quoted
 
 # Any text that Python can hold, half surrogate pairs included.
 ANY_TEXT = st.text(st.characters(codec=None, categories=None))
@@ -173,3 +173,7 @@ def test_a_pointer_leads_back_to_its_parts(parts: list[str]) -> None:
     read = [part.replace("~1", "/").replace("~0", "~") for part in pointer(*parts).split("/")[1:]]
 
     assert read == [printable(part) for part in parts]
+
+
+def test_things_are_counted() -> None:
+    assert [counted(count, "error") for count in (0, 1, 2)] == ["0 errors", "1 error", "2 errors"]
