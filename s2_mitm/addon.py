@@ -8,10 +8,10 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from mitmproxy import command, ctx, exceptions, flow, flowfilter, http
 from mitmproxy.addonmanager import Loader
@@ -24,28 +24,27 @@ from mitmproxy.websocket import WebSocketMessage
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 try:
     from s2_mitm.history.database import RecordingError
     from s2_mitm.history.recorder import Figures, Recorder, check_all, finish_all
-    from s2_mitm.history.retention import parse_retention, parse_size
     from s2_mitm.proxy import (
         contentview,
         delivery,
         interpreter,
-        machine,
         memory,
         mitmweb,
+        options,
         passwords,
         spool,
     )
     from s2_mitm.proxy.annotation import annotate, attach, attach_late
     from s2_mitm.proxy.ended import ENDED
     from s2_mitm.proxy.injection import inject
-    from s2_mitm.proxy.observers.log import LEVELS, Log
-    from s2_mitm.proxy.observers.observer import Observer
-    from s2_mitm.proxy.observers.recording import MOVED, Journal
+    from s2_mitm.proxy.observers.log import Log
+    from s2_mitm.proxy.observers.observer import Observers
+    from s2_mitm.proxy.observers.recording import MOVED, Recording
+    from s2_mitm.proxy.options import Address, Area, OptionError, Values, only_for_new_sessions
     from s2_mitm.proxy.patches import (
         descriptors,
         fast_path,
@@ -57,11 +56,8 @@ try:
         pacing,
     )
     from s2_mitm.proxy.session import LIVE, Judged, Session
-    from s2_mitm.s2.catalog import VERSIONS
-    from s2_mitm.s2.choice import parse_codes, parse_severities
     from s2_mitm.s2.conversation.judging import Settings
-    from s2_mitm.s2.message.schemas import SchemaError, Schemas
-    from s2_mitm.s2.verdict import LateFinding, Role
+    from s2_mitm.s2.verdict import LateFinding
 except ModuleNotFoundError as missing:  # in the Python of a mitmproxy that came without us
     logger.error(
         f"s2-mitm needs the Python package {missing.name!r}: install s2-mitm into the same"
@@ -75,61 +71,28 @@ if TYPE_CHECKING:
     from s2_mitm.proxy.observers.metrics import Metrics
 
 
-SETTINGS = {
-    "s2_version",
-    "s2_schemas",
-    "s2_client_role",
-    "s2_ack_timeout",
-    "s2_ignore",
-    "s2_severity",
-}
-"""The options that bear on how conversations are judged."""
-
-RECORDING = {"s2_db", "s2_retain", "s2_name"}
-"""Those that bear on where, and how, they are recorded."""
-
-
 class S2Mitm:
     """Judges, annotates and records the S2 WebSockets that pass through mitmproxy."""
 
     def __init__(self) -> None:
+        self._values = Values()
         self._settings = Settings()
         self._filter: flowfilter.TFilter | None = None
         self._block_invalid = False
         self._keep_messages = 0
         self._log: Log | None = None
-        self._journal: Journal | None = None
-        self._recorded = ("", "", "")
+        self._recording: Recording | None = None
+        self._metrics: Metrics | None = None
+        self._observers = Observers()
         self._to_say: deque[str] = deque()
         self._may_complain = False
-        self._metrics: Metrics | None = None
-        self._observers: list[Observer] = []
         self._clock: asyncio.Task[None] | None = None
         self._running = False
         self._over = False
 
     def load(self, loader: Loader) -> None:
-        add = loader.add_option
-        add("s2_db", str, "s2.sqlite3", "The recording: a file or a database URL; empty for none.")
-        add("s2_retain", str, "", "How much of the recording stays, such as 30d or 30d,2GB.")
-        add("s2_name", str, "", "The name of this proxy in the recording; else its host and port.")
-        add("s2_schemas", str, "", "A directory of S2 JSON Schemas to use in place of our own.")
-        add("s2_version", str, "auto", f"The version of S2: auto, {', '.join(VERSIONS)}.")
-        add("s2_filter", str, "", "Look only at WebSockets that match this flow filter.")
-        add("s2_client_role", str, "auto", "Who the WebSocket client is: auto, rm, cem.")
-        add("s2_block_invalid", bool, False, "Do not forward messages that are not valid.")
-        add("s2_keep_messages", int, 1000, "Messages that a flow keeps in memory; 0 keeps all.")
-        add("s2_memory", str, "", "What messages that wait may take in memory, such as 200MB.")
-        add("s2_ack_timeout", int, 10, "Seconds within which a ReceptionStatus is due.")
-        add(
-            "s2_ignore",
-            str,
-            "",
-            "Codes of findings not to be said, with commas; ack.* is all of ack.",
-        )
-        add("s2_severity", str, "", "Other severities for findings: code=severity, with commas.")
-        add("s2_metrics", str, "", "Serve Prometheus metrics at this port, or ADDRESS:PORT.")
-        add("s2_log", str, "findings", f"What the terminal shows: {', '.join(LEVELS)}.")
+        for option in options.OPTIONS:
+            loader.add_option(option.name, type(option.default), option.default, option.help)
         output.install_in(ctx.master)
         frames.install()
         masking.install()
@@ -142,68 +105,81 @@ class S2Mitm:
 
     def configure(self, updated: set[str]) -> None:
         try:
-            self._configure(updated)
-        except (ValueError, SchemaError, RecordingError) as problem:
+            given = {
+                option: getattr(ctx.options, option.name)
+                for option in options.OPTIONS
+                if option.name in updated
+            }
+            if (
+                options.DB in given
+            ):  # first, so that nobody sees the password, whatever is wrong besides
+                given[options.DB] = passwords.take_out(ctx.options)
+            self._go_by(self._values.updated(given))
+            if options.DB in given:
+                passwords.keep(given[options.DB])
+        except (OptionError, RecordingError) as problem:
             if self._running:
                 raise exceptions.OptionsError(str(problem)) from problem
             logger.error(f"s2-mitm: {problem}")  # after which mitmproxy does not start
 
-    def _configure(self, updated: set[str]) -> None:
-        options = ctx.options
-        # Before all else, so that nobody sees the password, whatever is wrong besides.
-        database = passwords.take_out(options) if updated & RECORDING else ""
-        if updated & SETTINGS:
-            self._settings = Settings(
-                version=_choice(
-                    "s2_version", {"auto": None, **dict(zip(VERSIONS, VERSIONS, strict=True))}
-                ),
-                client_role=_choice(
-                    "s2_client_role", {"auto": None, "rm": Role.RM, "cem": Role.CEM}
-                ),
-                schemas=Schemas(Path(options.s2_schemas)) if options.s2_schemas else None,
-                ack_timeout=options.s2_ack_timeout,
-                ignore=parse_codes(options.s2_ignore),
-                severity=parse_severities(options.s2_severity),
-            )
-            if self._settings.schemas:
-                self._settings.schemas.compile_all()
-        if options.s2_ack_timeout < 1:
-            raise ValueError(f"s2_ack_timeout is 1 second or more, not {options.s2_ack_timeout}.")
-        if options.s2_keep_messages < 0:
-            raise ValueError(f"s2_keep_messages is 0 or more, not {options.s2_keep_messages}.")
-        # Kept here, for mitmproxy copies an option each time that it is asked for.
-        self._keep_messages = options.s2_keep_messages
-        self._block_invalid = options.s2_block_invalid
-        pacing.let_go_with(_let_go if options.s2_keep_messages else None)
-        if "s2_memory" in updated:
-            memory.MEMORY.limit = _memory(options.s2_memory)
-        if "s2_filter" in updated:
-            self._filter = _filter(options.s2_filter)
-        if "s2_log" in updated:
-            self._log = Log(_choice("s2_log", {level: level for level in LEVELS}))
-        if "s2_metrics" in updated:
-            self._serve_metrics(options.s2_metrics)
-        if updated & RECORDING:
-            self._record(database, options.s2_retain, options.s2_name)
-            passwords.keep(database)
-        told = (self._journal, self._log, self._metrics)
-        self._observers = [observer for observer in told if observer]
+    def _go_by(self, values: "Values") -> None:
+        """Go by other values. Raises OptionError or RecordingError; then all is as it was."""
+        if values.bear_on(Area.METRICS):
+            self._serve_metrics(values[options.METRICS])
+        if values.bear_on(Area.RECORDING):
+            try:
+                recording = self._open_recording(values)
+            except RecordingError:
+                if values.bear_on(Area.METRICS):
+                    self._serve_metrics(self._values[options.METRICS])
+                raise
+            self._record_in(recording)
+        # From here on nothing is refused any more.
+        if self._running and (sentence := only_for_new_sessions(values.changed)):
+            logger.info(f"s2-mitm: {sentence}")
+        if values.bear_on(Area.JUDGING):
+            self._judge_by(values)
+        if values.bear_on(Area.TRAFFIC):
+            self._filter = values[options.FILTER]
+            self._block_invalid = values[options.BLOCK_INVALID]
+            self._keep_messages = values[options.KEEP_MESSAGES]
+            pacing.let_go_with(_let_go if self._keep_messages else None)
+            memory.MEMORY.limit = values[options.MEMORY]
+        if values.bear_on(Area.LOG):
+            self._log = Log(values[options.LOG])
+        told = (self._recording, self._log, self._metrics)
+        self._observers = Observers([observer for observer in told if observer])
+        self._values = values
 
-    def _record(self, target: str, retain: str, name: str) -> None:
-        if (target, retain, name) == self._recorded:
-            # mitmproxy has taken back an option that was refused: the recording goes on.
-            return
-        retention = parse_retention(retain)
-        journal = None
-        if target:
-            journal = Journal(Recorder(target, self._say_of_recording, retention), name)
-        if self._journal:
-            self._journal.stop(LIVE.values(), MOVED)
-        self._journal = journal
-        self._recorded = target, retain, name
+    def _judge_by(self, values: "Values") -> None:
+        self._settings = Settings(
+            version=values[options.VERSION],
+            client_role=values[options.CLIENT_ROLE],
+            schemas=values[options.SCHEMAS],
+            ack_timeout=values[options.ACK_TIMEOUT],
+            ignore=values[options.IGNORE],
+            severity=values[options.SEVERITY],
+        )
         for session in LIVE.values():
-            if journal and session.recognised:
-                journal.opened(session)
+            session.judge_by(self._settings)
+
+    def _open_recording(self, values: "Values") -> "Recording | None":
+        if not values[options.DB]:
+            return None
+        return Recording(
+            Recorder(values[options.DB], self._say_of_recording, values[options.RETAIN]),
+            values[options.NAME],
+        )
+
+    def _record_in(self, recording: "Recording | None") -> None:
+        if self._recording:
+            self._recording.stop(LIVE.values(), MOVED)
+        self._recording = recording
+        if recording:
+            observers = Observers([recording])
+            for session in LIVE.values():
+                if session.recognised:
+                    observers.opened(session)
 
     def _say_of_recording(self, sentence: str) -> None:
         """Log it, from any thread; while mitmproxy starts an error in the log would end it."""
@@ -217,19 +193,23 @@ class S2Mitm:
         while self._to_say:
             logger.error(self._to_say.popleft())
 
-    def _serve_metrics(self, address: str) -> None:
+    def _serve_metrics(self, address: "Address | None") -> None:
+        if address is None:
+            if self._metrics:
+                self._metrics.close()
+                self._metrics = None
+            return
         if self._metrics:
-            self._metrics.close()
-            self._metrics = None
-        if address:
+            self._metrics.move(*address)
+        else:
             # With all that belongs to it, some megabytes that few need.
             from s2_mitm.proxy.observers.metrics import Metrics
 
-            self._metrics = Metrics(address, self._figures)
-            logger.info(f"s2-mitm: metrics at {self._metrics.url}")
+            self._metrics = Metrics(*address, self._figures)
+        logger.info(f"s2-mitm: metrics at {self._metrics.url}")
 
     def _figures(self) -> "Figures | None":
-        return self._journal.figures() if self._journal else None
+        return self._recording.figures() if self._recording else None
 
     def running(self) -> None:
         self._running = True
@@ -263,7 +243,7 @@ class S2Mitm:
         seconds = time.perf_counter() - started
         pacing.charge(flow, seconds)
         if self._metrics and session.recognised:
-            self._metrics.took(seconds)
+            self._observers.took(session, seconds)
 
     def _safely(self, session: "Session", step: Callable[[], None]) -> None:
         """Do something with a session; the traffic goes on whatever happens in it."""
@@ -291,14 +271,12 @@ class S2Mitm:
             return
         for judged in session.take(flow):
             if judged.number == 1:
-                for observer in self._observers:
-                    observer.opened(session)
+                self._observers.opened(session)
             if self._block_invalid and judged.may_be_blocked:
                 judged.message.dropped = True
                 session.conversation.not_forwarded(judged.verdict)
             attach(flow, judged)
-            for observer in self._observers:
-                observer.judged(session, judged)
+            self._observers.judged(session, judged)
             session.told(judged)
         if gone := session.forget(flow, self._keep_messages):
             spool.keep(session, gone)
@@ -313,16 +291,14 @@ class S2Mitm:
     def _differs(self, session: "Session", judged: "Judged") -> None:
         if judged.message.dropped:
             session.conversation.not_forwarded(judged.verdict)
-        for observer in self._observers:
-            observer.delivered(session, judged)
+        self._observers.delivered(session, judged)
 
     def _say_late(self, session: "Session", late: "list[LateFinding]") -> None:
         if not late:
             return
         attach_late(session.flow, late)
         annotate(session.flow, session)
-        for observer in self._observers:
-            observer.late(session, late)
+        self._observers.late(session, late)
 
     async def _watch_the_clock(self) -> None:
         """Say what is overdue, in silent sessions too."""
@@ -345,8 +321,7 @@ class S2Mitm:
         if session is None or not session.recognised:
             return
         self._safely(session, partial(self._end, session, _end_of(flow)))
-        for observer in self._observers:
-            observer.closed(session)
+        self._observers.closed(session)
         self._safely(session, partial(self._ended, flow))
 
     def _ended(self, flow: http.HTTPFlow) -> None:
@@ -369,11 +344,11 @@ class S2Mitm:
             if judged := session.hold_back():
                 self._safely(session, partial(self._differs, session, judged))
             self._safely(session, partial(self._end, session, time.time()))
-        if self._journal:
-            self._journal.stop(ending)
+        if self._recording:
+            self._recording.stop(ending)
         if ctx.master.should_exit.is_set() or not self._running:
             finish_all()
-        self._serve_metrics("")
+        self._serve_metrics(None)
         contentview.uninstall()
         interpreter.restore()
         if not ctx.master.should_exit.is_set():  # else mitmproxy has yet to write what is open
@@ -395,17 +370,6 @@ class S2Mitm:
         return inject(flow, LIVE.get(flow.id), to, message, validate=validate)
 
 
-def _memory(size: str) -> int:
-    """The bytes that ``s2_memory`` says, or our own; ValueError, with a sentence, if it is none."""
-    if size.strip() in ("", "0"):
-        return min((machine.memory() or 4 * memory.MOST) // 4, memory.MOST)
-    if (limit := parse_size(size)) is None or limit < memory.LEAST:
-        raise ValueError(
-            f"s2_memory is a size of 1MB or more, such as 200MB, or empty, not {size!r}."
-        )
-    return limit
-
-
 def _let_go(flow: http.HTTPFlow, keep: int) -> None:
     if (session := LIVE.get(flow.id)) and (gone := session.let_go(flow, keep)):
         spool.keep(session, gone)
@@ -413,27 +377,11 @@ def _let_go(flow: http.HTTPFlow, keep: int) -> None:
             annotate(flow, session)
 
 
-def _filter(expression: str) -> flowfilter.TFilter | None:
-    """The flow filter, None for an empty one; ValueError, with a sentence, if it is none."""
-    try:
-        return flowfilter.parse(expression) if expression else None
-    except ValueError as problem:
-        raise ValueError(f"s2_filter is no flow filter: {expression!r}.") from problem
-
-
 def _end_of(flow: http.HTTPFlow) -> float:
     """When a WebSocket ended, or was last heard of, in seconds since 1970."""
     assert flow.websocket is not None
     last = [message.timestamp for message in flow.websocket.messages[-1:]]
     return flow.websocket.timestamp_end or max(last, default=time.time())
-
-
-def _choice(option: str, values: Mapping[str, T]) -> T:
-    """What the value of an option stands for; ValueError, with a sentence, if for nothing."""
-    value = getattr(ctx.options, option)
-    if value not in values:
-        raise ValueError(f"{option} is one of {', '.join(values)}, not {value!r}.")
-    return values[value]
 
 
 addons = [S2Mitm()] if LOADED else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from mitmproxy.http import HTTPFlow
@@ -62,6 +63,8 @@ class Session:
         self.conversation = Conversation(settings, from_start=self.from_start)
         self.recognised = False
         self.left_alone = False
+        self.left_out: set[object] = set()
+        """The observers that failed in this session and are told nothing more of it."""
         self.closed_by_proxy = False
         """Whether neither of its peers ended it."""
         self._looked_at = 0
@@ -71,6 +74,15 @@ class Session:
         self._content = b""
         self._dropped = False
         self._bytes = KEEP_BYTES  # of the messages in the flow, or more; to be counted at first
+
+    def judge_by(self, settings: Settings) -> None:
+        """Go by other settings, but for what was settled when the conversation began."""
+        self.conversation.settings = replace(
+            self.conversation.settings,
+            ack_timeout=settings.ack_timeout,
+            ignore=settings.ignore,
+            severity=settings.severity,
+        )
 
     def recognises(self, flow: HTTPFlow) -> bool:
         """Whether the flow is S2, by its messages so far; it never gives up.

@@ -75,8 +75,8 @@ WRONGS = [
     Wrong("client-role", "s2_client_role", "RM", "s2_client_role is one of auto, rm, cem, not"),
     Wrong("log", "s2_log", "every", "s2_log is one of all, findings, none, not 'every'."),
     Wrong("filter", "s2_filter", "~u (", "s2_filter is no flow filter: '~u ('."),
-    Wrong("retain", "s2_retain", "a while", "'a while' does not say what to keep: give an age"),
-    Wrong("schemas", "s2_schemas", "FOLDER", "FOLDER holds no S2 schemas: expected "),
+    Wrong("retain", "s2_retain", "a while", "s2_retain: 'a while' does not say what to keep: "),
+    Wrong("schemas", "s2_schemas", "FOLDER", "s2_schemas: FOLDER holds no S2 schemas: expected "),
 ]
 
 

@@ -28,6 +28,8 @@ LEVELS = ("all", "findings", "none")
 class Log(Observer):
     """Prints verdicts. ``level`` is one of LEVELS."""
 
+    name = "the log"
+
     def __init__(self, level: str) -> None:
         self._level = level
         self._coloured = vt_codes.ensure_supported(sys.stdout) and not os.environ.get("NO_COLOR")

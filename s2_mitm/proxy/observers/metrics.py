@@ -6,7 +6,6 @@ No text from the wire becomes a label.
 
 from __future__ import annotations
 
-import ipaddress
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +18,7 @@ from prometheus_client.registry import Collector
 from s2_mitm.history.recorder import Figures
 from s2_mitm.proxy.observers.observer import Observer
 from s2_mitm.proxy.observers.scraping import ScrapeServer
+from s2_mitm.proxy.options import OptionError
 from s2_mitm.proxy.session import LIVE, Judged, Session
 from s2_mitm.s2.verdict import Finding, LateFinding, Role, Severity
 
@@ -35,31 +35,58 @@ Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
 
 class Metrics(Observer, Collector):
-    """Counts, and answers at ``address``: a port of this machine alone, or ``HOST:PORT``.
+    """Counts, and answers at an IP address and a port; with port 0, at one that is free.
 
     ``figures`` gives those of the recorder, None while there is none; it is called from a thread
-    of the server. Raises ValueError, with a sentence, where nothing can listen there.
+    of the server. Raises OptionError where nothing can listen there.
     """
 
-    def __init__(self, address: str, figures: Callable[[], Figures | None]) -> None:
-        host, port = _parse(address)
+    name = "the metrics"
+
+    def __init__(self, host: str, port: int, figures: Callable[[], Figures | None]) -> None:
         self._figures = figures
         self._sessions = 0
         self._messages: Counter[tuple[Role | None, bool]] = Counter()
         self._findings: Counter[tuple[str, Severity]] = Counter()
         self._in_bucket = [0] * (len(HOOK_SECONDS) + 1)
         self._hook_seconds = 0.0
-        registry = CollectorRegistry()
-        registry.register(self)
-        ProcessCollector(registry=registry)
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        self._host, self._server = host, self._listening(host, port)
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{_joined(self._host, self._server.server_port)}/metrics"
+
+    def move(self, host: str, port: int) -> None:
+        """Answer there from now on, with what was counted so far.
+
+        Raises OptionError where nothing can listen there; then it answers where it did.
+        """
+        before = self._server
+        has_the_port = before.server_port == port
+        if has_the_port:
+            before.close()
         try:
-            self._server = ScrapeServer(host, port, registry)
+            self._server = self._listening(host, port)
+        except OptionError:
+            if has_the_port:
+                self._server = self._listening(self._host, port)
+            raise
+        self._host = host
+        if not has_the_port:
+            before.close()
+
+    def _listening(self, host: str, port: int) -> ScrapeServer:
+        try:
+            return ScrapeServer(host, port, self._registry)
         except OSError as problem:
-            raise ValueError(
+            raise OptionError(
                 f"s2_metrics cannot be served at {_joined(host, port)}: "
                 f"{problem.strerror or problem}; name another port, or leave it empty."
             ) from problem
-        self.url = f"http://{_joined(host, self._server.server_port)}/metrics"
 
     def opened(self, session: Session) -> None:
         self._sessions += 1
@@ -78,8 +105,7 @@ class Metrics(Observer, Collector):
     def _found(self, finding: Finding) -> None:
         self._findings[finding.code, finding.severity] += 1
 
-    def took(self, seconds: float) -> None:
-        """A message passed our hook in so many seconds."""
+    def took(self, session: Session, seconds: float) -> None:
         self._in_bucket[bisect_left(HOOK_SECONDS, seconds)] += 1
         self._hook_seconds += seconds
 
@@ -125,26 +151,6 @@ def _of_recording(figures: Figures) -> Iterator[Family]:
     yield GaugeMetricFamily(
         f"{name}_failing", "Whether the recording cannot be written now.", figures.failing
     )
-
-
-def _parse(address: str) -> tuple[str, int]:
-    """``9464`` → ``127.0.0.1``, 9464; ``[::]:9464`` → ``::``, 9464. ValueError for others."""
-    host, _, port = address.rpartition(":")
-    try:
-        if not (port.isascii() and port.isdigit() and int(port) < 2**16):
-            raise ValueError
-        if not host and address == port:
-            return "127.0.0.1", int(port)
-        is_bracketed = host.startswith("[") and host.endswith("]")
-        ip = ipaddress.ip_address(host[1:-1] if is_bracketed else host)
-        if is_bracketed is not (ip.version == 6):
-            raise ValueError
-    except ValueError:
-        raise ValueError(
-            "s2_metrics is a port, such as 9464, or an IP address and a port, such as"
-            f" 0.0.0.0:9464 or [::]:9464, not {address!r}."
-        ) from None
-    return str(ip), int(port)
 
 
 def _joined(host: str, port: int) -> str:

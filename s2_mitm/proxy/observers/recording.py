@@ -1,4 +1,4 @@
-"""Tell the recorder what happens in the sessions, and what became known of them on the way."""
+"""Hand the recorder what happens in the sessions, and what becomes known of them on the way."""
 
 from __future__ import annotations
 
@@ -11,26 +11,34 @@ from typing import NamedTuple
 from s2_mitm.history.recorder import Figures, Recorder
 from s2_mitm.history.records import MessageRecord, SessionFacts, SessionStart
 from s2_mitm.proxy import delivery
-from s2_mitm.proxy.observers.observer import Observer
+from s2_mitm.proxy.observers.observer import Observer, Observers
 from s2_mitm.proxy.session import Judged, Session
 from s2_mitm.s2.verdict import LateFinding, Role
 
 MOVED = "recorded elsewhere from here on"
 """The reason why a session is over that goes on in another recording, for s2_db was changed."""
 
+FAILED = "s2-mitm failed to record the rest"
+"""The reason why a session is over whose recording failed, for a fault of our own."""
+
 _ID_IN_PATH = re.compile(r"/(rm|cem)/([^/]+)")
 
 
-class Journal(Observer):
+class Recording(Observer):
     """Writes live sessions into one recording; flows read from a file are not written again.
 
-    ``name`` is what people call this proxy; without one, it is the host and port where it listens.
+    ``proxy`` is what people call this proxy; without it, it is the host and port where it listens.
     """
 
-    def __init__(self, recorder: Recorder, name: str = "") -> None:
+    name = "the recording"
+
+    def __init__(self, recorder: Recorder, proxy: str = "") -> None:
         self._recorder = recorder
-        self._name = name
-        self._told: dict[str, _Known] = {}
+        self._proxy = proxy
+        self._known: dict[str, _Known] = {}
+        """What is recorded of each session that is open, by its id."""
+        self._over: str | None = None
+        """Why sessions are over now whose WebSockets have no end."""
 
     def opened(self, session: Session) -> None:
         if not session.is_live:
@@ -43,16 +51,16 @@ class Journal(Observer):
                 session.server_address,
                 session.path,
                 session.conversation.client_role,
-                self._name or f"{socket.gethostname()}:{session.port}",
+                self._proxy or f"{socket.gethostname()}:{session.port}",
             )
         )
         self._recorder.session_changed(session.id, **_facts(session))
-        self._told[session.id] = _known(session)
+        self._known[session.id] = _known(session)
 
     def judged(self, session: Session, judged: Judged) -> None:
         if not session.is_live:
             return
-        self._tell_news(session)
+        self._record_changes(session)
         message, verdict = judged.message, judged.verdict
         self._recorder.message(
             MessageRecord(
@@ -82,22 +90,21 @@ class Journal(Observer):
             for item in late:
                 self._recorder.late_finding(session.id, item.number, item.finding)
 
-    def _tell_news(self, session: Session) -> None:
-        told, known = self._told[session.id], _known(session)
-        if known == told:
+    def _record_changes(self, session: Session) -> None:
+        before, known = self._known[session.id], _known(session)
+        if known == before:
             return
-        if known.client_role is not told.client_role:
+        if known.client_role is not before.client_role:
             self._recorder.senders_swapped(session.id)
         self._recorder.session_changed(session.id, **_facts(session))
-        self._told[session.id] = known
+        self._known[session.id] = known
 
-    def closed(self, session: Session, reason: str | None = None) -> None:
-        """As `Observer` has it; ``reason`` is why it is over where its WebSocket has no end."""
-        if self._told.pop(session.id, None) is None:
-            return
+    def closed(self, session: Session) -> None:
         websocket = session.flow.websocket
         if websocket is None or websocket.timestamp_end is None:
-            self._recorder.session_closed(session.id, time.time(), None, reason, "proxy")
+            self._end_here(session, self._over)
+            return
+        if self._known.pop(session.id, None) is None:
             return
         client = session.conversation.client_role
         peer = client if websocket.closed_by_client else client.other
@@ -109,6 +116,14 @@ class Journal(Observer):
             "proxy" if session.closed_by_proxy else peer,
         )
 
+    def left_out(self, session: Session) -> None:
+        self._end_here(session, FAILED)
+
+    def _end_here(self, session: Session, reason: str | None) -> None:
+        """The WebSocket goes on, or has no end; here its session is over."""
+        if self._known.pop(session.id, None) is not None:
+            self._recorder.session_closed(session.id, time.time(), None, reason, "proxy")
+
     def figures(self) -> Figures:
         """How the recorder fares now; from any thread."""
         return self._recorder.figures()
@@ -118,8 +133,10 @@ class Journal(Observer):
 
         Returns at once; `recorder.finish_all` waits for it.
         """
+        self._over = reason
+        behind_its_wall = Observers([self])
         for session in open_sessions:
-            self.closed(session, reason)
+            behind_its_wall.closed(session)
         self._recorder.stop()
 
 

@@ -17,7 +17,7 @@ from wsproto.frame_protocol import Opcode
 
 from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import Recorder, finish_all
-from s2_mitm.proxy.observers.recording import Journal
+from s2_mitm.proxy.observers.recording import Recording
 from s2_mitm.proxy.session import Session
 
 ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"
@@ -25,16 +25,16 @@ STATUS = {"message_type": "FRBC.StorageStatus", "message_id": ID, "present_fill_
 RECEIPT = {"message_type": "ReceptionStatus", "subject_message_id": ID, "status": "OK"}
 
 
-class Recording:
+class Recorded:
     """A recording that is written, and read once it is closed."""
 
     def __init__(self, file: Path) -> None:
         self._file = str(file)
         self.complaints: list[str] = []
-        self.journal = Journal(Recorder(self._file, self.complaints.append))
+        self.observer = Recording(Recorder(self._file, self.complaints.append))
 
     def _read(self, query: Callable[[History], Iterator[dict[str, Any]]]) -> list[dict[str, Any]]:
-        self.journal.stop()
+        self.observer.stop()
         finish_all()
         assert self.complaints == []
         history = History(self._file)
@@ -51,23 +51,23 @@ class Recording:
 
 
 @pytest.fixture
-def recording(tmp_path: Path) -> Iterator[Recording]:
-    recording = Recording(tmp_path / "s2.sqlite3")
+def recording(tmp_path: Path) -> Iterator[Recorded]:
+    recording = Recorded(tmp_path / "s2.sqlite3")
     yield recording
-    recording.journal.stop()
+    recording.observer.stop()
     finish_all()
 
 
 class Live:
-    """A flow, its session, and the journal told of it as the addon does."""
+    """A flow, its session, and the observer told of it as the addon does."""
 
-    def __init__(self, journal: Journal, path: str = "/ws") -> None:
+    def __init__(self, observer: Recording, path: str = "/ws") -> None:
         self.flow: HTTPFlow = tflow.twebsocketflow(messages=False)
         assert self.flow.websocket is not None
         self.flow.websocket.messages = []
         self.flow.websocket.timestamp_end = None
         self.flow.request.path = path
-        self.journal = journal
+        self.observer = observer
         self.session = Session(self.flow, ALONE)
 
     def say(self, content: Any, *, from_client: bool = True, **more: Any) -> None:
@@ -78,8 +78,8 @@ class Live:
         )
         for judged in self.session.take(self.flow):
             if judged.number == 1:
-                self.journal.opened(self.session)
-            self.journal.judged(self.session, judged)
+                self.observer.opened(self.session)
+            self.observer.judged(self.session, judged)
 
     def close(self, *, by_client: bool | None = True, code: int = 1000, reason: str = "") -> None:
         assert self.flow.websocket is not None
@@ -87,11 +87,11 @@ class Live:
         self.flow.websocket.closed_by_client = by_client
         self.flow.websocket.close_code = code
         self.flow.websocket.close_reason = reason
-        self.journal.closed(self.session)
+        self.observer.closed(self.session)
 
 
-def test_a_session_is_recorded_from_beginning_to_end(recording: Recording) -> None:
-    live = Live(recording.journal)
+def test_a_session_is_recorded_from_beginning_to_end(recording: Recorded) -> None:
+    live = Live(recording.observer)
     live.say(STATUS, timestamp=1000.5)
     live.close(code=1001, reason="going away")
 
@@ -117,33 +117,33 @@ def test_a_session_is_recorded_from_beginning_to_end(recording: Recording) -> No
     ],
 )
 def test_who_closed_is_told_by_the_role(
-    recording: Recording, client_says: Any, by_client: bool | None, closed_by: str
+    recording: Recorded, client_says: Any, by_client: bool | None, closed_by: str
 ) -> None:
-    live = Live(recording.journal)
+    live = Live(recording.observer)
     live.say(client_says)
     live.close(by_client=by_client)
 
     assert [session["closed_by"] for session in recording.sessions()] == [closed_by]
 
 
-def test_what_is_open_when_the_proxy_stops_was_closed_by_the_proxy(recording: Recording) -> None:
-    live = Live(recording.journal)
+def test_what_is_open_when_the_proxy_stops_was_closed_by_the_proxy(recording: Recorded) -> None:
+    live = Live(recording.observer)
     live.say(STATUS)
-    recording.journal.stop([live.session])
+    recording.observer.stop([live.session])
 
     (session,) = recording.sessions()
     assert (session["closed_by"], session["close_code"]) == ("proxy", None)
     assert session["ended_at"] is not None
 
 
-def test_a_session_that_goes_on_has_no_end(recording: Recording) -> None:
-    Live(recording.journal).say(STATUS)
+def test_a_session_that_goes_on_has_no_end(recording: Recorded) -> None:
+    Live(recording.observer).say(STATUS)
 
     assert [session["ended_at"] for session in recording.sessions()] == [None]
 
 
-def test_messages_are_recorded_as_they_were(recording: Recording) -> None:
-    live = Live(recording.journal)
+def test_messages_are_recorded_as_they_were(recording: Recorded) -> None:
+    live = Live(recording.observer)
     live.say(b"\xff not json", timestamp=1000.0)
     live.say(STATUS, timestamp=1001.5)
     live.say(STATUS, from_client=False, injected=True, dropped=True)
@@ -160,12 +160,12 @@ def test_messages_are_recorded_as_they_were(recording: Recording) -> None:
 
 
 def test_an_answer_is_recorded_with_what_it_answers(
-    recording: Recording, monkeypatch: pytest.MonkeyPatch
+    recording: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "s2_mitm.proxy.session.time", SimpleNamespace(time=lambda: 1001.0, monotonic=lambda: 5.0)
     )
-    live = Live(recording.journal)
+    live = Live(recording.observer)
     live.say(STATUS, timestamp=1000.0)
     live.say(RECEIPT, from_client=False, timestamp=1000.25)
 
@@ -175,8 +175,8 @@ def test_an_answer_is_recorded_with_what_it_answers(
     assert receipt["subject_message_id"] == ID
 
 
-def test_what_becomes_known_is_recorded(recording: Recording) -> None:
-    live = Live(recording.journal)
+def test_what_becomes_known_is_recorded(recording: Recorded) -> None:
+    live = Live(recording.observer)
     live.say(STATUS)
     live.say({"message_type": "ResourceManagerDetails", "resource_id": "pump-1"})
     live.say(
@@ -207,25 +207,25 @@ def test_what_becomes_known_is_recorded(recording: Recording) -> None:
     ],
 )
 def test_ids_in_the_path_are_recorded(
-    recording: Recording, path: str, rm_id: str | None, cem_id: str | None
+    recording: Recorded, path: str, rm_id: str | None, cem_id: str | None
 ) -> None:
-    Live(recording.journal, path).say(STATUS)
+    Live(recording.observer, path).say(STATUS)
 
     (session,) = recording.sessions()
     assert (session["rm_id"], session["cem_id"]) == (rm_id, cem_id)
     assert "secret" not in json.dumps(session)
 
 
-def test_the_name_that_the_rm_gives_itself_counts_more_than_the_path(recording: Recording) -> None:
-    live = Live(recording.journal, "/rm/by-path")
+def test_the_name_that_the_rm_gives_itself_counts_more_than_the_path(recording: Recorded) -> None:
+    live = Live(recording.observer, "/rm/by-path")
     live.say(STATUS)
     live.say({"message_type": "ResourceManagerDetails", "resource_id": "by-itself"})
 
     assert [session["rm_id"] for session in recording.sessions()] == ["by-itself"]
 
 
-def test_senders_are_put_right_when_the_roles_become_known(recording: Recording) -> None:
-    live = Live(recording.journal)
+def test_senders_are_put_right_when_the_roles_become_known(recording: Recorded) -> None:
+    live = Live(recording.observer)
     live.say({"message_type": "RevokeObject", "message_id": ID})
     live.say(b"broken", from_client=False)
     live.say({"message_type": "Handshake", "role": "CEM"})
@@ -234,8 +234,8 @@ def test_senders_are_put_right_when_the_roles_become_known(recording: Recording)
     assert [session["client_role"] for session in recording.sessions()] == ["CEM"]
 
 
-def test_a_flow_from_a_file_is_not_recorded_again(recording: Recording) -> None:
-    live = Live(recording.journal)
+def test_a_flow_from_a_file_is_not_recorded_again(recording: Recorded) -> None:
+    live = Live(recording.observer)
     live.flow.live = False
     live.session = Session(live.flow, ALONE)
     live.say(STATUS)
@@ -245,33 +245,33 @@ def test_a_flow_from_a_file_is_not_recorded_again(recording: Recording) -> None:
     assert recording.messages() == []
 
 
-def test_what_was_never_opened_is_not_closed(recording: Recording) -> None:
-    live = Live(recording.journal)
+def test_what_was_never_opened_is_not_closed(recording: Recorded) -> None:
+    live = Live(recording.observer)
     live.say(b"hello")
     live.close()
-    recording.journal.stop([live.session])
+    recording.observer.stop([live.session])
 
     assert recording.sessions() == []
 
 
-def test_a_session_ends_once(recording: Recording) -> None:
-    live = Live(recording.journal)
+def test_a_session_ends_once(recording: Recorded) -> None:
+    live = Live(recording.observer)
     live.say(STATUS)
     live.close(code=1000)
     live.close(code=4000)
-    recording.journal.stop([live.session])
+    recording.observer.stop([live.session])
 
     assert [session["close_code"] for session in recording.sessions()] == [1000]
 
 
-def test_a_session_goes_on_in_the_journal_of_the_next_addon(tmp_path: Path) -> None:
-    first = Recording(tmp_path / "s2.sqlite3")
-    live = Live(first.journal)
+def test_a_session_goes_on_in_the_observer_of_the_next_addon(tmp_path: Path) -> None:
+    first = Recorded(tmp_path / "s2.sqlite3")
+    live = Live(first.observer)
     live.say(STATUS)
-    first.journal.stop()
-    second = Recording(tmp_path / "s2.sqlite3")
-    live.journal = second.journal
-    second.journal.opened(live.session)
+    first.observer.stop()
+    second = Recorded(tmp_path / "s2.sqlite3")
+    live.observer = second.observer
+    second.observer.opened(live.session)
     live.say(RECEIPT, from_client=False)
     live.close()
 
@@ -280,8 +280,8 @@ def test_a_session_goes_on_in_the_journal_of_the_next_addon(tmp_path: Path) -> N
     assert [message["seq"] for message in second.messages()] == [1, 2]
 
 
-def test_many_sessions_do_not_mix(recording: Recording) -> None:
-    lives = [Live(recording.journal, f"/rm/{number}") for number in range(5)]
+def test_many_sessions_do_not_mix(recording: Recorded) -> None:
+    lives = [Live(recording.observer, f"/rm/{number}") for number in range(5)]
     for turn in range(3):
         for number, live in enumerate(lives):
             live.say(STATUS | {"present_fill_level": 10 * number + turn})
