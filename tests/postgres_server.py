@@ -18,7 +18,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from postgres_process import PASSWORD, PostgresServer, connected, server_programs
+from load.postgres import PASSWORD, PostgresServer, connected, server_programs
 from psycopg import sql
 from sqlalchemy import make_url
 

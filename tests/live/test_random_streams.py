@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from proxies import running
-from soak_streams import Peers, differences
+from soaking.streams import Peers, differences
 
 STREAMS = range(200)
 

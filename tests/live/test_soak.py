@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from postgres_process import server_programs
+from load.postgres import server_programs
 from proxies import until
 
 from s2_mitm.cli import cli

@@ -7,9 +7,9 @@ proxies between them, each with a thread that says what it has used.
 from __future__ import annotations
 
 import asyncio
-import socket
 import sqlite3
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,85 +17,33 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from bench_processes import PATIENCE, ROOT, BenchError, Child, child
-from bench_programs import WITHOUT_RULES
+from load.children import PATIENCE, Child, MeasurementError, child
+from load.messages import Message, opening, power_measurement
+from load.proxies import NO_RULES, PLAIN, RECORD, USUAL, WITH_US, Kind, at_rest, running
 
-from s2_mitm.cli import cli
+from benchmarks.measuring import Options, Rows
+from benchmarks.printing import print_goal, print_table
+from benchmarks.rules import cost_of_layers
+from benchmarks.sessions import LongSession
 
-Message = dict[str, Any]
 Row = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class Kind:
-    """A proxy to be measured: its name, the program that it is, whether it records."""
-
-    name: str
-    program: str
-    records: bool = True
-
-    @property
-    def is_there(self) -> bool:
-        """Whether this checkout has it."""
-        return self.program != "record" or "record" in cli.commands
-
-
-PLAIN = Kind("plain mitmdump", "mitmdump", records=False)
-WITH_US = Kind("s2-mitm", "mitmdump")
-RECORD = Kind("s2-mitm record", "record")
-NO_RULES = Kind("s2-mitm, no rules", WITHOUT_RULES)
-
-USUAL = (PLAIN, WITH_US, RECORD)
 
 COMPARED = ((WITH_US, PLAIN), (RECORD, PLAIN), (NO_RULES, PLAIN), (WITH_US, NO_RULES))
 """Whose figures are divided by whose, where both are measured."""
 
 
+SHARE_GOAL = 0.1
+"""All rules together: of plain mitmdump's time a message."""
+
+RATE_GOALS = {WITH_US.name: 0.92, RECORD.name: 1.5}
+"""A proxy of ours : plain mitmdump, at least so many messages a second."""
+
+TRIP_GOALS = {WITH_US.name: 1.08}
+"""A proxy of ours : plain mitmdump, at most so long a round trip."""
+
 BUSY = ("proxy", "RM", "CEM")
 """Whose share of a core is measured while messages flow."""
-
-
-@asynccontextmanager
-async def running(
-    kind: Kind,
-    upstream: int,
-    folder: Path,
-    recording: Path | str,
-    *arguments: str,
-    printing: int | None = None,
-) -> AsyncIterator[tuple[Child, int]]:
-    """Run a proxy to the server on port ``upstream``: its process, and the port that it is to have.
-
-    It may not listen there yet. ``folder`` is for what it keeps beside the recording, ``printing``
-    is as for `child`.
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    place = ["--listen-host", "127.0.0.1", "-p", str(port)]
-    options = ["--set", f"confdir={folder}/confdir", "--set", "termlog_verbosity=error"]
-    if kind.records:
-        options += ["--set", "s2_log=none", "--set", f"s2_db={recording}"]
-    if kind.program == "record":
-        line = [f"ws://127.0.0.1:{upstream}", *place, *options]
-    else:
-        line = ["--mode", f"reverse:http://127.0.0.1:{upstream}", *place, *options]
-        line += ["--set", "flow_detail=0"] if kind.program != "mitmweb" else []
-        line += ["-s", str(ROOT / "s2_mitm" / "addon.py")] if kind.records else []
-    line = ["bench_programs.py", kind.program, *line, *arguments]
-    async with child(kind.name, *line, printing=printing) as process:
-        yield process, port
-
-
-async def at_rest(process: Child) -> float:
-    """Wait until a proxy has written down what there was; its seconds of processor time by then."""
-    used = float((await process.ask())["cpu"])
-    for _ in range(400):
-        await asyncio.sleep(0.15)
-        before, used = used, float((await process.ask())["cpu"])
-        if used - before < 0.01:
-            return used
-    raise BenchError(f"{process.what} does not come to rest")
 
 
 @dataclass
@@ -155,7 +103,7 @@ class Task:
     seconds: float
 
 
-async def measure(script: Script, task: Task, beside: Callable[[], Row] | None) -> list[Row]:
+async def _measured(script: Script, task: Task, beside: Callable[[], Row] | None) -> list[Row]:
     """A row for each proxy and for each comparison, after so many pairs.
 
     In each pair the proxies are new; each has four turns, of so many seconds of throughput and half
@@ -166,8 +114,8 @@ async def measure(script: Script, task: Task, beside: Callable[[], Row] | None) 
     costs: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="s2-bench-") as folder:
         async with (
-            child("the CEM", "bench_peers.py", "cem") as cem,
-            child("the RM", "bench_peers.py", "rm") as rm,
+            child("the CEM", "load.peers", "cem") as cem,
+            child("the RM", "load.peers", "rm") as rm,
         ):
             upstream = await cem.answer()
             for turn in range(task.pairs):
@@ -275,6 +223,83 @@ class _Pair:
             recording.close()
         if messages != proxy.figures.through:
             went = f"{proxy.figures.through} messages went through"
-            raise BenchError(f"{name} has recorded {messages} messages, {went}")
+            raise MeasurementError(f"{name} has recorded {messages} messages, {went}")
         if found:
-            raise BenchError(f"{name} has found what should not be there: {found}")
+            raise MeasurementError(f"{name} has found what should not be there: {found}")
+
+
+def measure(options: Options) -> Rows:
+    """Rows for each number of conversations; without rules too, the last is what these cost."""
+    session = LongSession()
+    traffic = [*session.opening, *session.next(500)]
+
+    def rules() -> Message:
+        cost = cost_of_layers(traffic, 3 * options.seconds)[-1]
+        return {"rules": cost["rules"], "cost": cost["rules"]}
+
+    kinds = [kind for kind in USUAL if kind.is_there]
+    kinds += [NO_RULES] if options.without_rules else []
+    script = Script(opening(time.time() - 1), power_measurement())
+    rows: Rows = []
+    for conversations in options.conversations:
+        task = Task(kinds, conversations, options.pairs, options.seconds)
+        beside = rules if options.without_rules else None
+        rows += asyncio.run(_measured(script, task, beside))
+    return rows
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """The tables of this section, and whether its goals are met."""
+    for conversations in dict.fromkeys(row["conversations"] for row in rows):
+        of_these = [row for row in rows if row["conversations"] == conversations]
+        ratios = [row for row in of_these if "of" in row]
+        _print_proxies([row for row in of_these if "peak" in row], conversations)
+        _print_ratios(ratios)
+        print(
+            "\nRound trips are one at a time. CPU: of the proxy, without the process that writes\n"
+            "under load (some 15 µs more). Busy: the"
+            "\nshare of a core that each used while messages flowed; where the RM or the CEM is"
+            "\nnear 100 %, it and not the proxy is what was measured. Peak: after so many messages."
+            "\nThe ratios are those of each pair: median (least – most)."
+        )
+        for row in ratios:
+            if not row["what"].endswith(PLAIN.name):
+                continue
+            if goal := RATE_GOALS.get(row["of"]):
+                what = f"Messages a second, {row['what']}"
+                print_goal(what, row["rate"]["median"], goal, at_least=True)
+            if goal := TRIP_GOALS.get(row["of"]):
+                print_goal(f"Round trip p50, {row['what']}", row["p50"]["median"], goal)
+        for row in of_these:
+            if "share" in row:
+                what = f"The rules, {row['rules']:.1f} µs (in this process)"
+                print_goal(f"{what} : plain mitmdump's CPU a message", row["share"], SHARE_GOAL)
+        if not RECORD.is_there:
+            print("s2-mitm record is not measured: this checkout has no such command.\n")
+
+
+def _print_proxies(rows: Sequence[dict[str, Any]], conversations: int) -> None:
+    many = "conversation" if conversations == 1 else "conversations at once"
+    pairs = "1 pair" if rows[0]["pairs"] == 1 else f"{rows[0]['pairs']} pairs"
+    print(f"{conversations} {many} through real processes, {pairs}\n")
+    names = ("messages/s", "round trip p50, ms", "p99, ms", "CPU a message, µs")
+    busy = ("busy: proxy", "RM", "CEM")
+    lines: list[tuple[str, ...]] = [("", *names, *busy, "peak, MB", "messages")]
+    for row in rows:
+        figures = (f"{row['rate']:,.0f}", f"{row['p50']:.2f}", f"{row['p99']:.2f}")
+        shares = [f"{row[f'{who} busy']:.0%}" for who in BUSY]
+        memory = (f"{row['peak']:,.0f}", f"{row['through']:,.0f}")
+        lines.append((row["what"], *figures, f"{row['cpu']:,.0f}", *shares, *memory))
+    print_table(lines, left=1)
+    print()
+
+
+def _print_ratios(rows: Sequence[dict[str, Any]]) -> None:
+    def cell(ratio: dict[str, float]) -> str:
+        return f"{ratio['median']:.2f} ({ratio['least']:.2f} – {ratio['most']:.2f})"
+
+    lines = [("", "messages/s", "round trip p50", "p99", "CPU a message")]
+    for row in rows:
+        rate, p50, p99, cpu = (cell(row[name]) for name in ("rate", "p50", "p99", "cpu"))
+        lines.append((row["what"], rate, p50, p99, cpu))
+    print_table(lines, left=1)

@@ -21,9 +21,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import shutil
-import signal
 import socket
 import sqlite3
 import sys
@@ -34,15 +32,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
+from typing import Any, NoReturn
 
-import soak_database
-import soak_examples
-import soak_streams
-import soak_terminal
-from bench import opening, power_measurement
-from bench_processes import PATIENCE, BenchError, Child, child
-from bench_proxy import RECORD, WITH_US, Kind, at_rest, running
+from load.children import PATIENCE, Child, MeasurementError, child
+from load.messages import opening, power_measurement
+from load.proxies import RECORD, WITH_US, Kind, at_rest, running
 from mitmproxy.version import VERSION
 
 MEMORY_GOAL = 30.0
@@ -178,13 +172,13 @@ _MEASUREMENT = power_measurement()
 
 
 async def soak(kind: Kind, load: Load, *, count_objects: bool) -> Soaked:
-    """Send it all through a new proxy; BenchError where that does not work."""
+    """Send it all through a new proxy; MeasurementError where that does not work."""
     soaked = Soaked(kind.name)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="s2-soak-")))
         recording = folder / "s2.sqlite3"
-        cem = await stack.enter_async_context(child("the CEM", "bench_peers.py", "cem"))
-        rm = await stack.enter_async_context(child("the RM", "bench_peers.py", "rm"))
+        cem = await stack.enter_async_context(child("the CEM", "load.peers", "cem"))
+        rm = await stack.enter_async_context(child("the RM", "load.peers", "rm"))
         upstream = await cem.answer()
         async with (
             Pace() as pace,
@@ -256,7 +250,7 @@ async def _page(url: str) -> AsyncIterator[Any]:
                 break
             except Error:  # it does not listen yet
                 if time.monotonic() > deadline:
-                    raise BenchError("mitmweb does not show its page") from None
+                    raise MeasurementError("mitmweb does not show its page") from None
                 await asyncio.sleep(0.1)
         yield page
         await browser.close()
@@ -415,17 +409,8 @@ def _why_not(name: str, page: str) -> str | None:
     return why_no_page() if name == "mitmweb" and page != "none" else None
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> NoReturn:
     """Soak what is asked for, and say how it went."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    if sys.argv[1:2] == ["terminal"]:
-        soak_terminal.main(sys.argv[2:])
-    if sys.argv[1:2] == ["database"]:
-        soak_database.main(sys.argv[2:])
-    if sys.argv[1:2] == ["streams"]:
-        soak_streams.main(sys.argv[2:])
-    if sys.argv[1:2] == ["examples"]:
-        soak_examples.main(sys.argv[2:])
     parser = argparse.ArgumentParser(
         prog="soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -440,38 +425,28 @@ def main() -> None:
     add("--quick", action="store_true", help="a minute's worth, which shows only that it works")
     add("--json", action="store_true", help="JSON lines, one object a proxy")
     add("--objects", action="store_true", help="count the proxy's Python objects at the end")
-    arguments = parser.parse_args()
-    usual = Load(arguments.messages, arguments.connections, arguments.page)
-    web = Load(arguments.web_messages, arguments.web_connections, arguments.page)
-    if arguments.quick:
-        usual, web = Load(10_000, 40, arguments.page), Load(4_000, 20, arguments.page)
+    asked = parser.parse_args(arguments)
+    usual = Load(asked.messages, asked.connections, asked.page)
+    web = Load(asked.web_messages, asked.web_connections, asked.page)
+    if asked.quick:
+        usual, web = Load(10_000, 40, asked.page), Load(4_000, 20, asked.page)
     if min(usual.messages, web.messages) < 1000 or min(usual.connections, web.connections) < 1:
         parser.error("at least 1,000 messages and 1 connection")
     missed = False
-    for name in arguments.proxies:
+    for name in asked.proxies:
         kind = PROXIES[name]
-        if reason := _why_not(name, arguments.page):
+        if reason := _why_not(name, asked.page):
             print(f"{kind.name} is not soaked: {reason}\n", file=sys.stderr, flush=True)
             continue
         load = web if kind is WEB else usual
         try:
-            soaked = asyncio.run(soak(kind, load, count_objects=arguments.objects))
-        except BenchError as problem:
+            soaked = asyncio.run(soak(kind, load, count_objects=asked.objects))
+        except MeasurementError as problem:
             print(f"soak: {problem}", file=sys.stderr)
             sys.exit(1)
-        if arguments.json:
+        if asked.json:
             print(json.dumps(as_row(soaked)), flush=True)
         else:
             show(soaked)
         missed = missed or not soaked.met
     sys.exit(1 if missed else 0)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:  # its processes are stopped by now
-        sys.exit(130)
-    except BrokenPipeError:  # who read it has seen enough; Python would write what is left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)

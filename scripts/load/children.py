@@ -18,10 +18,12 @@ from typing import Any
 PATIENCE = 60.0
 """Seconds after which a process that does not do as it is told has failed."""
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
+
+SCRIPTS = ROOT / "scripts"
 
 
-class BenchError(Exception):
+class MeasurementError(Exception):
     """The measurement failed; the text says why in one sentence."""
 
 
@@ -44,12 +46,12 @@ class Child:
         try:
             line = await asyncio.wait_for(self.process.stdout.readline(), seconds + PATIENCE)
         except TimeoutError:
-            raise BenchError(f"{self.what} does not answer") from None
+            raise MeasurementError(f"{self.what} does not answer") from None
         if not line:
-            raise BenchError(f"{self.what} ended by itself; what it said stands above")
+            raise MeasurementError(f"{self.what} ended by itself; what it said stands above")
         answer = json.loads(line)
         if isinstance(answer, dict) and "failed" in answer:
-            raise BenchError(answer["failed"])
+            raise MeasurementError(answer["failed"])
         return answer
 
     async def stop(self) -> None:
@@ -60,28 +62,37 @@ class Child:
                     self.process.terminate()
                 await asyncio.wait_for(self.process.wait(), PATIENCE)
         except TimeoutError:
-            raise BenchError(f"{self.what} does not end") from None
+            raise MeasurementError(f"{self.what} does not end") from None
         finally:
             if self.process.returncode is None:
                 self.process.kill()
 
 
+def command(module: str, *arguments: str) -> list[str]:
+    """The command line that runs a module of ours, such as ``load.peers``."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def environment() -> dict[str, str]:
+    """The environment of what is started: with this checkout, and without other proxies."""
+    path = os.pathsep.join(filter(None, (str(ROOT), str(SCRIPTS), os.environ.get("PYTHONPATH"))))
+    return os.environ | {"PYTHONPATH": path, "no_proxy": "127.0.0.1"}
+
+
 @asynccontextmanager
 async def child(
-    what: str, script: str, *arguments: str, printing: int | None = None
+    what: str, module: str, *arguments: str, printing: int | None = None
 ) -> AsyncIterator[Child]:
-    """Run a script that lies beside this one while the context lasts.
+    """Run a module of ours as a program while the context lasts.
 
     ``printing`` is where its standard error goes, as for asyncio; without it, to our own.
     """
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(Path(__file__).with_name(script)), *arguments),
+        *command(module, *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=printing,
-        # The way to the proxies must not lead through another one of the environment.
-        env=os.environ | {"PYTHONPATH": path, "no_proxy": "127.0.0.1"},
+        env=environment(),
         limit=2**24,
         # Ctrl-C is for the one that started it.
         start_new_session=True,

@@ -24,8 +24,8 @@ from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from bench_processes import BenchError
-from bench_proxy import PLAIN, RECORD, WITH_US, Kind, running
+from load.children import MeasurementError
+from load.proxies import PLAIN, RECORD, WITH_US, Kind, running
 from websocket_streams import Heard, Listener, Stream, random_stream
 
 PATIENCE = 30.0
@@ -228,7 +228,7 @@ async def _until_it_listens(port: int) -> None:
                     return
                 await asyncio.sleep(0.1)
     except TimeoutError:
-        raise BenchError("the proxy does not listen") from None
+        raise MeasurementError("the proxy does not listen") from None
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
@@ -248,7 +248,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     started = time.monotonic()
     try:
         found = asyncio.run(soak_streams(kind, seeds))
-    except BenchError as problem:
+    except MeasurementError as problem:
         print(f"soak: {problem}", file=sys.stderr)
         sys.exit(1)
     took = f"in {time.monotonic() - started:,.0f} s, from seed {first} on"

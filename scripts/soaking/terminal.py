@@ -27,9 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bench import opening, power_measurement
-from bench_processes import PATIENCE, ROOT, BenchError, Child, child
-from bench_proxy import RECORD, WITH_US, Kind
+from load.children import PATIENCE, ROOT, Child, MeasurementError, child, command, environment
+from load.messages import opening, power_measurement
+from load.proxies import RECORD, WITH_US, Kind
 
 PROXIES = {"mitmdump": WITH_US, "record": RECORD}
 READERS = ("terminal", "pipe")
@@ -105,12 +105,12 @@ class Reader:
 
 
 async def soak_terminal(kind: Kind, reader_kind: str, messages: int) -> Paused:
-    """Measure one proxy; BenchError where that does not work."""
+    """Measure one proxy; MeasurementError where that does not work."""
     with tempfile.TemporaryDirectory(prefix="s2-soak-") as name:
         folder = Path(name)
         async with (
-            child("the CEM", "bench_peers.py", "cem") as cem,
-            child("the RM", "bench_peers.py", "rm") as rm,
+            child("the CEM", "load.peers", "cem") as cem,
+            child("the RM", "load.peers", "rm") as rm,
         ):
             upstream = await cem.answer()
             reader = Reader(reader_kind)
@@ -147,7 +147,7 @@ async def _measure(
     try:
         await asyncio.wait_for(proxy.process.wait(), PATIENCE)
     except TimeoutError:
-        raise BenchError(f"{proxy.what} does not end while its {kind} is paused") from None
+        raise MeasurementError(f"{proxy.what} does not end while its {kind} is paused") from None
     end = time.monotonic() - began
     with closing(sqlite3.connect(folder / "s2.sqlite3")) as database:
         (recorded,) = database.execute("SELECT count(*) FROM messages").fetchone()
@@ -180,11 +180,11 @@ async def _printing(
         line += ["--mode", f"reverse:http://127.0.0.1:{upstream}", "--set", "flow_detail=0"]
         line += ["-s", str(ROOT / "s2_mitm" / "addon.py")]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(Path(__file__).with_name("bench_programs.py")), kind.program, *line),
+        *command("load.programs", kind.program, *line),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=reader.for_process,  # where it prints; its standard output is for answers
-        env=os.environ | {"PYTHONPATH": str(ROOT), "no_proxy": "127.0.0.1"},
+        env=environment(),
         start_new_session=True,
     )
     os.close(reader.for_process)
@@ -227,7 +227,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
         for reader in READERS:
             try:
                 paused = asyncio.run(soak_terminal(PROXIES[name], reader, asked.messages))
-            except BenchError as problem:
+            except MeasurementError as problem:
                 print(f"soak: {problem}", file=sys.stderr)
                 sys.exit(1)
             if asked.json:

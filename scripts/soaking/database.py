@@ -38,8 +38,9 @@ from pathlib import Path
 from statistics import quantiles
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from bench import opening, power_measurement
-from bench_peers import (
+from load.children import PATIENCE, Child, MeasurementError
+from load.messages import opening, power_measurement
+from load.peers import (
     TEXT,
     BrokenOffError,
     ClientWebSocket,
@@ -48,14 +49,13 @@ from bench_peers import (
     WebSocket,
     answering,
 )
-from bench_processes import PATIENCE, BenchError, Child
-from bench_proxy import RECORD, WITH_US, Kind, running
+from load.proxies import RECORD, WITH_US, Kind, running
 
 from s2_mitm.history.database import RecordingError
 from s2_mitm.history.queries import History
 
 if TYPE_CHECKING:  # it needs a package that not everybody has
-    from postgres_process import PostgresServer
+    from load.postgres import PostgresServer
 
 PROXIES = {"record": RECORD, "mitmdump": WITH_US}
 
@@ -178,7 +178,7 @@ class Peers:
         try:
             await talks.open(1)
         except (BrokenOffError, OSError) as problem:
-            raise BenchError(f"no conversation through the proxy: {problem}") from None
+            raise MeasurementError(f"no conversation through the proxy: {problem}") from None
         self._talking = asyncio.create_task(self._talk(talks))
 
     async def end(self) -> list[float]:
@@ -188,9 +188,9 @@ class Peers:
         try:
             return await asyncio.wait_for(self._talking, PATIENCE)
         except TimeoutError:
-            raise BenchError("the proxy holds the traffic") from None
+            raise MeasurementError("the proxy holds the traffic") from None
         except BrokenOffError as problem:
-            raise BenchError(str(problem)) from None
+            raise MeasurementError(str(problem)) from None
 
     async def _talk(self, talks: Talks) -> list[float]:
         trips: list[float] = []
@@ -277,7 +277,7 @@ async def _sit_out(
 
 
 async def soak_database(kind: Kind, server: PostgresServer, rounds: int, seconds: float) -> Soaked:
-    """Soak a new proxy of a kind; BenchError where that does not work."""
+    """Soak a new proxy of a kind; MeasurementError where that does not work."""
     soaked = Soaked(kind.name)
     url = server.url.render_as_string(hide_password=False)
     peers = Peers()
@@ -310,7 +310,7 @@ async def soak_database(kind: Kind, server: PostgresServer, rounds: int, seconds
     try:
         _look_into(url, peers.sent, soaked)
     except RecordingError as problem:
-        raise BenchError(str(problem)) from None
+        raise MeasurementError(str(problem)) from None
     return soaked
 
 
@@ -320,7 +320,7 @@ async def _ended(proxy: Child) -> float:
     try:
         await asyncio.wait_for(proxy.process.wait(), PATIENCE)
     except TimeoutError:
-        raise BenchError(f"{proxy.what} does not end") from None
+        raise MeasurementError(f"{proxy.what} does not end") from None
     return time.monotonic() - began
 
 
@@ -379,7 +379,7 @@ def _server() -> Iterator[PostgresServer]:
     """A server that runs while the context lasts; NoPostgresError where it cannot."""
     if find_spec("psycopg") is None:
         raise NoPostgresError("the Python package for PostgreSQL, psycopg, is not here")
-    from postgres_process import (
+    from load.postgres import (
         NotStartedError,
         NoUserError,
         PostgresServer,
@@ -395,7 +395,7 @@ def _server() -> Iterator[PostgresServer]:
         except NoUserError as problem:
             raise NoPostgresError(str(problem)) from None
         except NotStartedError as problem:
-            raise BenchError(f"the PostgreSQL server does not run: {problem}") from None
+            raise MeasurementError(f"the PostgreSQL server does not run: {problem}") from None
         try:
             yield server
         finally:
@@ -424,7 +424,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     except NoPostgresError as problem:
         print(f"soak: {problem}", file=sys.stderr)
         sys.exit(2)
-    except BenchError as problem:
+    except MeasurementError as problem:
         print(f"soak: {problem}", file=sys.stderr)
         sys.exit(1)
     if asked.json:

@@ -14,8 +14,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench_processes import BenchError
+from load.children import MeasurementError
 
+from benchmarks.measuring import Options, Rows
+from benchmarks.printing import print_goal, print_table
+from benchmarks.sessions import LongSession
 from s2_mitm.history.recorder import MessageRecord, Recorder, RecordingError, SessionStart
 from s2_mitm.s2.verdict import Role
 
@@ -26,10 +29,49 @@ MESSAGES = 5000
 
 FLUSH_SECONDS = 60.0
 
+RECORDER_GOALS = {"SQLite": 5000, "PostgreSQL": 3000}
+"""Messages a second that are written down, at least."""
+
 _TELL_URL = 'echo "postgresql+psycopg://$PGUSER:$PGPASSWORD@$PGHOST:$PGPORT/$PGDATABASE"; cat'
 
 
-def measure(messages: Sequence[MessageRecord], seconds: float) -> list[Row]:
+def measure(options: Options) -> Rows:
+    """A row for each database: figures, or why it could not be measured."""
+    session = LongSession()
+    messages = []
+    for number, frame in enumerate(session.next(MESSAGES), 1):
+        data = frame.data.replace(b'"values"', b'"valeus"') if number % 100 == 1 else frame.data
+        verdict = session.conversation.receive(data, from_client=frame.from_client, time=frame.time)
+        messages.append(MessageRecord("", number, verdict, data, injected=False, dropped=False))
+    return _measured_all(messages, options.seconds)
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """The table of this section, and whether its goals are met."""
+    print("Messages written into a recording by one Recorder, one in a hundred not valid\n")
+    lines: list[tuple[str, ...]] = [
+        ("", "messages/s (least – most)", "in the hook, µs", "processor time, µs", "messages")
+    ]
+    for row in (row for row in rows if "rate" in row):
+        rate = row["rate"]
+        spread = f"{rate['median']:,.0f} ({rate['least']:,.0f} – {rate['most']:,.0f})"
+        times = (f"{row['hook']:,.1f}", f"{row['cpu']:,.1f}", f"{row['messages']:,}")
+        lines.append((row["database"], spread, *times))
+    print_table(lines, left=1)
+    print(
+        "\nA message and its ReceptionStatus count as two. In the hook: what the caller's thread"
+        "\ntakes. Processor time: of both threads, but not of a database server."
+    )
+    for row in rows:
+        name = row["database"]
+        if "rate" in row:
+            what = f"{name}, messages a second"
+            print_goal(what, row["rate"]["median"], RECORDER_GOALS[name], at_least=True)
+        else:
+            print(f"\n{name}: {row['skipped']}\n")
+
+
+def _measured_all(messages: Sequence[MessageRecord], seconds: float) -> list[Row]:
     """A row for each database, after about so long in each.
 
     The messages are those of one session; they are written again and again, in new ones.
@@ -57,7 +99,7 @@ def _measured(database: str, target: str, messages: Sequence[MessageRecord], sec
     finally:
         recorder.close()
     if complaints:
-        raise BenchError(f"the recorder has complained: {complaints[0]}")
+        raise MeasurementError(f"the recorder has complained: {complaints[0]}")
     rates = [each["rate"] for each in made]
     return {
         "database": database,
@@ -81,7 +123,9 @@ def _write(recorder: Recorder, messages: Sequence[MessageRecord], session: str) 
             )
     here = time.thread_time() - used_here
     if not recorder.flush(FLUSH_SECONDS):
-        raise BenchError(f"the recorder has not written its messages in {FLUSH_SECONDS:g} seconds")
+        raise MeasurementError(
+            f"the recorder has not written its messages in {FLUSH_SECONDS:g} seconds"
+        )
     took, cpu = time.perf_counter() - at, time.process_time() - used
     number = len(records)
     recorder.session_closed(session, time.time(), 1000, None, "RM")

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bench_processes import PATIENCE, questions, say
+from load.children import PATIENCE, questions, say
 
 Message = dict[str, Any]
 
