@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Table,
+    case,
     cast,
     exists,
     func,
@@ -23,14 +24,29 @@ from sqlalchemy import (
 
 from s2_mitm.history import schema
 from s2_mitm.history.database import RecordingError
-from s2_mitm.history.tables import findings, gaps, iso, messages, sessions
+from s2_mitm.history.tables import BINARY_FRAME, TEXT_FRAME, findings, gaps, iso, messages, sessions
 from s2_mitm.history.target import database_of
+from s2_mitm.s2.finding_types import JSON_BINARY
 from s2_mitm.s2.verdict import Role, Severity
 
 _AT_ONCE = 500
 
 Row = dict[str, Any]
 _Conditions = list[ColumnElement[bool]]
+
+_LACKING: dict[str, ColumnElement[Any]] = {
+    "messages.opcode": case(
+        (
+            exists().where(
+                findings.c.message == messages.c.id, findings.c.code == JSON_BINARY.code
+            ),
+            BINARY_FRAME,
+        ),
+        else_=TEXT_FRAME,
+    ),
+    "findings.hint": literal(""),
+}
+"""What stands for a column that an older recording does not have yet; for any other it is NULL."""
 
 
 class Wanted(TypedDict, total=False):
@@ -126,7 +142,7 @@ class History:
             messages.c.message_type,
         )
         query = (
-            select(findings, *of_message)
+            select(*self._columns(findings), *of_message)
             .join_from(findings, messages, findings.c.message == messages.c.id)
             .where(
                 *narrowing.session(findings.c.session_id),
@@ -146,9 +162,11 @@ class History:
         return [row for rows in self._read(query, ("first_seq", "id"), None) for row in rows]
 
     def _columns(self, table: Table) -> list[ColumnElement[Any]]:
-        """The columns of ``table``; what an older recording does not have yet is NULL."""
+        """The columns of ``table``, also those that an older recording does not have yet."""
         return [
-            column if schema.is_there(column, self._revision) else null().label(column.name)
+            column
+            if schema.is_there(column, self._revision)
+            else _LACKING.get(str(column), null()).label(column.name)
             for column in table.columns
         ]
 
@@ -202,7 +220,8 @@ class History:
         """The findings of these messages, by the message's row id."""
         ids = [row["id"] for row in rows]
         by_message: dict[int, list[Row]] = {}
-        query = select(findings).where(findings.c.message.in_(ids)).order_by(findings.c.id)
+        query = select(*self._columns(findings)).where(findings.c.message.in_(ids))
+        query = query.order_by(findings.c.id)
         with self._database.reading(), self._engine.connect() as connection:
             for found in connection.execute(query).mappings():
                 by_message.setdefault(found["message"], []).append(dict(found))

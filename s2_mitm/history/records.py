@@ -42,7 +42,7 @@ class MessageRecord:
 
     ``seq`` counts the messages of its session from 1; ``content`` is what came over the wire;
     ``injected`` says that it was ours, ``dropped`` that it was not forwarded; ``sent`` is what went
-    on where that is something else.
+    on where that is something else; ``binary`` says that it came in a binary WebSocket frame.
     """
 
     session_id: str
@@ -52,6 +52,7 @@ class MessageRecord:
     injected: bool
     dropped: bool
     sent: bytes | None = None
+    binary: bool = False
 
 
 class WaitingMessage(NamedTuple):
@@ -70,6 +71,7 @@ class WaitingMessage(NamedTuple):
     injected: bool
     dropped: bool
     sent: bytes | None = None
+    binary: bool = False
 
     @classmethod
     def of(cls, record: MessageRecord) -> WaitingMessage:
@@ -89,6 +91,7 @@ class WaitingMessage(NamedTuple):
             record.injected,
             record.dropped,
             record.sent,
+            record.binary,
         )
 
 

@@ -24,7 +24,17 @@ from s2_mitm.history.records import (
     SessionStart,
     WaitingMessage,
 )
-from s2_mitm.history.tables import findings, gaps, iso, messages, recorders, sessions, text_or_bytes
+from s2_mitm.history.tables import (
+    BINARY_FRAME,
+    TEXT_FRAME,
+    findings,
+    gaps,
+    iso,
+    messages,
+    recorders,
+    sessions,
+    text_or_bytes,
+)
 from s2_mitm.s2.verdict import Finding, Role, Severity
 from s2_mitm.s2.wording import printable
 
@@ -124,7 +134,7 @@ _MESSAGES_AT_ONCE = (
 # By its place in the session, for few messages have findings: asking the database for the id of
 # every message that it takes makes all of them slower. A message that had to go has no row, and
 # then neither has the finding.
-_SAID = ("code", "severity", "source", "path", "text")
+_SAID = ("code", "severity", "source", "path", "text", "hint")
 _FINDING = insert(findings).from_select(
     ["message", "session_id", *_SAID],
     select(
@@ -145,14 +155,14 @@ WHERE messages.id = (
 ) AND messages.reception_status IS NULL
 """
 _FINDINGS_AT_ONCE = """
-INSERT INTO findings (session_id, message, code, severity, source, path, text)
+INSERT INTO findings (session_id, message, code, severity, source, path, text, hint)
 SELECT
     said.column1,
     (
         SELECT id FROM messages
         WHERE messages.session_id = said.column1 AND messages.seq = said.column2
     ) AS subject,
-    said.column3, said.column4, said.column5, said.column6, said.column7
+    said.column3, said.column4, said.column5, said.column6, said.column7, said.column8
 FROM (VALUES {rows}) AS said
 WHERE subject IS NOT NULL
 """
@@ -288,6 +298,7 @@ class _Batch:
                 "source": str(finding.source),
                 "path": storable(finding.path),
                 "text": storable(finding.text),
+                "hint": storable(finding.hint),
             }
         )
 
@@ -416,4 +427,5 @@ def _message_row(message: WaitingMessage) -> Row:
         "reception_status": None,
         "reception_delay_ms": None,
         "sent": message.sent,
+        "opcode": BINARY_FRAME if message.binary else TEXT_FRAME,
     }

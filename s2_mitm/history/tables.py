@@ -29,6 +29,9 @@ Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
 # A row id of SQLite is one only if its type has this very name; it holds 64 bits all the same.
 Number = BigInteger().with_variant(Integer(), "sqlite")
 
+TEXT_FRAME, BINARY_FRAME = "text", "binary"
+"""What stands in ``messages.opcode``."""
+
 
 class WireContent(TypeDecorator[str | bytes]):
     """What went over the wire: bytes go in; text comes out, or bytes where they are no text.
@@ -70,6 +73,7 @@ def text_or_bytes(content: bytes) -> str | bytes:
 
 _SINCE_2 = {"since": "0002"}
 _SINCE_3 = {"since": "0003"}
+_SINCE_4 = {"since": "0004"}
 
 
 def _refers(column: str, table: str) -> ForeignKeyConstraint:
@@ -155,13 +159,14 @@ messages = Table(
     Column("reception_status", Text),
     Column("reception_delay_ms", Float),
     Column("sent", WireContent, info=_SINCE_3),
+    Column("opcode", Text, nullable=False, server_default=TEXT_FRAME, info=_SINCE_4),
     _refers("session_id", "sessions"),
     Index("messages_by_seq", "session_id", "seq", unique=True),
     Index("messages_by_message_id", "session_id", "message_id"),
 )
 """One row a message. ``content`` is what came over the wire (see `WireContent`); ``size`` is its
 length in bytes. ``sent`` is what went on to the peer where it differs; it is NULL where it is the
-same, and where nothing went."""
+same, and where nothing went. ``opcode`` is that of the WebSocket frame, ``text`` or ``binary``."""
 
 findings = Table(
     "findings",
@@ -174,12 +179,14 @@ findings = Table(
     Column("source", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("text", Text, nullable=False),
+    Column("hint", Text, nullable=False, server_default="", info=_SINCE_4),
     _refers("message", "messages"),
     _refers("session_id", "sessions"),
     Index("findings_by_message", "message"),
     Index("findings_by_session", "session_id", "severity"),
 )
-"""One row a finding; ``message`` is the ``id`` of its row in ``messages``."""
+"""One row a finding; ``message`` is the ``id`` of its row in ``messages``, ``hint`` is empty where
+there is none."""
 
 
 def iso(seconds: float) -> str:

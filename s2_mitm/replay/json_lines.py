@@ -27,9 +27,11 @@ def from_lines(data: bytes, name: str) -> list[RecordedSession]:
     Takes the bytes of the file and what to call it in complaints. A line has ``sender`` (RM or
     CEM), ``timestamp`` or ``time`` (ISO 8601 or seconds since 1970), and ``content`` (as it went
     over the wire), ``content_base64`` or ``message`` (a JSON object). With ``session_id`` they are
-    of several sessions, with ``seq`` numbered within it; ``injected`` says that one was ours,
-    ``dropped`` that it was not forwarded. The end of the lines is the end of each session. Raises
-    NotRecordedError where a line is something else.
+    of several sessions, with ``seq`` numbered within it. ``opcode`` is ``text`` or ``binary``, and
+    ``text`` where it is left out (``binary`` may be true instead); ``injected`` says that the user
+    of the proxy sent the message, ``dropped`` that it was not forwarded. The RM is taken to be the
+    WebSocket client. The end of the lines is the end of each session. Raises NotRecordedError where
+    a line is something else.
     """
     sessions: dict[str, _Lines] = {}
     # At line feeds only: str.splitlines would also cut within JSON strings.
@@ -70,7 +72,7 @@ class _Lines:
             _time_of(row),
             sender == Role.RM,
             _content_of(row),
-            _was_binary(row),
+            _is_binary(row),
             _is_true(row, "injected"),
             _is_true(row, "dropped"),
         )
@@ -138,11 +140,9 @@ def _is_true(row: Row, name: str) -> bool:
     return row.get(name) in (True, 1)
 
 
-def _was_binary(row: Row) -> bool:
-    """Whether it came in a binary frame; a recording knows that only by what was found."""
-    if _is_true(row, "binary"):
-        return True
-    findings = row.get("findings")
-    return isinstance(findings, list) and any(
-        isinstance(finding, dict) and finding.get("code") == "json.binary" for finding in findings
-    )
+def _is_binary(row: Row) -> bool:
+    """Whether the message came in a binary frame; where nothing is said of it, it did not."""
+    opcode = row.get("opcode")
+    if opcode in ("text", "binary", None):
+        return opcode == "binary" or _is_true(row, "binary")
+    raise _UnfitError(f'"opcode" is {describe(opcode)}, expected "text" or "binary"')

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from s2_mitm.history.presence import LEFT_OPEN
 from s2_mitm.history.queries import History, Row
+from s2_mitm.history.tables import BINARY_FRAME
 from s2_mitm.replay.recorded import (
     NotRecordedError,
     RecordedMessage,
@@ -65,7 +66,7 @@ def _messages_of(history: History, session: str, client: Role) -> Iterator[Recor
             _recorded_seconds(row["timestamp"], session),
             row["sender"] == client,
             wire_bytes(row["content"]),
-            any(finding["code"] == "json.binary" for finding in row["findings"]),
+            row["opcode"] == BINARY_FRAME,
             row["injected"],
             row["dropped"],
         )

@@ -23,7 +23,10 @@ pytest_plugins = ["postgres_server"]
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
-ERROR = Finding("schema.type", Severity.ERROR, Source.SCHEMA, "/value", "text, expected a number")
+ERROR = Finding(
+    *("schema.type", Severity.ERROR, Source.SCHEMA, "/value", "text, expected a number"),
+    hint="Send a number.",
+)
 WARNING = Finding("rule.unanswered", Severity.WARNING, Source.RULE, "", "was not answered")
 INFO = Finding("rule.note", Severity.INFO, Source.RULE, "", "worth knowing")
 
@@ -111,6 +114,7 @@ def test_a_finding_and_its_message(history: History) -> None:
         "source": "schema",
         "path": "/value",
         "text": "text, expected a number",
+        "hint": "Send a number.",
         "seq": 3,
         "timestamp": "2026-11-21T12:05:00.000000Z",
         "sender": "RM",

@@ -30,8 +30,8 @@ CONTRACT = {
     "sessions": "id started_at ended_at client_address server_address path client_role rm_id "
     "cem_id protocol_version control_type close_code close_reason closed_by proxy recorder",
     "messages": "id session_id seq timestamp sender message_type message_id subject_message_id "
-    "content size injected dropped valid reception_status reception_delay_ms sent",
-    "findings": "id message session_id code severity source path text",
+    "content size injected dropped valid reception_status reception_delay_ms sent opcode",
+    "findings": "id message session_id code severity source path text hint",
     "recorders": "id host pid started_at seen_at ended_at written",
     "gaps": "id session_id first_seq last_seq messages since until reason",
 }
@@ -145,10 +145,18 @@ def test_a_message_and_its_findings(recorder: Recorder, file: Path) -> None:
     first, second = rows(file, "select * from messages")
     assert first == (
         1, "s1", 1, "2026-11-21T12:00:00.250000Z", "CEM", "ReceptionStatus", "m1", "m0",
-        content.decode(), len(content), 1, 1, 0, None, None, None,
+        content.decode(), len(content), 1, 1, 0, None, None, None, "text",
     )  # fmt: skip
     assert second[10:13] == (0, 0, 1)
-    schema = ("s1", "schema.type", "error", "schema", "/values/0/value", "'17', expected a number")
+    schema = (
+        "s1",
+        "schema.type",
+        "error",
+        "schema",
+        "/values/0/value",
+        "'17', expected a number",
+        "",
+    )
     other = ("s1", "other", *schema[2:])
     assert rows(file, "select * from findings") == [(1, 1, *schema), (2, 1, *other)]
 

@@ -35,7 +35,7 @@ def record(
     binary = how.pop("binary", False)
     conversation = Conversation(Settings(client_role=client))
     verdict = conversation.receive(content, from_client=True, time=NOW + seq, binary=binary)
-    flags = {"injected": False, "dropped": False, **how}
+    flags = {"injected": False, "dropped": False, "binary": binary, **how}
     recorder.message(MessageRecord(session, seq, verdict, content, **flags))
 
 
@@ -175,12 +175,21 @@ def test_times_have_a_zone_or_are_utc() -> None:
 
 def test_flags() -> None:
     [session] = lines(
-        {"sender": "RM", "time": 0, "content": "", "injected": True, "dropped": 1, "binary": True},
+        {"sender": "RM", "time": 0, "content": "", "injected": True, "dropped": 1},
         {"sender": "RM", "time": 0, "content": "", "findings": [{"code": "json.binary"}]},
     )
     first, second = session.messages
-    assert (first.injected, first.dropped, first.binary) == (True, True, True)
-    assert (second.injected, second.dropped, second.binary) == (False, False, True)
+    assert (first.injected, first.dropped, first.binary) == (True, True, False)
+    assert (second.injected, second.dropped, second.binary) == (False, False, False)
+
+
+def test_the_opcode_says_whether_the_frame_was_binary() -> None:
+    said = {"sender": "RM", "time": 0, "content": ""}
+    whats: list[dict[str, Any]] = [{"opcode": "binary"}, {"opcode": "text"}, {"opcode": None}, {}]
+    whats.append({"binary": True})
+    [session] = lines(*(said | what for what in whats))
+    expected = [True, False, False, False, True]
+    assert [message.binary for message in session.messages] == expected
 
 
 def test_sessions_may_be_mixed() -> None:
@@ -249,6 +258,8 @@ GOOD = {"sender": "RM", "time": 0, "content": ""}
             {"sender": "RM", "time": 0, "content_base64": "?"},
             '"content_base64" is no base64',
         ),
+        ({**GOOD, "opcode": "ping"}, '"opcode" is text "ping", expected "text" or "binary"'),
+        ({**GOOD, "opcode": ["text"]}, '"opcode" is a list of 1, expected "text" or "binary"'),
         ({**GOOD, "seq": "4"}, '"seq" is text "4", expected a number greater than the 1 before it'),
         ({**GOOD, "seq": 1}, '"seq" is number 1, expected a number greater than the 1 before it'),
     ],

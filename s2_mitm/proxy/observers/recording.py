@@ -71,6 +71,7 @@ class Recording(Observer):
                 injected=message.injected,
                 dropped=message.dropped,
                 sent=delivery.sent(message),
+                binary=not message.is_text,
             )
         )
         if answer := verdict.answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import Recorder, finish_all
 from s2_mitm.proxy.observers.recording import Recording
 from s2_mitm.proxy.session import Session
+from s2_mitm.s2.conversation.judging import Settings
 
 ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"
 STATUS = {"message_type": "FRBC.StorageStatus", "message_id": ID, "present_fill_level": 5}
@@ -61,21 +63,26 @@ def recording(tmp_path: Path) -> Iterator[Recorded]:
 class Live:
     """A flow, its session, and the observer told of it as the addon does."""
 
-    def __init__(self, observer: Recording, path: str = "/ws") -> None:
+    def __init__(self, observer: Recording, path: str = "/ws", settings: Settings = ALONE) -> None:
         self.flow: HTTPFlow = tflow.twebsocketflow(messages=False)
         assert self.flow.websocket is not None
         self.flow.websocket.messages = []
         self.flow.websocket.timestamp_end = None
         self.flow.request.path = path
         self.observer = observer
-        self.session = Session(self.flow, ALONE)
+        self.session = Session(self.flow, settings)
 
-    def say(self, content: Any, *, from_client: bool = True, **more: Any) -> None:
+    def say(
+        self,
+        content: Any,
+        *,
+        from_client: bool = True,
+        opcode: Opcode = Opcode.TEXT,
+        **more: Any,
+    ) -> None:
         assert self.flow.websocket is not None
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.flow.websocket.messages.append(
-            WebSocketMessage(Opcode.TEXT, from_client, data, **more)
-        )
+        self.flow.websocket.messages.append(WebSocketMessage(opcode, from_client, data, **more))
         for judged in self.session.take(self.flow):
             if judged.number == 1:
                 self.observer.opened(self.session)
@@ -157,6 +164,16 @@ def test_messages_are_recorded_as_they_were(recording: Recorded) -> None:
     assert (second["sender"], second["message_id"], second["valid"]) == ("RM", ID, True)
     assert (third["injected"], third["dropped"]) == (True, True)
     assert (second["injected"], second["dropped"]) == (False, False)
+
+
+def test_a_binary_frame_is_known_whatever_the_user_ignores(recording: Recorded) -> None:
+    ignoring = replace(ALONE, ignore=ALONE.ignore | {"json.binary"})
+    live = Live(recording.observer, settings=ignoring)
+    live.say(STATUS, opcode=Opcode.BINARY)
+    live.say(STATUS)
+    messages = recording.messages()
+    assert [message["opcode"] for message in messages] == ["binary", "text"]
+    assert [message["findings"] for message in messages] == [[], []]
 
 
 def test_an_answer_is_recorded_with_what_it_answers(
