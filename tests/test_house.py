@@ -20,7 +20,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "replay": ({"s2", "history", "render"}, {"click", "mitmproxy"}),
     "proxy": (
         {"s2", "history", "render"},
-        {"click", "mitmproxy", "prometheus_client", "wsproto"},
+        {"click", "mitmproxy", "prometheus_client", "websockets", "wsproto"},
     ),
     "demo": ({"s2", "history"}, {"click", "pydantic", "rich", "s2python", "websockets"}),
     "addon": ({"s2", "history", "render", "proxy"}, {"mitmproxy"}),
