@@ -121,7 +121,7 @@ def _rules() -> dict[str, list[str]]:
     codes: dict[str, list[str]] = {}
     for rule in dict.fromkeys(rule for rules in RULES.values() for rule in rules):
         for number in rule.statements:
-            codes.setdefault(number, []).append(rule.kind.code)
+            codes.setdefault(number, []).append(rule.finding_type.code)
     return {number: list(dict.fromkeys(found)) for number, found in codes.items()}
 
 

@@ -56,14 +56,16 @@ def _codes(name: str) -> list[str]:
         hint = f"did you mean '{meant}'?" if meant else _LIST
         raise ValueError(f"there is no finding with the code '{excerpt(name)}'; {hint}")
     family = name.removesuffix(_EVERY)
-    if codes := [code for code, kind in FINDING_TYPES.items() if kind.family == family]:
+    if codes := [
+        code for code, finding_type in FINDING_TYPES.items() if finding_type.family == family
+    ]:
         return codes
-    meant = nearest(family, {kind.family for kind in FINDING_TYPES.values()})
+    meant = nearest(family, {each.family for each in FINDING_TYPES.values()})
     hint = f"did you mean '{meant}{_EVERY}'?" if meant else _LIST
     raise ValueError(f"no code begins with '{excerpt(family)}.'; {hint}")
 
 
 def _code_meant(name: str) -> str | None:
-    if any(kind.family == name for kind in FINDING_TYPES.values()):
+    if any(each.family == name for each in FINDING_TYPES.values()):
         return f"{name}{_EVERY}"
     return nearest(name, FINDING_TYPES)

@@ -1,6 +1,6 @@
-"""Every kind of finding about a single message: its code, how bad it is, what it means.
+"""Every type of finding about a single message: its code, its severity, what it means.
 
-A rule of the conversation makes its kind from its docstring; all are in one registry.
+A rule of the conversation makes its finding type from its docstring; all are in one registry.
 
 A finding is made from its type (`FindingType.at`), so that none can be made without an explanation.
 `s2-mitm rules` prints what stands here.
@@ -17,12 +17,12 @@ MAX_PATH = 1000
 """Characters of a JSON Pointer."""
 
 FINDING_TYPES: dict[str, FindingType] = {}
-"""All kinds by their codes."""
+"""All finding types by their codes."""
 
 
 @dataclass(frozen=True, slots=True)
 class FindingType:
-    """A kind of finding.
+    """A type of finding.
 
     ``title`` is one line, ``meaning`` what it means to the two sides, ``origin`` where it comes
     from, ``remedy`` what to do. ``wrong`` is a message with this finding, ``right`` one without;
@@ -56,7 +56,7 @@ class FindingType:
         return self.code.partition(".")[0]
 
     def at(self, path: str, text: str, hint: str = "") -> Finding:
-        """A finding of this kind at a place (JSON Pointer), in words.
+        """A finding of this type at a place (JSON Pointer), in words.
 
         A pointer that is very long, as only a hostile peer needs it, ends at an outer place. All
         three are made harmless here, once for whoever shows them (see `printable`).
@@ -67,7 +67,7 @@ class FindingType:
         return Finding(self.code, self.severity, self.source, *safe)
 
 
-def _kind(
+def _finding_type(
     code: str,
     severity: Severity,
     title: str,
@@ -81,11 +81,11 @@ def _kind(
 ) -> FindingType:
     wrong = wrong if isinstance(wrong, bytes) else wrong.encode()
     right = right if isinstance(right, bytes) else (right or _STATUS).encode()
-    kind = FindingType(
+    finding_type = FindingType(
         code, severity, title, meaning, origin, remedy, wrong, right, in_binary_frame
     )
-    FINDING_TYPES[code] = kind
-    return kind
+    FINDING_TYPES[code] = finding_type
+    return finding_type
 
 
 _ID = '"message_id": "1c5a7e2e-3b1e-4c55-9f0b-0d2b9d9f0001"'
@@ -112,7 +112,7 @@ _SCHEMA = "the JSON Schema of the message type, s2-ws-json"
 
 # Readable JSON
 
-JSON_BINARY = _kind(
+JSON_BINARY = _finding_type(
     "json.binary",
     Severity.ERROR,
     "A message in a binary WebSocket frame",
@@ -124,7 +124,7 @@ JSON_BINARY = _kind(
     wrong=_STATUS,
     in_binary_frame=True,
 )
-JSON_TOO_LARGE = _kind(
+JSON_TOO_LARGE = _finding_type(
     "json.too-large",
     Severity.ERROR,
     "A message larger than s2-mitm reads",
@@ -134,7 +134,7 @@ JSON_TOO_LARGE = _kind(
     remedy="Look for a list that grows without end, or a text that holds a file.",
     wrong='{"diagnostic_label": "' + "x" * 1024 * 1024 + '"}',
 )
-JSON_BOM = _kind(
+JSON_BOM = _finding_type(
     "json.bom",
     Severity.ERROR,
     "A byte order mark before the JSON text",
@@ -144,7 +144,7 @@ JSON_BOM = _kind(
     " utf-8-sig).",
     wrong=b"\xef\xbb\xbf" + _STATUS.encode(),
 )
-JSON_NOT_UTF8 = _kind(
+JSON_NOT_UTF8 = _finding_type(
     "json.not-utf8",
     Severity.ERROR,
     "Text that is not UTF-8",
@@ -155,7 +155,7 @@ JSON_NOT_UTF8 = _kind(
     " cause.",
     wrong=_STATUS.encode().replace(b"FRBC", b"FRBC\xb0"),
 )
-JSON_SYNTAX = _kind(
+JSON_SYNTAX = _finding_type(
     "json.syntax",
     Severity.ERROR,
     "Text that is not JSON",
@@ -166,7 +166,7 @@ JSON_SYNTAX = _kind(
     " item and comments are the usual causes.",
     wrong="{'message_type': 'FRBC.StorageStatus'}",
 )
-JSON_CONTROL_CHARACTER = _kind(
+JSON_CONTROL_CHARACTER = _finding_type(
     "json.control-character",
     Severity.ERROR,
     "A control character inside a text",
@@ -176,7 +176,7 @@ JSON_CONTROL_CHARACTER = _kind(
     remedy=r"Let a JSON library write the message, or write the character as \n or \u0007.",
     wrong=_STATUS.replace("FRBC", "FR\tBC"),
 )
-JSON_TRAILING_DATA = _kind(
+JSON_TRAILING_DATA = _finding_type(
     "json.trailing-data",
     Severity.ERROR,
     "Something follows the JSON object",
@@ -186,7 +186,7 @@ JSON_TRAILING_DATA = _kind(
     remedy="Send one object in each WebSocket message.",
     wrong=_STATUS + _STATUS,
 )
-JSON_NUMBER = _kind(
+JSON_NUMBER = _finding_type(
     "json.number",
     Severity.ERROR,
     "A number that receivers cannot hold",
@@ -196,7 +196,7 @@ JSON_NUMBER = _kind(
     remedy="Look for an overflow, or a division by something close to zero.",
     wrong=_STATUS.replace("57.3", "1e999"),
 )
-JSON_LOSES_DIGITS = _kind(
+JSON_LOSES_DIGITS = _finding_type(
     "json.loses-digits",
     Severity.WARNING,
     "A number with more digits than receivers keep",
@@ -206,7 +206,7 @@ JSON_LOSES_DIGITS = _kind(
     remedy="Round to the digits that mean something.",
     wrong=_STATUS.replace("57.3", "57.30000000000000000001"),
 )
-JSON_TOO_DEEP = _kind(
+JSON_TOO_DEEP = _finding_type(
     "json.too-deep",
     Severity.ERROR,
     "JSON that nests too deep",
@@ -216,7 +216,7 @@ JSON_TOO_DEEP = _kind(
     remedy="Look for an object that contains itself.",
     wrong='{"message_type": ' + "[" * 70 + "]" * 70 + "}",
 )
-JSON_NAN = _kind(
+JSON_NAN = _finding_type(
     "json.nan",
     Severity.ERROR,
     "NaN or Infinity",
@@ -227,7 +227,7 @@ JSON_NAN = _kind(
     " one. In Python use json.dumps(..., allow_nan=False) to find the place.",
     wrong=_STATUS.replace("57.3", "NaN"),
 )
-JSON_DUPLICATE_KEY = _kind(
+JSON_DUPLICATE_KEY = _finding_type(
     "json.duplicate-key",
     Severity.ERROR,
     "The same key twice in one object",
@@ -236,7 +236,7 @@ JSON_DUPLICATE_KEY = _kind(
     remedy="Let a JSON library write the message, from a map.",
     wrong=_STATUS.replace("57.3", '57.3, "present_fill_level": 57.4'),
 )
-JSON_LONE_SURROGATE = _kind(
+JSON_LONE_SURROGATE = _finding_type(
     "json.lone-surrogate",
     Severity.ERROR,
     "Half a character",
@@ -246,7 +246,7 @@ JSON_LONE_SURROGATE = _kind(
     remedy="A text was cut in the middle of a character: cut by characters, not by bytes.",
     wrong=_STATUS.replace("FRBC", r"\ud83d"),
 )
-JSON_NOT_AN_OBJECT = _kind(
+JSON_NOT_AN_OBJECT = _finding_type(
     "json.not-an-object",
     Severity.ERROR,
     "JSON, but not an object",
@@ -258,7 +258,7 @@ JSON_NOT_AN_OBJECT = _kind(
 
 # The message type
 
-NO_MESSAGE_TYPE = _kind(
+NO_MESSAGE_TYPE = _finding_type(
     "schema.no-message-type",
     Severity.ERROR,
     "A message without message_type",
@@ -267,7 +267,7 @@ NO_MESSAGE_TYPE = _kind(
     remedy="Send message_type at the top of the object, without an envelope around it.",
     wrong=f'{{"type": "FRBC.StorageStatus", "payload": {_STATUS}}}',
 )
-MESSAGE_TYPE_NOT_TEXT = _kind(
+MESSAGE_TYPE_NOT_TEXT = _finding_type(
     "schema.message-type-not-text",
     Severity.ERROR,
     "A message_type that is not text",
@@ -276,7 +276,7 @@ MESSAGE_TYPE_NOT_TEXT = _kind(
     remedy="Send the name of the message type as text.",
     wrong=_STATUS.replace('"FRBC.StorageStatus"', "17"),
 )
-UNKNOWN_MESSAGE_TYPE = _kind(
+UNKNOWN_MESSAGE_TYPE = _finding_type(
     "schema.unknown-message-type",
     Severity.ERROR,
     "A message_type that this version of S2 does not have",
@@ -289,7 +289,7 @@ UNKNOWN_MESSAGE_TYPE = _kind(
 
 # The JSON Schema
 
-MISSING = _kind(
+MISSING = _finding_type(
     "schema.missing",
     Severity.ERROR,
     "A required field is missing",
@@ -298,7 +298,7 @@ MISSING = _kind(
     remedy="Send the field. The place is that of the object that lacks it.",
     wrong=_STATUS.replace(', "present_fill_level": 57.3', ""),
 )
-UNKNOWN_FIELD = _kind(
+UNKNOWN_FIELD = _finding_type(
     "schema.unknown-field",
     Severity.ERROR,
     "A field that S2 does not have here",
@@ -309,7 +309,7 @@ UNKNOWN_FIELD = _kind(
     wrong=_MEASURED.replace("230.5", '230.5, "unit": "W"'),
     right=_MEASURED,
 )
-TYPE = _kind(
+TYPE = _finding_type(
     "schema.type",
     Severity.ERROR,
     "A value of the wrong JSON type",
@@ -320,7 +320,7 @@ TYPE = _kind(
     " when it has one item; a field without a value is left out, since S2 has no null.",
     wrong=_STATUS.replace("57.3", '"57.3"'),
 )
-ENUM = _kind(
+ENUM = _finding_type(
     "schema.enum",
     Severity.ERROR,
     "A value that is not one of those allowed",
@@ -330,7 +330,7 @@ ENUM = _kind(
     wrong=_SELECT.replace("NO_SELECTION", "NOT_CONTROLLABLE"),
     right=_SELECT,
 )
-PATTERN = _kind(
+PATTERN = _finding_type(
     "schema.pattern",
     Severity.ERROR,
     "Text that does not have the form asked for",
@@ -340,7 +340,7 @@ PATTERN = _kind(
     remedy="Use UUIDs as they are, without braces, spaces or a line feed.",
     wrong=_STATUS.replace("1c5a7e2e-3b1e", "{1c5a7e2e-3b1e"),
 )
-FORMAT = _kind(
+FORMAT = _finding_type(
     "schema.format",
     Severity.ERROR,
     "Text that is no point in time",
@@ -351,7 +351,7 @@ FORMAT = _kind(
     wrong=_MEASURED.replace("12:00:00Z", "12:00:00"),
     right=_MEASURED,
 )
-MINIMUM = _kind(
+MINIMUM = _finding_type(
     "schema.minimum",
     Severity.ERROR,
     "A number that is too small",
@@ -361,7 +361,7 @@ MINIMUM = _kind(
     wrong=_DETAILS.replace("1500", "-1"),
     right=_DETAILS,
 )
-TOO_FEW = _kind(
+TOO_FEW = _finding_type(
     "schema.too-few",
     Severity.ERROR,
     "A list with too few items",
@@ -371,7 +371,7 @@ TOO_FEW = _kind(
     wrong=_DETAILS.replace('["NOT_CONTROLABLE"]', "[]"),
     right=_DETAILS,
 )
-TOO_MANY = _kind(
+TOO_MANY = _finding_type(
     "schema.too-many",
     Severity.ERROR,
     "A list with too many items",
@@ -381,7 +381,7 @@ TOO_MANY = _kind(
     wrong=_DETAILS.replace('["ELECTRIC.POWER.L1"]', str(["OIL.FLOW_RATE"] * 11)).replace("'", '"'),
     right=_DETAILS,
 )
-OTHER = _kind(
+OTHER = _finding_type(
     "schema.other",
     Severity.ERROR,
     "Against a keyword that only your own schemas have",
@@ -391,7 +391,7 @@ OTHER = _kind(
     remedy="See what your schema says.",
     wrong="",
 )
-MORE = _kind(
+MORE = _finding_type(
     "schema.more",
     Severity.ERROR,
     "More faults than are explained one by one",
@@ -405,7 +405,7 @@ MORE = _kind(
 
 # s2-python
 
-REFUSED = _kind(
+REFUSED = _finding_type(
     "s2-python.refused",
     Severity.ERROR,
     "What the schema cannot see and s2-python refuses",
@@ -419,7 +419,7 @@ REFUSED = _kind(
     ),
     right=_MEASURED,
 )
-NARROWER = _kind(
+NARROWER = _finding_type(
     "s2-python.narrower",
     Severity.WARNING,
     "Legal, but s2-python refuses it",
@@ -430,7 +430,7 @@ NARROWER = _kind(
     wrong=_TIMER.replace("12:00:00Z", "23:59:60Z"),
     right=_TIMER,
 )
-NOT_A_UUID = _kind(
+NOT_A_UUID = _finding_type(
     "s2-python.uuid",
     Severity.WARNING,
     "An id that is no UUID",

@@ -33,7 +33,7 @@ from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.validity import Course, Given, Held
 from s2_mitm.s2.message.schemas import Schemas
 from s2_mitm.s2.message.validation import judge
-from s2_mitm.s2.rules import AT_THE_END, RULES, SAID_BY_S2_PYTHON, UNANSWERED, Found, Rule
+from s2_mitm.s2.rules import AT_THE_END, SAID_BY_S2_PYTHON, UNANSWERED, Found, Rule, rules_in
 from s2_mitm.s2.verdict import (
     MAX_FINDINGS,
     Answer,
@@ -346,12 +346,12 @@ class Conversation:
         late = [
             found
             for message in self.unanswered.values()
-            for found in self._ask(RULES[UNANSWERED], message)
+            for found in self._ask(UNANSWERED, message)
         ]
         late += [
             found
             for instruction in self.instructions.values()
-            for found in self._ask(RULES[AT_THE_END], instruction.message)
+            for found in self._ask(AT_THE_END, instruction.message)
         ]
         self.unanswered.clear()
         return self._counted(late)
@@ -372,7 +372,7 @@ class Conversation:
         own: list[Finding] = []
         late: list[LateFinding] = []
         self.worked_out.clear()
-        for asked in RULES.get(message.message_type, ()):
+        for asked in self._rules(message.message_type):
             for found in islice(asked.check(message, self), MAX_FINDINGS):
                 finding = _finding(asked, found, message)
                 if found.on is None or found.on.number == message.number:
@@ -381,8 +381,13 @@ class Conversation:
                     late.append(_late(found.on, finding))
         return own, late
 
-    def _ask(self, rules: list[Rule], subject: Message) -> Iterator[LateFinding]:
-        for asked in rules:
+    def _rules(self, occasion: str) -> tuple[Rule, ...]:
+        """The rules to ask about a message type, or about what is no message, in this version."""
+        version = self.version or SINCE.get(occasion, DEFAULT_VERSION)
+        return rules_in(version).get(occasion, ())
+
+    def _ask(self, occasion: str, subject: Message) -> Iterator[LateFinding]:
+        for asked in self._rules(occasion):
             for found in asked.check(subject, self):
                 yield _late(subject, _finding(asked, found, subject))
 
@@ -395,7 +400,7 @@ class Conversation:
                 break
             del self.unanswered[key]
             _put(self.overdue, key, message, MAX_UNANSWERED)
-            late += self._ask(RULES[UNANSWERED], message)
+            late += self._ask(UNANSWERED, message)
         return self._counted(late)
 
     def _counted(self, late: list[LateFinding]) -> list[LateFinding]:
@@ -652,7 +657,7 @@ def _late(subject: Message, finding: Finding) -> LateFinding:
 
 def _finding(asked: Rule, found: Found, message: Message) -> Finding:
     text = f"{found.text} (this message was injected)" if message.injected else found.text
-    return asked.kind.at(found.path, text, found.hint)
+    return asked.finding_type.at(found.path, text, found.hint)
 
 
 def _without_doubles(by_message: list[Finding], by_rules: list[Finding]) -> list[Finding]:

@@ -2,8 +2,8 @@
 
 One file a theme, one function a rule. A rule is a generator: it takes a message (`Message`) and the
 conversation as it was before the message, and yields a `Found` for each thing that is wrong. The
-decorator has its code, its severity and the message types that it is asked about; its docstring
-is what `s2-mitm rules CODE` prints:
+decorator has its code, its severity, the message types that it is asked about and the versions of
+S2 for which it holds (all, where it says none). Its docstring is what `s2-mitm rules CODE` prints:
 
     first line          what is wrong, in a few words
     paragraphs          what it means for the two sides
@@ -23,6 +23,7 @@ from s2_mitm.s2.rules.registry import (
     Found,
     Rule,
     rule,
+    rules_in,
 )
 
 THEMES = (
@@ -61,4 +62,5 @@ __all__ = [
     "Found",
     "Rule",
     "rule",
+    "rules_in",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from s2_mitm.s2.catalog import MESSAGE_TYPES
@@ -34,11 +35,20 @@ Check = Callable[[Message, "Conversation"], Iterator[Found]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule and what kind of finding it makes; ``statements`` are the N-numbers that it holds."""
+    """A rule and the type of its findings.
 
-    kind: FindingType
+    ``statements`` are the published sentences that it holds, by their N-numbers; ``versions`` the
+    versions of S2 for which it holds, None for all.
+    """
+
+    finding_type: FindingType
     check: Check
     statements: tuple[str, ...]
+    versions: frozenset[str] | None = None
+
+    def holds_in(self, version: str) -> bool:
+        """Whether it is asked in a conversation of this version."""
+        return self.versions is None or version in self.versions
 
 
 UNANSWERED = "(unanswered)"
@@ -54,29 +64,48 @@ RULES: dict[str, list[Rule]] = {
 
 
 def rule(
-    code: str, severity: Severity, on: Iterable[str] = (), *, statements: Iterable[str] = ()
+    code: str,
+    severity: Severity,
+    on: Iterable[str] = (),
+    *,
+    versions: Iterable[str] = (),
+    statements: Iterable[str] = (),
 ) -> Callable[[Check], Check]:
     """Make a function a rule.
 
     ``on`` are the message types that it is asked about (all by default), or UNANSWERED or
-    AT_THE_END; ``statements`` the published sentences that it holds, by their N-numbers.
+    AT_THE_END; ``versions`` the versions of S2 for which it holds (all by default); ``statements``
+    the published sentences that it holds, by their N-numbers.
     """
 
     def register(check: Check) -> Check:
-        kind = explained(code, severity, inspect.getdoc(check) or "")
-        added = Rule(kind, check, tuple(statements))
+        finding_type = explained(code, severity, inspect.getdoc(check) or "")
+        added = Rule(finding_type, check, tuple(statements), frozenset(versions) or None)
         for message_type in on or MESSAGE_TYPES:
             RULES[message_type].append(added)
+        rules_in.cache_clear()
         return check
 
     return register
+
+
+@cache
+def rules_in(version: str) -> Mapping[str, tuple[Rule, ...]]:
+    """The rules that hold for a version of S2, by what they are asked about, as in ``RULES``."""
+    return {
+        occasion: tuple(each for each in rules if each.holds_in(version))
+        for occasion, rules in RULES.items()
+    }
 
 
 _HEADING = re.compile(r"^(Where|Wrong|Right|Do):", re.MULTILINE)
 
 
 def explained(code: str, severity: Severity, docstring: str) -> FindingType:
-    """The kind of finding that a docstring, laid out as above, explains."""
+    """The finding type that the docstring of a rule explains; its layout is in `s2_mitm.s2.rules`.
+
+    Raises ValueError where a part is missing, or the code is taken.
+    """
     parts = _HEADING.split(docstring)
     title, _, meaning = parts[0].partition("\n")
     told = {
@@ -84,7 +113,7 @@ def explained(code: str, severity: Severity, docstring: str) -> FindingType:
     }
     if not (title and meaning.strip() and told.keys() == {"Where", "Wrong", "Right", "Do"}):
         raise ValueError(f"the docstring of the rule {code} lacks a part")
-    kind = FindingType(
+    finding_type = FindingType(
         code,
         severity,
         title.strip().removesuffix("."),
@@ -96,8 +125,8 @@ def explained(code: str, severity: Severity, docstring: str) -> FindingType:
     )
     if code in FINDING_TYPES:
         raise ValueError(f"there are two rules {code}")
-    FINDING_TYPES[code] = kind
-    return kind
+    FINDING_TYPES[code] = finding_type
+    return finding_type
 
 
 SAID_BY_S2_PYTHON = frozenset(

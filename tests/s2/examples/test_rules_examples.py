@@ -46,7 +46,7 @@ def test_the_right_example_breaks_none(kind: FindingType) -> None:
 def test_every_rule_is_explained() -> None:
     for rules in RULES.values():
         for rule in rules:
-            assert FINDING_TYPES[rule.kind.code] is rule.kind
+            assert FINDING_TYPES[rule.finding_type.code] is rule.finding_type
 
 
 def test_a_script_gives_the_same_messages_every_time() -> None:
