@@ -19,7 +19,9 @@ from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, pointer
 from s2_mitm.s2.wording import describe, excerpt, quoted
 
 Place = tuple[str | int, ...]
-"""Where a value is: the keys and indices that lead to it. Written as a pointer when it is said."""
+"""Where a value is: the keys and indices that lead to it. Made into a JSON Pointer only for a
+finding.
+"""
 
 MAX_SIZE = 1024 * 1024
 """Bytes. The largest messages that devices send, a full system description, take some 100 kB."""
@@ -132,7 +134,7 @@ def _read_text(data: bytes, findings: list[Finding], *, binary: bool) -> Reading
 
 
 class _OddError(Exception):
-    """There is something in the text that must be looked at closely."""
+    """The text has something that only the slower reading can judge."""
 
 
 def _plain_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -156,7 +158,7 @@ def _plain_number(read: Callable[[str], float]) -> Callable[[str], float]:
 
 
 _PLAIN_LENGTH = 15
-"""Characters. Whatever digits they are, a 64-bit floating point number holds so many."""
+"""Characters. A 64-bit floating point number holds so many digits, whatever they are."""
 
 _PLAIN = json.JSONDecoder(
     object_pairs_hook=_plain_object,
@@ -169,7 +171,7 @@ _PLAIN = json.JSONDecoder(
 
 
 class _Seen:
-    """Oddities that the JSON parser meets on its way, by the hooks that it offers for them."""
+    """Notes what is unusual in the text while the JSON parser reads it, by the parser's hooks."""
 
     def __init__(self) -> None:
         self.duplicates = False
@@ -260,7 +262,7 @@ def _duplicate_keys(text: str) -> Iterator[Finding]:
 
 
 class _Pairs(tuple[tuple[str, Any], ...]):
-    """The members of a JSON object in order, doubles and all."""
+    """The members of a JSON object in order, with those whose key stands there twice."""
 
     __slots__ = ()
 

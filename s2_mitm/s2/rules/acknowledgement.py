@@ -1,4 +1,4 @@
-"""ReceptionStatus: every message but this one is answered with one."""
+"""ReceptionStatus: every other message is answered with one."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def twice(message: Message, conversation: Conversation) -> Iterator[Found]:
         begin()
         rm("PowerMeasurement")
         rm("PowerMeasurement")
-    Do: Look for two places in the code that answer, such as a library and its user.
+    Do: Look for two places in the code that answer, such as a library and the code that uses it.
     """
     subject = conversation.answered.get(_subject(message))
     if subject is not None and _awaited(message, conversation) is None:
@@ -94,7 +94,7 @@ def twice(message: Message, conversation: Conversation) -> Iterator[Found]:
 def unknown_subject(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An answer to a message that was never sent.
 
-    The sender of the message that was meant waits for its answer in vain.
+    The sender of the message that was meant does not get its answer.
 
     Where: ReceptionStatus.subject_message_id is the message_id of a message from the other side.
     Wrong:
@@ -132,8 +132,8 @@ def unknown_subject(message: Message, conversation: Conversation) -> Iterator[Fo
 def ok_to_invalid(message: Message, conversation: Conversation) -> Iterator[Found]:
     """OK to a message that is not valid.
 
-    The receiver reads more leniently than S2, so that a faulty sender is not noticed here and
-    fails with the next receiver; or it answers without having read.
+    The receiver accepts more than S2 allows, or it answers before it has read the message. The
+    fault of the sender is not noticed, and the next receiver may refuse such a message.
 
     Where: INVALID_MESSAGE is the answer to what breaks the schema.
     Wrong:
@@ -153,17 +153,17 @@ def ok_to_invalid(message: Message, conversation: Conversation) -> Iterator[Foun
 def refused_faultless(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message is called invalid in which s2-mitm finds no fault.
 
-    One of the two is stricter than S2, or knows something that cannot be seen from the outside.
+    The receiver is stricter than S2, or knows something that cannot be seen from the outside.
 
     Where: INVALID_DATA is for what cannot be read, INVALID_MESSAGE for what breaks the schema,
-    INVALID_CONTENT for what cannot be.
+    INVALID_CONTENT for values that are not possible.
     Wrong:
         begin()
         rm("PowerMeasurement", answer="INVALID_MESSAGE")
     Right:
         begin()
         rm("PowerMeasurement", answer="TEMPORARY_ERROR")
-    Do: Read the diagnostic_label; ask its sender what it misses.
+    Do: Read the diagnostic_label; ask its sender what is wrong with the message.
     """
     subject, status = _awaited(message, conversation), message.content.text("status") or ""
     if subject and subject.faultless and status.startswith("INVALID_"):

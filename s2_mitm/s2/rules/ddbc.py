@@ -1,4 +1,4 @@
-"""Demand Driven Based Control: the demand, and what the device can do about it."""
+"""Demand Driven Based Control: descriptions without transitions, and the forecast of the demand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def no_transitions(message: Message, conversation: Conversation) -> Iterator[Fou
     """An actuator with several modes and no transition between them.
 
     It can never leave the mode that it is in, and the CEM has nothing to choose. The schema allows
-    it, and of an actuator with a single mode nothing is said.
+    it. An actuator with a single mode needs no transitions.
 
     Where: transitions of an actuator of DDBC, at least one (N40).
     Wrong:
@@ -43,7 +43,7 @@ def no_transitions(message: Message, conversation: Conversation) -> Iterator[Fou
 def not_provided(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The RM sends a forecast that it has said it does not provide.
 
-    A CEM that goes by the description has no use for it and may refuse it.
+    A CEM that follows the description has no use for it and may refuse it.
 
     Where: provides_average_demand_rate_forecast in the SystemDescription in force.
     Wrong:
@@ -73,7 +73,7 @@ def bands_crossed(message: Message, conversation: Conversation) -> Iterator[Foun
     """The probability bands of a demand forecast are not within each other.
 
     The range of 68 % lies within that of 95 %, and that within the limits. A CEM that plans with
-    the bands gets nonsense.
+    the bands gets wrong results.
 
     Where: lower_limit, lower_95PPR, lower_68PPR, expected, upper_68PPR, upper_95PPR, upper_limit,
     from the lowest up.
@@ -85,6 +85,6 @@ def bands_crossed(message: Message, conversation: Conversation) -> Iterator[Foun
         begin("DDBC")
         rm("DDBC.AverageDemandRateForecast", elements=[
             {"duration": 60000, "demand_rate_expected": 3, "demand_rate_lower_limit": 3}])
-    Do: Look at which of the two limits is which.
+    Do: Check whether the lower and the upper limit are exchanged.
     """
     yield from crossed_elements(message, DEMAND_RATES)

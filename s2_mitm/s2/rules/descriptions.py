@@ -1,4 +1,4 @@
-"""What the system descriptions of FRBC, OMBC and DDBC say."""
+"""The system descriptions of FRBC, OMBC and DDBC: what is wrong within one."""
 
 from __future__ import annotations
 
@@ -165,8 +165,9 @@ def power_range_order(message: Message, conversation: Conversation) -> Iterator[
         select("OMBC")
         rm("OMBC.SystemDescription", transitions=[],
            operation_modes=[ombc_mode("produce", power_ranges=[power(-2000, 0)])])
-    Do: Send the lower power first; factor 0 then stands for it, and the other ranges of the mode
-    (fill_rate, supply_range) run the same way, also where that is downwards.
+    Do: Send the lower power first: it belongs to the operation_mode_factor 0. The other ranges of
+    the mode (fill_rate, supply_range) begin with the value for that factor too, also where it is
+    the higher one.
     """
     for part in _with_power(message.content):
         for power in part.parts("power_ranges"):
@@ -178,15 +179,18 @@ RANGES = {
     "DDBC.SystemDescription": ("present_demand_rate",),
     "DDBC.PresentDemandStatus": ("present_demand_rate",),
 }
-"""Where else than in modes there is a range that must not run downwards."""
+"""The ranges outside of operation modes that must not end below their start: the fields that lead
+there.
+"""
 
 
 @rule("modes.range-order", Severity.WARNING, [*DESCRIPTIONS.values(), "DDBC.PresentDemandStatus"])
 def range_order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A range that ends below its start.
 
-    Nothing lies within it. It is judged of running costs, of the fill level of the storage and of
-    the demand rate; fill_rate and supply_range follow the power, and may run downwards.
+    No value lies within it. This is checked for running costs, for the fill level of the storage
+    and for the demand rate. fill_rate and supply_range begin with the value for the lowest power,
+    which may be the higher one.
 
     Where: NumberRange, start_of_range and end_of_range.
     Wrong:

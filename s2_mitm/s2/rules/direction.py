@@ -1,4 +1,4 @@
-"""Who may send what."""
+"""Which side may send which message type."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ PROVIDED = {
 """Where the storage says whether it provides a message type."""
 
 SAME = 1e-9
-"""How far two ends may be apart, in proportion, and still be one: what reckoning leaves over."""
+"""The relative difference up to which two ends are taken as equal: floating point is not exact."""
 
 
 def _elements(message: Message) -> Iterator[Iterable[Part]]:
@@ -47,7 +47,7 @@ def _elements(message: Message) -> Iterator[Iterable[Part]]:
 def fill_level_order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A range of fill levels that ends where it starts, or below.
 
-    No fill level lies within it, so that the element never counts. A target may be a single fill
+    No fill level lies within it, so that the element never applies. A target may be a single fill
     level.
 
     Where: fill_level_range of the elements of operation modes (N51) and of leakage (N47), start
@@ -78,8 +78,8 @@ def fill_level_order(message: Message, conversation: Conversation) -> Iterator[F
 def fill_levels_apart(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Ranges of fill levels that leave a gap or overlap.
 
-    In a gap the CEM does not know what the device does; where they overlap, which of the two
-    counts. Their order in the list does not matter.
+    In a gap the CEM does not know what the device does. Where two overlap, it does not know which
+    of them applies. Their order in the list does not matter.
 
     Where: fill_level_range of the elements of operation modes (N49) and of leakage (N15) are
     contiguous: each begins where one ends.
@@ -93,20 +93,20 @@ def fill_levels_apart(message: Message, conversation: Conversation) -> Iterator[
         rm("FRBC.LeakageBehaviour", elements=[
             {"fill_level_range": between(50, 100), "leakage_rate": 0.0002},
             {"fill_level_range": between(0, 50), "leakage_rate": 0.0001}])
-    Do: Begin each range with the very number with which the one below ends.
+    Do: Begin each range with exactly the number with which the one below ends.
     """
     for elements in _elements(message):
         ranges = [(element, element.range("fill_level_range")) for element in elements]
         known = [(levels, element) for element, levels in ranges if levels]
         if len(known) < len(ranges) or any(start >= end for (start, end), _ in known):
-            continue  # there is something else to mend first
+            continue  # other rules report what is wrong then
         known.sort(key=lambda item: item[0])
         for ((_, end), lower), ((start, _), upper) in pairwise(known):
             if abs(start / 2 - end / 2) > SAME * max(abs(start), abs(end)):
-                kind = "there is a gap" if start > end else "it overlaps with the one"
+                what = "there is a gap" if start > end else "it overlaps with the one"
                 yield Found(
                     upper.at("fill_level_range"),
-                    f"{kind} below: it starts at {number(start)}, and {lower.path} ends at"
+                    f"{what} below: it starts at {number(start)}, and {lower.path} ends at"
                     f" {number(end)}",
                 )
 
@@ -115,8 +115,8 @@ def fill_levels_apart(message: Message, conversation: Conversation) -> Iterator[
 def fill_level_outside(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The fill level is outside the range in which it should remain.
 
-    The RM need not follow instructions until it is back. It can happen, and it can be a mistake
-    in the units. It is said once until the fill level is back.
+    The RM need not follow instructions until it is back. It can happen, and it can be a mistake in
+    the units. It is reported once until the fill level is back.
 
     Where: fill_level_range of the storage in the SystemDescription in force (N52).
     Wrong:
@@ -154,7 +154,7 @@ def fill_level_outside(message: Message, conversation: Conversation) -> Iterator
 def not_provided(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The RM sends what it has said that it does not provide.
 
-    A CEM that goes by the description has no use for it and may refuse it.
+    A CEM that follows the description has no use for it and may refuse it.
 
     Where: provides_leakage_behaviour, provides_fill_level_target_profile and
     provides_usage_forecast of the storage in the SystemDescription in force.
@@ -186,7 +186,7 @@ def bands_crossed(message: Message, conversation: Conversation) -> Iterator[Foun
     """The probability bands of a usage forecast are not within each other.
 
     The range of 68 % lies within that of 95 %, and that within the limits. A CEM that plans with
-    the bands gets nonsense.
+    the bands gets wrong results.
 
     Where: lower_limit, lower_95PPR, lower_68PPR, expected, upper_68PPR, upper_95PPR, upper_limit,
     from the lowest up.

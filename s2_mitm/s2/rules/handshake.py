@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def not_seen(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The beginning of the conversation was not seen.
 
-    The proxy was put in between, or the recording begins, when the two were already talking. What
-    was said before is unknown, so that references to it cannot be checked.
+    The proxy was put in between, or the recording begins, when the two had already exchanged
+    messages. These are unknown, so that references to them cannot be checked.
 
     Where: nothing is wrong with the conversation.
     Wrong:
@@ -29,7 +29,7 @@ def not_seen(message: Message, conversation: Conversation) -> Iterator[Found]:
     Right:
         begin()
         rm("PowerMeasurement")
-    Do: Let the RM connect anew when you want everything checked.
+    Do: Let the RM connect again when you want everything checked.
     """
     if (
         not conversation.from_start
@@ -49,8 +49,8 @@ def missing(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The conversation goes on without the handshake.
 
     Both sides send a Handshake, then the CEM selects the version with a HandshakeResponse. Until
-    then neither knows what the other understands, and many peers refuse whatever comes before.
-    It is said once; what follows is judged as if the handshake had been made.
+    then neither knows what the other understands, and many peers refuse whatever comes before. It
+    is reported once; what follows is judged as if the handshake had been made.
 
     Where: the states of S2 0.0.2-beta. From 1.0.0-beta on the version can be agreed before the
     WebSocket opens (S2 Connect), and a missing handshake is no fault: which it is here, only the
@@ -102,8 +102,8 @@ def no_versions(message: Message, conversation: Conversation) -> Iterator[Found]
 def twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A second Handshake from the same side.
 
-    A conversation has one handshake. What the receiver makes of another one is not defined: some
-    begin anew, some ignore it.
+    A conversation has one handshake. What the receiver does with another one is not defined: some
+    start again, some ignore it.
 
     Where: the states of S2 0.0.2-beta.
     Wrong:
@@ -112,7 +112,7 @@ def twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     Right:
         rm("Handshake")
         cem("Handshake")
-    Do: Open a new connection to begin anew.
+    Do: Open a new connection to start again.
     """
     if before := conversation.handshakes.get(message.sender):
         yield Found(

@@ -1,4 +1,4 @@
-"""Instructions and their life: what the CEM asks, and what the RM says became of it."""
+"""Instructions of the CEM, and the statuses that the RM reports of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STATUS = "InstructionStatusUpdate"
 
 PROMPT = frozenset({"NEW", "ACCEPTED", "REJECTED", "STARTED"})
-"""What can be said of an instruction at once; the others take as long as its execution."""
+"""The statuses that an RM can report at once; the others come when the execution has ended."""
 
 
 @rule("instruction.unknown", Severity.ERROR, [STATUS])
@@ -84,9 +84,9 @@ def message_id(message: Message, conversation: Conversation) -> Iterator[Found]:
 def wrong_step(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A status that cannot follow the one before.
 
-    An instruction moves from NEW to ACCEPTED or REJECTED, from ACCEPTED to STARTED, from STARTED
-    to SUCCEEDED; once accepted it can be ABORTED or REVOKED. Steps may be left out, but none leads
-    back. A CEM that plans with the status now believes something wrong.
+    An instruction moves from NEW to ACCEPTED or REJECTED, from ACCEPTED to STARTED, from STARTED to
+    SUCCEEDED; once accepted it can be ABORTED or REVOKED. Steps may be left out, but none leads
+    back. The CEM now plans with a wrong status.
 
     Where: InstructionStatusUpdate.status_type, InstructionStatus.
     Wrong:
@@ -119,8 +119,7 @@ def wrong_step(message: Message, conversation: Conversation) -> Iterator[Found]:
 def after_final(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A status after the final one.
 
-    REJECTED, REVOKED, SUCCEEDED and ABORTED end an instruction. The CEM has closed its books on
-    it.
+    REJECTED, REVOKED, SUCCEEDED and ABORTED end an instruction. The CEM expects no further status.
 
     Where: InstructionStatusUpdate.status_type, InstructionStatus.
     Wrong:
@@ -174,7 +173,7 @@ def refused(message: Message, conversation: Conversation) -> Iterator[Found]:
     A ReceptionStatus other than OK says that the message is ignored. The CEM may have given the
     instruction to another device by then.
 
-    Where: ReceptionStatus.status: what it says of anything but OK is that the message is ignored.
+    Where: ReceptionStatus.status: with any status but OK the message is ignored.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction", answer="TEMPORARY_ERROR")
@@ -235,11 +234,11 @@ def slow(message: Message, conversation: Conversation) -> Iterator[Found]:
 
 @rule("instruction.no-status", Severity.INFO, [AT_THE_END])
 def no_status(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """The RM did not say what it made of an instruction.
+    """The RM sent no status of an instruction.
 
-    It was received, and its time came, but the CEM never learnt whether it was accepted. Said at
-    the end of the conversation, of the last instruction for each actuator alone; one that runs may
-    well be STARTED to the end.
+    It was received, and its time came, but the CEM never learnt whether it was accepted. This is
+    reported at the end of the conversation, for the last instruction for each actuator only. An
+    instruction that still runs may be STARTED at the end.
 
     Where: InstructionStatusUpdate.
     Wrong:
@@ -279,8 +278,8 @@ def no_status(message: Message, conversation: Conversation) -> Iterator[Found]:
 def in_the_past(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction that should have been executed before it was given.
 
-    The RM is to execute it as soon as it can, which is later than the CEM has planned; or the
-    CEM's clock is wrong. A minute is let pass.
+    The RM is to execute it as soon as it can, which is later than the CEM has planned; or the CEM's
+    clock is wrong. Up to a minute is tolerated.
 
     Where: execution_time is the moment when the execution shall start (N05), a power sequence
     start (N29), be interrupted (N30) or go on (N25). One in the past means as soon as possible.

@@ -1,4 +1,4 @@
-"""Measurements, forecasts and costs, against what the RM says of itself."""
+"""Measurements, forecasts and costs, compared with what the RM says about itself."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ QUANTITIES = frozenset(
         "OIL.FLOW_RATE",
     }
 )
-"""The commodity quantities of S2; any other is a fault that the schema names."""
+"""The commodity quantities of S2; any other is a fault that the schema reports."""
 
 
 @rule("measurement.not-promised", Severity.ERROR, ["PowerMeasurement"])
 def not_promised(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A measurement of a quantity that the RM did not promise.
 
-    The CEM has made room for what ResourceManagerDetails promises, and drops the rest or refuses
-    the message.
+    The CEM expects the quantities that ResourceManagerDetails promises; it ignores the others or
+    refuses the message.
 
     Where: ResourceManagerDetails.provides_power_measurement_types has all the quantities that the
     RM measures.
@@ -56,7 +56,7 @@ def not_promised(message: Message, conversation: Conversation) -> Iterator[Found
         return
     promised = conversation.details.content.texts("provides_power_measurement_types")
     if not promised or not QUANTITIES.issuperset(promised):
-        return  # what is misspelt there is the cause
+        return  # an unknown quantity there is the cause, and the schema reports it
     for value in message.content.parts("values"):
         quantity = value.text("commodity_quantity")
         if quantity in QUANTITIES and quantity not in promised:
@@ -93,7 +93,7 @@ def old(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A measurement that is more than a day old.
 
     It says little about now: the RM's clock is wrong, or was not set yet, or the RM sends what it
-    has kept. It is said once until a measurement is younger.
+    has stored. It is reported once until a measurement is younger.
 
     Where: PowerMeasurement.measurement_timestamp is when the values were measured.
     Wrong:
@@ -118,8 +118,8 @@ def single_phase(message: Message, conversation: Conversation) -> Iterator[Found
 
     A CEM takes what has a value on L2 or L3 for a device with three phases.
 
-    Where: a device that uses only one phase should always call it L1 (N36), whichever phase of
-    the house it is connected to. That a device has one phase is seen by what it measures.
+    Where: a device that uses only one phase should always call it L1 (N36), whichever phase of the
+    house it is connected to. What a device measures shows whether it has one phase.
     Wrong:
         begin(details=False)
         rm("ResourceManagerDetails", provides_power_measurement_types=["ELECTRIC.POWER.L2"])
@@ -143,8 +143,8 @@ def two_phases(message: Message, conversation: Conversation) -> Iterator[Found]:
     L2, L3 and 3_PHASE_SYMMETRIC are for devices with three phases. The CEM does not know whether
     the third has no power or is not measured.
 
-    Where: L2 and L3 are only for 3 phase devices (N37). That a device has three phases is not said
-    anywhere; two of them alone are a sign that it may not.
+    Where: L2 and L3 are only for 3 phase devices (N37). No message says how many phases a device
+    has. One that measures two of them may not have three.
     Wrong:
         begin(details=False)
         measured = ["ELECTRIC.POWER.L1", "ELECTRIC.POWER.L2"]
@@ -221,8 +221,8 @@ VALUE_BANDS = tuple(f"value_{band}" for band in BANDS)
 def bands(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The probability bands of a forecast are not within each other.
 
-    What lies within the 68 % band lies within the 95 % band and within the limits. A planner that
-    reckons with them gets widths below zero.
+    What lies within the 68 % band lies within the 95 % band and within the limits. A CEM that
+    calculates with the bands gets negative widths.
 
     Where: PowerForecastValue: value_lower_limit ≤ value_lower_95PPR ≤ value_lower_68PPR ≤
     value_expected ≤ value_upper_68PPR ≤ value_upper_95PPR ≤ value_upper_limit.
@@ -254,8 +254,8 @@ def bands(message: Message, conversation: Conversation) -> Iterator[Found]:
 def no_currency(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Costs without a currency.
 
-    The CEM cannot weigh costs that it cannot read: 1 may be a euro or a yen. It is said once for
-    each ResourceManagerDetails.
+    The CEM cannot weigh costs that it cannot read: 1 may be a euro or a yen. It is reported once
+    for each ResourceManagerDetails.
 
     Where: ResourceManagerDetails.currency is mandatory if cost information is published (N34):
     running_costs of operation modes, transition_costs of transitions.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def no_description(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A status or instruction comes before any system description.
 
-    It names operation modes, timers or actuators that the receiver knows nothing of. It is said
+    It names operation modes, timers or actuators that the receiver knows nothing of. It is reported
     once until a description is given.
 
     Where: the ids in instructions and statuses refer to the SystemDescription in force.
@@ -63,9 +63,9 @@ def no_description(message: Message, conversation: Conversation) -> Iterator[Fou
 def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found]:
     """References to the system description cannot be checked.
 
-    The description was refused or is not valid, or was given before s2-mitm was put in between.
-    What it says readably is gone by all the same; whether something that is not in it is wrong
-    cannot be told. It is said once until the next description.
+    The description was refused or is not valid, or was given before the first message that was
+    seen. What can be read of it is used all the same. Whether something is wrong that is not in it,
+    nobody can tell. It is reported once until the next description.
 
     Where: nothing need be wrong with the message.
     Wrong:

@@ -1,4 +1,4 @@
-"""Power envelope based control: what the RM says of power and energy that it can be limited to."""
+"""Power envelope based control: the power and energy constraints of the RM."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def range_upside_down(message: Message, conversation: Conversation) -> Iterator[
 def limit_type_missing(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Constraints for a quantity lack the ranges for one of the two limits.
 
-    An envelope has both limits, so that the CEM cannot make any for that quantity which keeps to
-    the constraints. s2-python refuses such constraints.
+    An envelope has both limits. The CEM cannot make one for that quantity that keeps to the
+    constraints. s2-python refuses such constraints.
 
     Where: at least one PEBC.AllowedLimitRange for UPPER_LIMIT and one for LOWER_LIMIT (N24); as
     an envelope is for one quantity, that holds for each.
@@ -70,20 +70,20 @@ def limit_type_missing(message: Message, conversation: Conversation) -> Iterator
     """
     limits = Given(message).limits or {}
     missing = (
-        (quantity, kind)
+        (quantity, limit_type)
         for quantity, ranges in limits.items()
-        for _, kind in LIMITS
-        if not any((kind, abnormal) in ranges for abnormal in (False, True))
+        for _, limit_type in LIMITS
+        if not any((limit_type, abnormal) in ranges for abnormal in (False, True))
     )
-    for quantity, kind in islice(missing, FEW):
-        yield Found("/allowed_limit_ranges", f"no {kind} range for {quoted(quantity)}")
+    for quantity, limit_type in islice(missing, FEW):
+        yield Found("/allowed_limit_ranges", f"no {limit_type} range for {quoted(quantity)}")
 
 
 @rule("pebc.energy-quantity", Severity.WARNING, [ENERGY])
 def energy_quantity(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An energy constraint for a quantity that no power constraints limit.
 
-    The CEM makes no envelope for that quantity, and so has no means to meet the constraint.
+    The CEM makes no envelope for that quantity, and cannot meet the constraint.
 
     Where: PEBC.EnergyConstraint.commodity_quantity and that of the PEBC.AllowedLimitRanges.
     Wrong:

@@ -31,14 +31,14 @@ INSTRUCTION = ("PEBC.Instruction",)
 FIELD = "power_constraints_id"
 
 TINY = 1e-6
-"""How much of a sum or an average may get lost in computing with floating point numbers."""
+"""How much an average may be off: floating point numbers are not exact."""
 
 
 @rule("pebc.no-constraints", Severity.ERROR, INSTRUCTION)
 def no_constraints(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction before the RM has given any power constraints.
 
-    The CEM cannot know which limits the device can follow; it guesses. It is said once until
+    The CEM cannot know which limits the device can follow; it guesses. It is reported once until
     there are constraints.
 
     Where: PEBC.Instruction.power_constraints_id, the constraints that the instruction is based
@@ -114,8 +114,8 @@ def constraints_not_in_force(message: Message, conversation: Conversation) -> It
 def constraints_refused(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction is based on constraints that the CEM itself has refused.
 
-    What its receiver did not accept is not in force: the RM does not expect to be held to it. It
-    is said once until an instruction refers to something in force.
+    What its receiver did not accept is not in force: the RM does not expect to be held to it. It is
+    reported once until an instruction refers to something in force.
 
     Where: ReceptionStatus.status of the PEBC.PowerConstraints.
     Wrong:
@@ -145,8 +145,8 @@ def constraints_refused(message: Message, conversation: Conversation) -> Iterato
 def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found]:
     """It cannot be told whether an instruction keeps to the constraints.
 
-    The constraints were given before the beginning that we know of, or the last that were given
-    were refused or can be read only in part. It is said once until it can be told again.
+    The constraints were given before the first message that was seen, or the last ones were refused
+    or can be read only in part. It is reported once until it can be told again.
 
     Where: nothing need be wrong with the instruction.
     Wrong:
@@ -160,7 +160,7 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
         rm("PEBC.PowerConstraints", answer="TEMPORARY_ERROR")
         rm("PEBC.PowerConstraints", id="#other")
         cem("PEBC.Instruction", power_constraints_id="#other")
-    Do: See what is said of the PEBC.PowerConstraints, if we have them.
+    Do: See the findings about the PEBC.PowerConstraints, if they were seen.
     """
     reference = _reference(message, conversation)
     given = reference.given
@@ -224,12 +224,12 @@ def limit_not_allowed(message: Message, conversation: Conversation) -> Iterator[
     Do: Choose the nearest limit that is allowed; the ranges may have gaps.
     """
     given = _reference(message, conversation).given
-    for place, kind, limit, usual, abnormal in _held_against(message, conversation).outside:
+    for place, limit_type, limit, usual, abnormal in _limit_faults(message, conversation).outside:
         ranges = [*usual, *abnormal]
         yield Found(
             place,
-            f"{number(limit)} is in no {kind} range of {_name(given, message)}:"
-            f" {_words(ranges)} {'is' if len(ranges) == 1 else 'are'} allowed",
+            f"{number(limit)} is in no {limit_type} range of {_name_of(given, message)}:"
+            f" {_in_words(ranges)} {'is' if len(ranges) == 1 else 'are'} allowed",
         )
 
 
@@ -237,8 +237,8 @@ def limit_not_allowed(message: Message, conversation: Conversation) -> Iterator[
 def abnormal_limit(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An envelope has a limit that is allowed in an abnormal condition only.
 
-    Such limits hurt: comfort, wear, lost production. The RM keeps them for an emergency in the
-    grid and refuses them otherwise.
+    Such limits have a price: comfort, wear, lost production. The RM keeps them for an emergency in
+    the grid and refuses them otherwise.
 
     Where: PEBC.AllowedLimitRange.abnormal_condition_only (N55) and
     PEBC.Instruction.abnormal_condition.
@@ -254,11 +254,11 @@ def abnormal_limit(message: Message, conversation: Conversation) -> Iterator[Fou
     if message.content.flag("abnormal_condition") is not False:
         return
     given = _reference(message, conversation).given
-    for place, _, limit, _, abnormal in _held_against(message, conversation).abnormal:
+    for place, _, limit, _, abnormal in _limit_faults(message, conversation).abnormal:
         yield Found(
             place,
-            f"{number(limit)} needs abnormal_condition to be true: {_words([*abnormal])} is for"
-            f" abnormal conditions only, by {_name(given, message)}",
+            f"{number(limit)} needs abnormal_condition to be true: {_in_words([*abnormal])} is for"
+            f" abnormal conditions only, by {_name_of(given, message)}",
         )
 
 
@@ -327,12 +327,12 @@ def envelope_twice(message: Message, conversation: Conversation) -> Iterator[Fou
 def energy_not_allowed(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An envelope does not allow the energy that an energy constraint asks for.
 
-    The RM has said how much the device may need to consume, or to produce, in a period; with
-    this envelope it cannot. It is said only of an envelope that covers the whole period, as what
-    holds in the rest of it is unknown, and not in abnormal conditions.
+    The RM has said how much the device may need to consume, or to produce, in a period; with this
+    envelope it cannot. This is reported only for an envelope that covers the whole period, because
+    the limits in the rest of it are unknown, and not in abnormal conditions.
 
-    Where: the envelope must allow the consumption that upper_average_power comes to, where that
-    is positive (N19), and the production that lower_average_power comes to, where that is negative
+    Where: the envelope must allow the consumption that upper_average_power asks for, where that is
+    positive (N19), and the production that lower_average_power asks for, where that is negative
     (N21).
     Wrong:
         begin("PEBC")
@@ -424,66 +424,74 @@ def _reference(message: Message, conversation: Conversation) -> Reference:
     return refer(conversation, message, CONSTRAINTS, message.content, FIELD, timed=True)
 
 
-class _Wrong(NamedTuple):
-    """A limit that is not allowed, or not always: its place, the type of the ranges in which it
-    must lie, its value, and the ranges that are allowed always and in abnormal conditions.
+class _LimitFault(NamedTuple):
+    """A limit that is not allowed, or only in abnormal conditions.
+
+    ``place`` is its JSON Pointer, ``limit`` its value in watts or what the quantity has;
+    ``limit_type`` the type of the ranges in which it must lie, ``usual`` those that are always
+    allowed and ``abnormal`` those for abnormal conditions only.
     """
 
     place: str
-    kind: str
+    limit_type: str
     limit: float
     usual: Ranges
     abnormal: Ranges
 
 
-class _Wrongs(NamedTuple):
+class _LimitFaults(NamedTuple):
     """The first few limits that lie in no range, and those in a range for abnormal conditions."""
 
-    outside: list[_Wrong]
-    abnormal: list[_Wrong]
+    outside: list[_LimitFault]
+    abnormal: list[_LimitFault]
 
 
-_NONE = Ranges(())
+_NO_RANGES = Ranges(())
 
 
-def _held_against(message: Message, conversation: Conversation) -> _Wrongs:
-    """Hold all limits of an instruction against its constraints, once for all rules."""
+def _limit_faults(message: Message, conversation: Conversation) -> _LimitFaults:
+    """Compare all limits of an instruction with its constraints, once for all rules that ask."""
     key = ("limits", "")
-    wrongs: _Wrongs | None = conversation.worked_out.get(key)
-    if wrongs is None:
-        wrongs = conversation.worked_out[key] = _Wrongs([], [])
-        _collect(message, conversation, wrongs)
-    return wrongs
+    faults: _LimitFaults | None = conversation.worked_out.get(key)
+    if faults is None:
+        faults = conversation.worked_out[key] = _LimitFaults([], [])
+        _collect(message, conversation, faults)
+    return faults
 
 
-def _collect(message: Message, conversation: Conversation, wrongs: _Wrongs) -> None:
+def _collect(message: Message, conversation: Conversation, faults: _LimitFaults) -> None:
     given = _reference(message, conversation).given
     if given is None or given.limits is None:
         return
     for envelope in message.content.parts("power_envelopes"):
         allowed = given.limits.get(envelope.text("commodity_quantity") or "", {})
         both = [
-            (name, kind, allowed.get((kind, False), _NONE), allowed.get((kind, True), _NONE))
-            for name, kind in LIMITS
-            if (kind, False) in allowed or (kind, True) in allowed
+            (
+                name,
+                limit_type,
+                allowed.get((limit_type, False), _NO_RANGES),
+                allowed.get((limit_type, True), _NO_RANGES),
+            )
+            for name, limit_type in LIMITS
+            if (limit_type, False) in allowed or (limit_type, True) in allowed
         ]
         for element in envelope.parts("power_envelope_elements") if both else ():
             if _crossed(element):
-                continue  # that is the fault
-            for name, kind, usual, abnormal in both:
+                continue  # pebc.limits-crossed reports that
+            for name, limit_type, usual, abnormal in both:
                 limit = element.number(name)
                 if limit is None or limit in usual:
                     continue
-                found = wrongs.abnormal if limit in abnormal else wrongs.outside
+                found = faults.abnormal if limit in abnormal else faults.outside
                 if len(found) < FEW:
-                    found.append(_Wrong(element.at(name), kind, limit, usual, abnormal))
+                    found.append(_LimitFault(element.at(name), limit_type, limit, usual, abnormal))
 
 
-def _name(given: Given | None, message: Message) -> str:
+def _name_of(given: Given | None, message: Message) -> str:
     return given.message.name(message.time) if given else ""
 
 
-def _words(ranges: list[tuple[float, float]]) -> str:
+def _in_words(ranges: list[tuple[float, float]]) -> str:
     """Ranges, for a text."""
     words = [f"{number(start)} to {number(end)}" for start, end in ranges[:5]]
     return ", ".join(words) + ", …" * (len(ranges) > 5)

@@ -1,4 +1,4 @@
-"""Power profile based control: what is said of a power profile refers to one that is in force."""
+"""Power profile based control: references to power profiles, their containers and sequences."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def no_profile(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A power profile is referred to before the RM has given any.
 
-    Its receiver cannot know what is meant. It is said once until there is a profile.
+    Its receiver cannot know what is meant. It is reported once until there is a profile.
 
     Where: power_profile_id, the id of a PPBC.PowerProfileDefinition.
     Wrong:
@@ -99,8 +99,8 @@ def profile_not_in_force(message: Message, conversation: Conversation) -> Iterat
 def profile_refused(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction for a power profile that the CEM itself has refused.
 
-    What its receiver did not accept is not in force: the RM does not expect to be instructed. It
-    is said once until something in force is referred to.
+    What its receiver did not accept is not in force: the RM does not expect to be instructed. It is
+    reported once until a message refers to something in force.
 
     Where: ReceptionStatus.status of the PPBC.PowerProfileDefinition.
     Wrong:
@@ -125,8 +125,8 @@ def profile_refused(message: Message, conversation: Conversation) -> Iterator[Fo
 def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found]:
     """It cannot be told whether a reference to a power profile is right.
 
-    The profile was given before the beginning that we know of, or the last that was given was
-    refused or is not valid. It is said once until it can be told again.
+    The profile was given before the first message that was seen, or the last one was refused or is
+    not valid. It is reported once until it can be told again.
 
     Where: nothing need be wrong with the message.
     Wrong:
@@ -140,7 +140,7 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
         rm("PPBC.PowerProfileDefinition", answer="TEMPORARY_ERROR")
         rm("PPBC.PowerProfileDefinition", id="#other")
         cem("PPBC.ScheduleInstruction", power_profile_id="#other")
-    Do: See what is said of the PPBC.PowerProfileDefinition, if we have it.
+    Do: See the findings about the PPBC.PowerProfileDefinition, if it was seen.
     """
     for part, reference in referring_parts(message, conversation):
         given = reference.given

@@ -81,7 +81,7 @@ def not_scheduled(message: Message, conversation: Conversation) -> Iterator[Foun
 
     There is nothing to interrupt, or another sequence of the container runs.
 
-    Where: PPBC.ScheduleInstruction, and the status and selected_sequence_id that the RM tells in
+    Where: PPBC.ScheduleInstruction, and the status and selected_sequence_id that the RM reports in
     PPBC.PowerProfileStatus.
     Wrong:
         begin("PPBC")
@@ -108,7 +108,7 @@ def not_scheduled(message: Message, conversation: Conversation) -> Iterator[Foun
 def not_interrupted(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The end of an interruption that was not seen to begin.
 
-    The sequence runs on as it does; the CEM and the RM may see its state differently.
+    The sequence keeps running; the CEM and the RM may not agree on its state.
 
     Where: PPBC.StartInterruptionInstruction, and the status INTERRUPTED in
     PPBC.PowerProfileStatus.
@@ -198,7 +198,7 @@ def selection_missing(message: Message, conversation: Conversation) -> Iterator[
 def quantity_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An element of a sequence has two values for the same quantity.
 
-    The CEM cannot tell which is meant; some add them up.
+    The CEM cannot tell which is meant; some CEMs add them.
 
     Where: power_values should have at most one value for each commodity_quantity (N64).
     Wrong:

@@ -52,7 +52,8 @@ def too_early(message: Message, conversation: Conversation) -> Iterator[Found]:
 def too_late(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A sequence is scheduled so late that it cannot be finished in time.
 
-    The user finds the laundry wet. The durations of the sequence's elements are added up.
+    The user gets the result too late. The duration of a sequence is the sum of those of its
+    elements.
 
     Where: PPBC.PowerProfileDefinition.end_time, when the last sequence shall be finished at the
     latest (N26).
@@ -84,8 +85,8 @@ def too_late(message: Message, conversation: Conversation) -> Iterator[Found]:
 def out_of_order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A sequence is scheduled before the one of the container before it is finished.
 
-    The containers are the steps of a profile, and one follows the other; the laundry is not spun
-    before it is washed.
+    The containers are the steps of a profile, one after the other: a washing machine washes before
+    it spins.
 
     Where: the containers of a profile are in chronological order (N28).
     Wrong:
@@ -115,7 +116,8 @@ def out_of_order(message: Message, conversation: Conversation) -> Iterator[Found
 def pause_too_long(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A sequence is scheduled too long after the one of the container before.
 
-    The device can wait between two steps only so long: the water gets cold.
+    The device can wait only for some time between two steps: in a washing machine the water gets
+    cold.
 
     Where: PPBC.PowerSequence.max_pause_before, from the end of the sequence before to the start of
     this one.

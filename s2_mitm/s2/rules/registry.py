@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """What a rule found: the place (JSON Pointer) and the words.
+    """What a rule found: the place (JSON Pointer), what is wrong, and what to do about it.
 
-    ``on`` is the earlier message that it is said of; None for the message being judged.
+    ``on`` is the earlier message that it is about; None for the message that is judged.
     """
 
     path: str

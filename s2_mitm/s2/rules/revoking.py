@@ -1,4 +1,4 @@
-"""RevokeObject: taking back what one has said."""
+"""RevokeObject: one side takes back what it has given."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ REVOKE = ("RevokeObject",)
 def not_own(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Something is revoked by the side that did not give it.
 
-    Each side takes back its own: the CEM its instructions, the RM its descriptions, constraints
-    and profiles. The receiver goes on with what it has given.
+    Each side revokes its own: the CEM its instructions, the RM its descriptions, constraints and
+    profiles. The receiver continues with what it has given.
 
     Where: RevokeObject.object_type, and who sends that type.
     Wrong:
@@ -79,7 +79,7 @@ def other_control_type(message: Message, conversation: Conversation) -> Iterator
 def unknown(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Something is revoked that was never given.
 
-    The receiver finds nothing to take back; what was meant stays in force.
+    The receiver finds nothing to revoke; what was meant stays in force.
 
     Where: RevokeObject.object_id is the id of something that its sender has given; a
     SystemDescription has none and is named by its message_id. The latest 2,000 are remembered.
@@ -192,8 +192,8 @@ def twice(message: Message, conversation: Conversation) -> Iterator[Found]:
 def over(message: Message, conversation: Conversation) -> Iterator[Found]:
     """What is revoked is over already.
 
-    An instruction that came to its end, or something that was refused or replaced: the RevokeObject
-    changes nothing. Not said where the two may have crossed.
+    It is an instruction that came to its end, or something that was refused or replaced: the
+    RevokeObject changes nothing. It is not reported where the two messages may have crossed.
 
     Where: RevokeObject.object_id names something that is in force.
     Wrong:
@@ -216,10 +216,10 @@ def over(message: Message, conversation: Conversation) -> Iterator[Found]:
     if thing.refused:
         yield Found("/object_id", f"{name} was answered with {quoted(thing.answer or '')}")
     elif isinstance(thing, Given):
-        kind = thing.message.message_type
+        message_type = thing.message.message_type
         # Of other types several are in force at the same time.
-        if kind in DESCRIPTIONS.values() and not any(
-            given is thing for given in conversation.given(kind, message.time)
+        if message_type in DESCRIPTIONS.values() and not any(
+            given is thing for given in conversation.given(message_type, message.time)
         ):
             yield Found("/object_id", f"{name} was replaced by a later one")
     elif thing.status in FINAL_STATUSES:

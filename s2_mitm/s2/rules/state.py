@@ -1,4 +1,4 @@
-"""What may be said when."""
+"""Which messages may be sent in which state of the conversation."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def no_control_type(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message of a control type while none is active.
 
-    The RM describes itself, and the CEM instructs it, in the terms of the control type that the
-    CEM has selected. Until then the receiver has no use for such a message. It is said once until
-    a control type is selected.
+    The RM describes itself, and the CEM instructs it, in the terms of the control type that the CEM
+    has selected. Until then the receiver has no use for such a message. It is reported once until a
+    control type is selected.
 
     Where: the states of S2 0.0.2-beta: initialised, and control type active.
     Wrong:
@@ -42,7 +42,7 @@ def no_control_type(message: Message, conversation: Conversation) -> Iterator[Fo
     if conversation.selection is None and (
         conversation.missed_handshake or not conversation.saw_beginning
     ):
-        return  # it may have been selected before the beginning that we know of
+        return  # it may have been selected before the first message that was seen
     if conversation.before_selection and message.sender is Role.RM:
         return  # it was under way when the CEM ended the control type
     if conversation.once("no-control-type", conversation.selection):
@@ -58,8 +58,8 @@ def no_control_type(message: Message, conversation: Conversation) -> Iterator[Fo
 def other_control_type(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message of a control type that is not the active one.
 
-    Selecting another control type ends what the one before has described; its messages mean
-    nothing any more.
+    The selection of another control type ends what was described under the one before; messages of
+    that one have no meaning any more.
 
     Where: the states of S2 0.0.2-beta: control type active.
     Wrong:
@@ -68,7 +68,8 @@ def other_control_type(message: Message, conversation: Conversation) -> Iterator
     Right:
         begin("FRBC")
         rm("FRBC.SystemDescription")
-    Do: The CEM selects the control type that it wants to use; the RM speaks in its terms alone.
+    Do: The CEM selects the control type that it wants to use; both sides send messages of that one
+    only.
     """
     family = control_type_of(message.message_type)
     if family is None or conversation.family is None or family == conversation.family:
@@ -142,10 +143,10 @@ def control_type_not_offered(message: Message, conversation: Conversation) -> It
 
 @rule("state.after-the-end", Severity.ERROR)
 def after_the_end(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """Something is said after the conversation was ended.
+    """A message comes after the end of the conversation.
 
     After a SessionRequest its receiver answers with a ReceptionStatus and closes the connection.
-    What its sender still says is lost.
+    What its sender still sends is lost.
 
     Where: SessionRequest, TERMINATE and RECONNECT.
     Wrong:
@@ -156,7 +157,7 @@ def after_the_end(message: Message, conversation: Conversation) -> Iterator[Foun
         begin()
         cem("SelectControlType")
         cem("SessionRequest", request="TERMINATE")
-    Do: Say what is to be said before the SessionRequest.
+    Do: Send everything else before the SessionRequest.
     """
     ending = conversation.ending
     if ending is None or message.message_type == "ReceptionStatus":

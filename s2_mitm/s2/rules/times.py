@@ -1,7 +1,7 @@
-"""The order of times: within a message, and against the clock.
+"""Times within a message: their order, and how far they are from now.
 
-Elements of forecasts, profiles and envelopes must be in chronological order (N03), but have
-durations alone: each begins where the one before ends, and no order can be wrong.
+Elements of forecasts, profiles and envelopes must be in chronological order (N03), but have only
+durations: each begins where the one before ends, so that their order cannot be wrong.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ def empty_period(message: Message, conversation: Conversation) -> Iterator[Found
 def in_the_future(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Something is said to have happened in the future.
 
-    The clock of the RM is more than a minute ahead of this one, and of the CEM's if that is right.
-    Instructions are then executed at the wrong time. It is said once for each message type until
-    the time is right again.
+    The clock of the RM is more than a minute ahead of the clock of this machine. Instructions are
+    then executed at the wrong time. It is reported once for each message type until the time is
+    right again.
 
     Where: measurement_timestamp, transition_timestamp and InstructionStatusUpdate.timestamp say
     when something happened.
@@ -102,17 +102,17 @@ def timer_too_long(message: Message, conversation: Conversation) -> Iterator[Fou
     """A timer that ends later than it can.
 
     A timer that starts now is finished when its duration has passed. This one blocks transitions
-    for longer than the CEM can have reckoned with; or the RM's clock is ahead.
+    for longer than the CEM can expect; or the RM's clock is ahead.
 
     Where: TimerStatus.finished_at, and Timer.duration, in milliseconds, in the SystemDescription.
-    A minute is let pass.
+    Up to a minute is tolerated.
     Wrong:
         begin("OMBC")
         rm("OMBC.TimerStatus", finished_at=at(600))
     Right:
         begin("OMBC")
         rm("OMBC.TimerStatus", finished_at=at(90))
-    Do: Look for seconds taken for milliseconds, in one of the two places.
+    Do: Check in both places that the duration is in milliseconds.
     """
     finished = message.content.moment("finished_at")
     timer_id = message.content.text("timer_id")

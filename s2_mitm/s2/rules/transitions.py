@@ -1,4 +1,4 @@
-"""What an instruction asks for under FRBC, OMBC and DDBC: a mode, a factor, a way to get there."""
+"""Whether the device can do what an instruction of FRBC, OMBC or DDBC asks for."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _having(message: Message, conversation: Conversation) -> list[Given]:
 
 
 class _Transition(NamedTuple):
-    """From which mode to which other an instruction leads, and the transitions between them.
+    """The modes that an instruction leads from and to, and the transitions described between them.
 
     ``given`` is the newest description that has both modes.
     """
@@ -219,9 +219,9 @@ def _usable(message: Message, asked: _Transition) -> list[Part]:
 def unreachable(message: Message, conversation: Conversation) -> Iterator[Found]:
     """No transition leads from the active mode to the one instructed.
 
-    The device cannot switch that way; the RM rejects the instruction, or goes a way of its own. It
-    is judged when a status has told the active mode, no earlier instruction may still change that,
-    and the execution_time is within a minute.
+    The device cannot switch that way; the RM rejects the instruction, or chooses a way of its own.
+    This is checked when a status has told the active mode, no earlier instruction may still change
+    that, and the execution_time is within a minute.
 
     Where: the transitions of the actuator in the SystemDescription in force.
     Wrong:
@@ -244,7 +244,7 @@ def unreachable(message: Message, conversation: Conversation) -> Iterator[Found]
     if not asked.actuator.transitions:
         others = ", which has no transitions at all"
         if message.message_type == "DDBC.Instruction":
-            return  # the description was found fault with for it
+            return  # ddbc.no-transitions reports that, of the description
         if not conversation.once(f"no-transitions {message.message_type}", asked.given.message):
             return
     yield Found(
@@ -258,7 +258,7 @@ def unreachable(message: Message, conversation: Conversation) -> Iterator[Found]
 def abnormal_transition(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The only transition to the mode instructed is for abnormal conditions.
 
-    The RM may not use it, and rejects the instruction. It is judged as modes.unreachable is.
+    The RM may not use it, and rejects the instruction. It is checked when modes.unreachable is.
 
     Where: abnormal_condition_only of the transition (N70).
     Wrong:
@@ -296,7 +296,7 @@ def blocked(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A timer blocks the transition to the mode instructed.
 
     The device has to rest, or to run on, before it may switch; the RM rejects the instruction or
-    carries it out late. It is judged as modes.unreachable is.
+    executes it late. It is checked when modes.unreachable is.
 
     Where: blocking_timers of the transition (N69), and the latest TimerStatus of each.
     Wrong:
@@ -340,7 +340,7 @@ def _last_to_finish(
         finished = conversation.timers.get((asked.actuator_id, timer), 0.0)
         part = asked.actuator.timers.get(timer)
         duration = part.number("duration") if part else None
-        # What runs longer than it can is a mistake in the status of the timer.
+        # A timer that runs longer than its duration has a wrong status.
         if duration is not None and finished <= conversation.now + duration / 1000 + CLOCKS:
             last = max(last, (finished, timer))
     return last

@@ -23,7 +23,7 @@ BANDS = (
 def crossed(part: Part, names: Sequence[str]) -> tuple[str, str] | None:
     """The first two fields that are not in order, where ``names`` has them from the lowest up.
 
-    None when all are in order; a field that is absent, or no number, is passed over.
+    None when all are in order. A field that is absent, or no number, is skipped.
     """
     below: tuple[str, float] | None = None
     for name in names:
