@@ -14,7 +14,7 @@ from mitmproxy.http import HTTPFlow
 from s2_mitm.proxy import mitmweb
 from s2_mitm.proxy.message_file import MessageFileError, read_message
 from s2_mitm.proxy.session import Session
-from s2_mitm.s2.catalog import MESSAGE_TYPES
+from s2_mitm.s2.catalog import MESSAGE_TYPES, NOT_ANSWERED
 from s2_mitm.s2.finding_types import FINDING_TYPES
 from s2_mitm.s2.message.reading import read
 from s2_mitm.s2.message.validation import judge
@@ -23,9 +23,6 @@ from s2_mitm.s2.wording import excerpt
 
 MAX_FINDINGS = 5
 """Findings that a refusal names; it is to be read in a command bar."""
-
-_WITHOUT_ID = "ReceptionStatus"
-"""The one message type that has no message_id."""
 
 
 def inject(flow: Flow, session: Session | None, to: str, message: str, *, validate: bool) -> str:
@@ -116,7 +113,7 @@ def _where(content: bytes) -> str:
 def with_message_id(content: bytes) -> bytes:
     """A message with a message_id, a random UUID if it had none; its other bytes stay as given."""
     message = read(content).message
-    if not message or "message_id" in message or message.get("message_type") == _WITHOUT_ID:
+    if not message or "message_id" in message or str(message.get("message_type")) in NOT_ANSWERED:
         return content
     return re.sub(rb"\{", b'{"message_id": "%s", ' % str(uuid.uuid4()).encode(), content, count=1)
 

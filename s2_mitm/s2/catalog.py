@@ -37,6 +37,24 @@ CONTROL_TYPES: dict[str, str] = {
 """The control types as they stand on the wire, and what people call them."""
 
 
+PHASES = ("ELECTRIC.POWER.L1", "ELECTRIC.POWER.L2", "ELECTRIC.POWER.L3")
+"""The commodity quantities of one phase each, that of a device with a single phase first."""
+
+QUANTITIES = frozenset(
+    {
+        *PHASES,
+        "ELECTRIC.POWER.3_PHASE_SYMMETRIC",
+        "NATURAL_GAS.FLOW_RATE",
+        "HYDROGEN.FLOW_RATE",
+        "HEAT.TEMPERATURE",
+        "HEAT.FLOW_RATE",
+        "HEAT.THERMAL_POWER",
+        "OIL.FLOW_RATE",
+    }
+)
+"""The commodity quantities."""
+
+
 class State(IntEnum):
     """How far a conversation has come; a later state allows what an earlier one does."""
 
@@ -92,6 +110,7 @@ class MessageType:
     ``sent_from`` has the roles that may send it, each with the state from which on it may.
     ``control_type`` is the one that it belongs to, None for those that belong to none.
     ``versions`` are those that have it, the oldest first.
+    ``answered`` says whether its receiver answers it with a ReceptionStatus, by its message_id.
     ``thing`` is what it gives to the receiver: an instruction, a description. Later messages refer
     to it, and a RevokeObject takes it back, by the id in its ``id_field``, or by its message_id
     where there is no such field. None where it gives nothing.
@@ -107,6 +126,7 @@ class MessageType:
     sent_from: Mapping[Role, State]
     control_type: str | None = None
     versions: tuple[str, ...] = VERSIONS
+    answered: bool = True
     thing: Thing | None = None
     id_field: str | None = None
     period: tuple[str, str] | None = None
@@ -163,7 +183,12 @@ MESSAGE_TYPES: dict[str, MessageType] = {
         # That a Handshake comes once is a rule of its own.
         MessageType("Handshake", _BOTH_ALWAYS),
         MessageType("HandshakeResponse", {Role.CEM: State.SHAKEN}),
-        MessageType("ReceptionStatus", _BOTH_ALWAYS, refers={"subject_message_id": Thing.MESSAGE}),
+        MessageType(
+            "ReceptionStatus",
+            _BOTH_ALWAYS,
+            answered=False,
+            refers={"subject_message_id": Thing.MESSAGE},
+        ),
         MessageType("SessionRequest", _BOTH_ALWAYS),
         MessageType(
             "RevokeObject",
@@ -348,6 +373,12 @@ SINCE: dict[str, str] = {
     row.name: row.versions[0] for row in MESSAGE_TYPES.values() if row.versions[0] != VERSIONS[0]
 }
 """The version that a message type came with, where it was not the first."""
+
+ANSWERED = frozenset(row.name for row in MESSAGE_TYPES.values() if row.answered)
+"""The message types that have a message_id and are answered with a ReceptionStatus."""
+
+NOT_ANSWERED = frozenset(MESSAGE_TYPES) - ANSWERED
+"""The message types that answer others."""
 
 INSTRUCTIONS = frozenset(row.name for row in MESSAGE_TYPES.values() if row.instruction)
 """The message types that tell the RM what to do."""

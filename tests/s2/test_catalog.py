@@ -18,6 +18,8 @@ from s2_mitm.s2.catalog import (
     IN_FORCE,
     INSTRUCTIONS,
     MESSAGE_TYPES,
+    PHASES,
+    QUANTITIES,
     STATUSES_AFTER,
     VERSIONS,
     MessageType,
@@ -86,7 +88,7 @@ def test_a_row_has_the_ids_of_its_schema(row: MessageType, schemas: Path) -> Non
         assert named == set(row.refers)
     inside = {place for place in ids - own if place[-1] in ID_NAMES}
     assert len(inside) == len(row.contains)
-    assert ("message_id" in message["properties"]) == (row.name != "ReceptionStatus")
+    assert ("message_id" in message["properties"]) == row.answered
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -118,6 +120,14 @@ def test_the_times_of_a_row_are_those_of_its_schema(row: MessageType, schemas: P
     assert ends == ({row.period[1]} if row.period else set())
     assert row.period is None or row.period[0] in properties
     assert happened == ({row.happened} if row.happened else set())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_commodity_quantities(version: str) -> None:
+    schema = load(SCHEMAS / version / "schemas/CommodityQuantity.schema.json")
+
+    assert set(schema["enum"]) == QUANTITIES
+    assert all(phase in QUANTITIES for phase in PHASES)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.catalog import MESSAGE_TYPES, only_sender
+from s2_mitm.s2.catalog import ANSWERED, MESSAGE_TYPES, only_sender
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from s2_mitm.s2.conversation.judging import Conversation
 
 
-@rule("ids.message-id-again", Severity.WARNING)
+@rule("ids.message-id-again", Severity.WARNING, ANSWERED)
 def message_id_again(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message_id that its sender has used before.
 
@@ -35,9 +35,7 @@ def message_id_again(message: Message, conversation: Conversation) -> Iterator[F
     Do: Make a new UUID for each message, also when you send the same again.
     """
     message_id = message.message_id
-    if message_id is None or message.message_type == "ReceptionStatus":
-        return
-    if conversation.remembers(f"message {message.sender}", message_id):
+    if message_id is not None and conversation.remembers(f"message {message.sender}", message_id):
         key = (message.sender, message_id)
         before = (
             conversation.unanswered.get(key)

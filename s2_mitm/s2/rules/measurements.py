@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.catalog import DESCRIPTIONS
+from s2_mitm.s2.catalog import DESCRIPTIONS, PHASES, QUANTITIES
 from s2_mitm.s2.conversation.message import Message, Part, clock
 from s2_mitm.s2.rules.common.bands import BANDS, crossed
 from s2_mitm.s2.rules.common.repeated import repeated
@@ -17,22 +17,6 @@ from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
     from s2_mitm.s2.conversation.judging import Conversation
-
-PHASES = ("ELECTRIC.POWER.L1", "ELECTRIC.POWER.L2", "ELECTRIC.POWER.L3")
-
-QUANTITIES = frozenset(
-    {
-        *PHASES,
-        "ELECTRIC.POWER.3_PHASE_SYMMETRIC",
-        "NATURAL_GAS.FLOW_RATE",
-        "HYDROGEN.FLOW_RATE",
-        "HEAT.TEMPERATURE",
-        "HEAT.FLOW_RATE",
-        "HEAT.THERMAL_POWER",
-        "OIL.FLOW_RATE",
-    }
-)
-"""The commodity quantities of S2; any other is a fault that the schema reports."""
 
 
 @rule("measurement.not-promised", Severity.ERROR, ["PowerMeasurement"])

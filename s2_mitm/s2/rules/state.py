@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.catalog import CONTROL_TYPES, State, control_type_of, earliest_state
+from s2_mitm.s2.catalog import ANSWERED, CONTROL_TYPES, State, control_type_of, earliest_state
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.crossing import may_cross
 from s2_mitm.s2.rules.registry import Found, rule
@@ -141,7 +141,7 @@ def control_type_not_offered(message: Message, conversation: Conversation) -> It
         )
 
 
-@rule("state.after-the-end", Severity.ERROR)
+@rule("state.after-the-end", Severity.ERROR, ANSWERED)
 def after_the_end(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message comes after the end of the conversation.
 
@@ -160,7 +160,7 @@ def after_the_end(message: Message, conversation: Conversation) -> Iterator[Foun
     Do: Send everything else before the SessionRequest.
     """
     ending = conversation.ending
-    if ending is None or message.message_type == "ReceptionStatus":
+    if ending is None:
         return
     if not may_cross(message, ending, conversation) and conversation.once("after-the-end"):
         yield Found("/message_type", f"{message.message_type} after {ending.name(message.time)}")
