@@ -56,7 +56,7 @@ try:
         pacing,
     )
     from s2_mitm.proxy.session import LIVE, Judged, Session
-    from s2_mitm.s2.conversation.judging import Settings
+    from s2_mitm.s2.conversation.settings import Settings
     from s2_mitm.s2.verdict import LateFinding
 except ModuleNotFoundError as missing:  # in the Python of a mitmproxy that came without us
     logger.error(
@@ -274,7 +274,6 @@ class S2Mitm:
                 self._observers.opened(session)
             if self._block_invalid and judged.may_be_blocked:
                 judged.message.dropped = True
-                session.conversation.not_forwarded(judged.verdict)
             attach(flow, judged)
             self._observers.judged(session, judged)
             session.told(judged)
@@ -285,12 +284,24 @@ class S2Mitm:
     def _delivered(self, flow: http.HTTPFlow, message: WebSocketMessage) -> None:
         """mitmproxy goes on with a message, as others have left it."""
         session = LIVE.get(flow.id)
-        if session is not None and (judged := session.delivered(message)):
-            self._safely(session, partial(self._differs, session, judged))
+        if session is not None:
+            self._safely(session, partial(self._goes_on, session, message))
+
+    def _goes_on(self, session: "Session", message: WebSocketMessage) -> None:
+        if judged := session.delivered(message):
+            self._differs(session, judged)
+        if self._tell_news(session):
+            ctx.master.addons.trigger(UpdateHook([session.flow]))
+
+    def _tell_news(self, session: "Session") -> bool:
+        """Tell what the two sides agreed on, if that has changed. Returns whether it has."""
+        if not session.has_news():
+            return False
+        annotate(session.flow, session)
+        self._observers.changed(session)
+        return True
 
     def _differs(self, session: "Session", judged: "Judged") -> None:
-        if judged.message.dropped:
-            session.conversation.not_forwarded(judged.verdict)
         self._observers.delivered(session, judged)
 
     def _say_late(self, session: "Session", late: "list[LateFinding]") -> None:
@@ -312,8 +323,9 @@ class S2Mitm:
                     self._safely(session, partial(self._tick, session))
 
     def _tick(self, session: "Session") -> None:
-        if late := session.conversation.tick(time.time(), time.monotonic()):
-            self._say_late(session, late)
+        late = session.tick()
+        self._say_late(session, late)
+        if self._tell_news(session) or late:
             ctx.master.addons.trigger(UpdateHook([session.flow]))
 
     def websocket_end(self, flow: http.HTTPFlow) -> None:
@@ -330,7 +342,8 @@ class S2Mitm:
             ENDED.add(flow)
 
     def _end(self, session: "Session", moment: float) -> None:
-        late = session.conversation.close(moment, session.monotonic(moment))
+        late = session.close(moment)
+        self._tell_news(session)
         self._say_late(session, late)
 
     def done(self) -> None:

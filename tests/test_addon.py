@@ -254,7 +254,7 @@ def test_how_long_an_answer_may_take_is_changed_for_open_sessions(
         conversation = Conversation(running)
         conversation.say(status(1))
         assert running.set(s2_ack_timeout=1) == ""
-        late = conversation.session.conversation.tick(
+        late = conversation.session.judge.tick(
             conversation.messages[0].timestamp + 5, time.monotonic() + 5
         )
 

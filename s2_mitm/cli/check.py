@@ -16,7 +16,7 @@ from s2_mitm.s2.verdict import Severity
 
 if TYPE_CHECKING:
     from s2_mitm.replay.recorded import RecordedSession
-    from s2_mitm.s2.conversation.judging import Settings
+    from s2_mitm.s2.conversation.settings import Settings
 
 
 @click.command()
@@ -93,7 +93,7 @@ def check(
 
 def _settings(version: str | None, ignored: Sequence[str], severities: Sequence[str]) -> Settings:
     from s2_mitm.s2.choice import parse_codes, parse_severities
-    from s2_mitm.s2.conversation.judging import Settings
+    from s2_mitm.s2.conversation.settings import Settings
 
     try:
         return Settings(

@@ -11,7 +11,7 @@ from mitmproxy.http import HTTPFlow
 from s2_mitm.proxy.session import Judged, Session
 from s2_mitm.render.summary import SUMMARY
 from s2_mitm.s2.catalog import CONTROL_TYPES
-from s2_mitm.s2.conversation.judging import Conversation
+from s2_mitm.s2.conversation.judging import Judge
 from s2_mitm.s2.verdict import Finding, LateFinding, Role, Severity
 from s2_mitm.s2.wording import counted, printable
 
@@ -39,8 +39,8 @@ def annotate(flow: HTTPFlow, session: Session) -> None:
         "version": conversation.version or "",
         "whole": session.from_start and not session.missing,
         "missing": session.missing,
-        "marker": MARKERS[conversation.worst],
-        "comment": summary_line(conversation) + _lacks(session.missing),
+        "marker": MARKERS[session.judge.worst],
+        "comment": summary_line(session.judge) + _lacks(session.missing),
     }
     flow.metadata[SUMMARY] = summary
     if flow.marked in ("", before.get("marker")):
@@ -97,12 +97,13 @@ def _comment(present: str, ours_before: str, ours: str) -> str:
     return present.replace(ours_before, ours) if ours_before else present
 
 
-def summary_line(conversation: Conversation) -> str:
+def summary_line(judge: Judge) -> str:
     """A session in one line: ``S2 FRBC · RM "Battery" (client) · CEM (server) · 42 messages …``."""
+    conversation = judge.conversation
     who = _who(conversation.control_type, conversation.resource_name, conversation.client_role)
-    messages = counted(conversation.messages, "message")
-    errors = counted(conversation.findings.get(Severity.ERROR, 0), "error")
-    warnings = counted(conversation.findings.get(Severity.WARNING, 0), "warning")
+    messages = counted(judge.messages, "message")
+    errors = counted(judge.findings.get(Severity.ERROR, 0), "error")
+    warnings = counted(judge.findings.get(Severity.WARNING, 0), "warning")
     return f"{who} · {messages}, {errors}, {warnings}"
 
 

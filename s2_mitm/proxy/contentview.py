@@ -16,7 +16,7 @@ from s2_mitm.proxy.annotation import FINDINGS
 from s2_mitm.render.annotated import Line, annotated
 from s2_mitm.render.summary import SUMMARY
 from s2_mitm.s2.catalog import VERSIONS
-from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.message.recognition import is_s2
 from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 from mitmproxy.http import HTTPFlow
@@ -12,9 +11,11 @@ from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.proxy import delivery
 from s2_mitm.render.summary import SUMMARY, missing
-from s2_mitm.s2.conversation.judging import Conversation, Settings
+from s2_mitm.s2.conversation.judging import Judge
+from s2_mitm.s2.conversation.memory import Conversation
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.message.recognition import LOOK_BACK, is_s2
-from s2_mitm.s2.verdict import Verdict
+from s2_mitm.s2.verdict import LateFinding, Verdict
 
 KEEP_BYTES = 16 * 1024 * 1024
 """What the messages that a live flow keeps may have together, however few they are."""
@@ -60,7 +61,7 @@ class Session:
         """Whether it was seen from its first message on."""
         self.missing = missing(known)
         """How many of its first messages the flow no longer has."""
-        self.conversation = Conversation(settings, from_start=self.from_start)
+        self.judge = Judge(settings, from_start=self.from_start)
         self.recognised = False
         self.left_alone = False
         self.left_out: set[object] = set()
@@ -71,18 +72,18 @@ class Session:
         self._judged = 0
         # The newest message while others may drop or change it, and how it was when it was told.
         self._passing: Judged | None = None
-        self._content = b""
-        self._dropped = False
+        self._told: tuple[bytes, bool | None] = b"", None
+        self._known = self.conversation.changes
         self._bytes = KEEP_BYTES  # of the messages in the flow, or more; to be counted at first
 
     def judge_by(self, settings: Settings) -> None:
         """Go by other settings, but for what was settled when the conversation began."""
-        self.conversation.settings = replace(
-            self.conversation.settings,
-            ack_timeout=settings.ack_timeout,
-            ignore=settings.ignore,
-            severity=settings.severity,
-        )
+        self.judge.judge_by(settings)
+
+    @property
+    def conversation(self) -> Conversation:
+        """What the two sides know of each other so far."""
+        return self.judge.conversation
 
     def recognises(self, flow: HTTPFlow) -> bool:
         """Whether the flow is S2, by its messages so far; it never gives up.
@@ -104,7 +105,7 @@ class Session:
                 self.recognised = True
                 self._judged = max(0, count - 1 - LOOK_BACK)
                 if self._judged:
-                    self.conversation.from_start = False
+                    self.judge.joined_late()
                 return True
         return False
 
@@ -123,7 +124,8 @@ class Session:
         while self._judged < len(messages):
             message = messages[self._judged]
             self._judged += 1
-            verdict = self.conversation.receive(
+            self.settle()
+            verdict = self.judge.judge(
                 delivery.came(message),
                 from_client=message.from_client,
                 time=message.timestamp,
@@ -132,7 +134,11 @@ class Session:
                 injected=message.injected,
             )
             in_time = self.is_live and self._judged == len(messages)
-            yield Judged(self.conversation.messages, message, verdict, in_time)
+            judged = Judged(self.judge.messages, message, verdict, in_time)
+            self._passing = judged
+            if not in_time:  # what became of it is known
+                self.settle()
+            yield judged
 
     def monotonic(self, moment: float) -> float | None:
         """What a clock that nobody sets showed at ``moment`` (seconds since 1970), not long ago.
@@ -145,33 +151,66 @@ class Session:
 
     def told(self, judged: Judged) -> None:
         """Everybody has been told of a message; others may still drop or change it."""
-        message = judged.message
-        if judged.in_time and delivery.is_known(message):
-            self._passing = judged
-            self._content, self._dropped = message.content, message.dropped
+        self._told = judged.message.content, judged.message.dropped
 
     def delivered(self, message: WebSocketMessage) -> Judged | None:
         """All have had their say about the newest message of the flow: it goes on as it now is.
 
         Or it does not, where it is dropped. Returns it where that is not as it was `told`.
         """
-        passing, self._passing = self._passing, None
+        passing = self._passing
         if passing is None or passing.message is not message:
             return None
-        if self._content is message.content and self._dropped is message.dropped:
+        self.settle()
+        content, dropped = self._told
+        if content is message.content and dropped is message.dropped:
             return None
         return passing
+
+    def settle(self) -> None:
+        """What became of the newest message is known now, by how it is: let it count, or not.
+
+        Where mitmproxy does not tell when it goes on, this is when anything comes after it.
+        """
+        passing, self._passing = self._passing, None
+        if passing is None:
+            return
+        message = passing.message
+        if message.dropped:
+            self.judge.discard()
+        else:
+            self.judge.take_in(delivery.sent(message))
 
     def hold_back(self) -> Judged | None:
         """Let the message that waits for others to have their say not go on, where there is one.
 
         Returns it where that is not as it was `told`.
         """
-        if self._passing is None:
+        if self._passing is None or not delivery.is_known(self._passing.message):
             return None
         message = self._passing.message
         message.dropped = True
         return self.delivered(message)
+
+    def has_news(self) -> bool:
+        """Whether what the two sides agreed on may have changed since this was asked last."""
+        known, self._known = self._known, self.conversation.changes
+        return known != self._known
+
+    def tick(self) -> list[LateFinding]:
+        """Time has passed. Returns what is to be said of earlier messages now."""
+        if (
+            self._passing
+            and not delivery.is_known(self._passing.message)
+            and not self.flow.intercepted
+        ):
+            self.settle()
+        return self.judge.tick(time.time(), time.monotonic())
+
+    def close(self, moment: float) -> list[LateFinding]:
+        """It was over at ``moment``. Returns what is to be said of earlier messages now."""
+        self.settle()
+        return self.judge.close(moment, self.monotonic(moment))
 
     def forget(self, flow: HTTPFlow, keep: int) -> list[WebSocketMessage]:
         """Take judged messages out of a live flow, but for the last ``keep``; 0 keeps all.
@@ -200,7 +239,7 @@ class Session:
         if self.recognised:
             excess = min(excess, self._judged)
         else:
-            self.conversation.from_start = False
+            self.judge.joined_late()
         return self._take_out(messages, excess)
 
     def _take_out(self, messages: list[WebSocketMessage], count: int) -> list[WebSocketMessage]:

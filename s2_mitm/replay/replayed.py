@@ -8,7 +8,8 @@ from typing import Any
 
 from s2_mitm.replay.recorded import RecordedMessage, RecordedSession, utc_text
 from s2_mitm.s2.catalog import closest_version
-from s2_mitm.s2.conversation.judging import Conversation, Settings
+from s2_mitm.s2.conversation.judging import Judge
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.verdict import Finding, LateFinding, Role, Severity, Verdict
 
 
@@ -81,12 +82,12 @@ def replay(recorded: RecordedSession, settings: Settings) -> ReplayedSession | N
         if stretch is None or message.number != number:
             if stretch:
                 settings = stretch.agreed(settings)
-            stretch = _Stretch(Conversation(settings, from_start=message.number == 1))
+            stretch = _Stretch(Judge(settings, from_start=message.number == 1))
         if message.number > number:
             replayed.missing.append((number, message.number - 1))
         replayed.messages.append(stretch.take(message))
-        replayed.control_type = stretch.conversation.control_type or replayed.control_type
-        replayed.resource_name = stretch.conversation.resource_name or replayed.resource_name
+        replayed.control_type = stretch.judge.conversation.control_type or replayed.control_type
+        replayed.resource_name = stretch.judge.conversation.resource_name or replayed.resource_name
         number = message.number + 1
     if stretch is None:
         return None
@@ -100,13 +101,13 @@ def replay(recorded: RecordedSession, settings: Settings) -> ReplayedSession | N
 class _Stretch:
     """Messages of a session without one missing in between."""
 
-    def __init__(self, conversation: Conversation) -> None:
-        self.conversation = conversation
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
         self._judged: list[ReplayedMessage] = []
-        self._client = conversation.client_role
+        self._client = judge.conversation.client_role
 
     def take(self, message: RecordedMessage) -> ReplayedMessage:
-        verdict = self.conversation.receive(
+        verdict = self.judge.judge(
             message.content,
             from_client=message.from_client,
             time=message.time,
@@ -114,9 +115,11 @@ class _Stretch:
             injected=message.injected,
         )
         if message.dropped:
-            self.conversation.not_forwarded(verdict)
-        if self.conversation.client_role is not self._client:
-            self._client = self.conversation.client_role
+            self.judge.discard()
+        else:
+            self.judge.take_in()
+        if self.judge.conversation.client_role is not self._client:
+            self._client = self.judge.conversation.client_role
             for earlier in self._judged:
                 earlier.sender = earlier.sender.other
         judged = _judged(message, verdict)
@@ -126,11 +129,11 @@ class _Stretch:
 
     def agreed(self, settings: Settings) -> Settings:
         """``settings`` for what follows after a gap, with what was known before it."""
-        known = self.conversation
+        known = self.judge.conversation
         return replace(settings, client_role=known.client_role, version=known.version)
 
     def end(self, time: float) -> None:
-        self._add(self.conversation.close(max(time, self._judged[-1].time)))
+        self._add(self.judge.close(max(time, self._judged[-1].time)))
 
     def _add(self, late: Iterable[LateFinding]) -> None:
         for item in late:

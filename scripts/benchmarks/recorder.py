@@ -41,7 +41,7 @@ def measure(options: Options) -> Rows:
     messages = []
     for number, frame in enumerate(session.next(MESSAGES), 1):
         data = frame.data.replace(b'"values"', b'"valeus"') if number % 100 == 1 else frame.data
-        verdict = session.conversation.receive(data, from_client=frame.from_client, time=frame.time)
+        verdict = session.judge.receive(data, from_client=frame.from_client, time=frame.time)
         messages.append(MessageRecord("", number, verdict, data, injected=False, dropped=False))
     return _measured_all(messages, options.seconds)
 

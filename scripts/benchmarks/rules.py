@@ -19,7 +19,7 @@ from benchmarks.measuring import Options, Rows
 from benchmarks.printing import print_goal, print_table
 from benchmarks.sessions import Frame, LongSession, demo_traffic
 from s2_mitm.s2.conversation import message as s2_message
-from s2_mitm.s2.conversation.judging import Conversation
+from s2_mitm.s2.conversation.judging import Judge
 from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.rules import RULES
 
@@ -48,19 +48,19 @@ Calls = list[Callable[[], object]]
 
 def receiving(traffic: Sequence[Frame]) -> Calls:
     """A conversation that receives a message a call."""
-    conversation = Conversation()
+    whole = Judge()
     return [
-        partial(conversation.receive, each.data, from_client=each.from_client, time=each.time)
+        partial(whole.receive, each.data, from_client=each.from_client, time=each.time)
         for each in traffic
     ]
 
 
 def judging(traffic: Sequence[Frame]) -> Calls:
     """The verdict alone on a message a call, as a conversation asks for it."""
-    conversation, calls = Conversation(), Calls()
+    whole, calls = Judge(), Calls()
     for each in traffic:
-        calls.append(partial(judge, each.data, version=conversation.version, time=each.time))
-        conversation.receive(each.data, from_client=each.from_client, time=each.time)
+        calls.append(partial(judge, each.data, version=whole.conversation.version, time=each.time))
+        whole.receive(each.data, from_client=each.from_client, time=each.time)
     return calls
 
 
@@ -136,7 +136,7 @@ def measure_long_session(lengths: Sequence[int], seconds: float) -> Rows:
     rows: Rows = []
     memory = resident_memory()
     for length in lengths:
-        while session.conversation.messages < length:
+        while session.judge.messages < length:
             session.say(1000)
         then: list[float] = []
         young: list[float] = []
@@ -152,13 +152,13 @@ def measure_long_session(lengths: Sequence[int], seconds: float) -> Rows:
                 "then": round(median(then), 3),
                 "after 1,000": round(median(young), 3),
                 "then : after 1,000": round(median(map(float.__truediv__, then, young)), 3),
-                "conversation": weight(session.conversation),
+                "conversation": weight(session.judge),
                 "process": resident_memory() - memory,
                 "rounds": len(then),
             }
         )
-    if session.conversation.findings:
-        sys.exit(f"bench: the session has findings: {session.conversation.findings}")
+    if session.judge.findings:
+        sys.exit(f"bench: the session has findings: {session.judge.findings}")
     return rows
 
 

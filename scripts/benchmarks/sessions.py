@@ -14,7 +14,7 @@ from load.peers import FURTHER
 from s2_mitm.demo.battery import run_battery
 from s2_mitm.demo.cem import serve_cem
 from s2_mitm.demo.frames import Frames
-from s2_mitm.s2.conversation.judging import Conversation
+from s2_mitm.s2.conversation.judging import Judge
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class LongSession:
     START = 1782042120.0
 
     def __init__(self) -> None:
-        self.conversation = Conversation()
+        self.judge = Judge()
         self.opening: list[Frame] = []
         self._measurement = power_measurement()
         self._number = 0
@@ -62,21 +62,21 @@ class LongSession:
             self._said(message, True)
             self._said(_answer(message), False)
             for place, further in enumerate(FURTHER.get(message["message_type"], ())):
-                number = 2000 + 10 * self.conversation.messages + place
+                number = 2000 + 10 * self.judge.messages + place
                 self._said(answered := {**further, "message_id": an_id(number)}, False)
                 self._said(_answer(answered), True)
-        if self.conversation.findings:
-            sys.exit(f"bench: the session has findings: {self.conversation.findings}")
+        if self.judge.findings:
+            sys.exit(f"bench: the session has findings: {self.judge.findings}")
 
     def _said(self, message: Message, from_client: bool) -> None:
         data = json.dumps(message).encode()
-        self.conversation.receive(data, from_client=from_client, time=self.START)
+        self.judge.receive(data, from_client=from_client, time=self.START)
         self.opening.append(Frame(data, from_client, self.START))
 
     def say(self, messages: int) -> float:
         """Go on for so many messages; microseconds that one took."""
         traffic = self.next(messages)
-        receive = self.conversation.receive
+        receive = self.judge.receive
         start = process_time()
         for each in traffic:
             receive(each.data, from_client=each.from_client, time=each.time)

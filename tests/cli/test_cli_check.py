@@ -18,7 +18,7 @@ from wsproto.frame_protocol import Opcode
 
 from s2_mitm.cli import cli
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
-from s2_mitm.s2.conversation.judging import Conversation
+from s2_mitm.s2.conversation.judging import Judge
 from s2_mitm.s2.verdict import Role
 
 FAULTY = CHARGING.replace("measured(3612, 3600, 3597)", "measured(3612, quantity='HEAT.FLOW_RATE')")
@@ -47,11 +47,9 @@ def as_database(file: Path, *scripts: str, keep: slice = slice(None)) -> Path:
         [wires] = Play().run(script).connections
         session = f"session-{name}"
         recorder.session_opened(SessionStart(session, wires[0].time, "rm", "cem", "/", Role.RM))
-        conversation = Conversation()
+        judge = Judge()
         for number, wire in list(enumerate(wires, 1))[keep]:
-            verdict = conversation.receive(
-                wire.data, from_client=wire.sender is Role.RM, time=wire.time
-            )
+            verdict = judge.receive(wire.data, from_client=wire.sender is Role.RM, time=wire.time)
             recorder.message(MessageRecord(session, number, verdict, wire.data, False, False))
         recorder.session_closed(session, wires[-1].time, 1000, "", "RM")
     recorder.close()

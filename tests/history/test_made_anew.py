@@ -16,7 +16,7 @@ from s2_mitm.history.recorder import Recorder
 from s2_mitm.history.writer import LOAD
 from s2_mitm.replay.recording import from_history
 from s2_mitm.replay.replayed import replay
-from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.conversation.settings import Settings
 
 pytest_plugins = ["postgres_server"]
 

@@ -25,7 +25,7 @@ from s2_mitm.proxy.annotation import (
 )
 from s2_mitm.proxy.session import Session
 from s2_mitm.render.summary import SUMMARY
-from s2_mitm.s2.conversation.judging import Conversation
+from s2_mitm.s2.conversation.judging import Judge
 from s2_mitm.s2.verdict import Severity
 
 ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"
@@ -55,6 +55,7 @@ class Live:
         self.flow.websocket.messages.append(WebSocketMessage(Opcode.TEXT, from_client, data))
         for judged in self.session.take(self.flow):
             attach(self.flow, judged)
+        self.session.settle()
         annotate(self.flow, self.session)
 
     @property
@@ -168,7 +169,7 @@ def test_a_comment_around_our_line_stays_and_the_line_is_kept_up_to_date(live: L
     live.say(valid())
     live.say(valid())
 
-    line = summary_line(live.session.conversation)
+    line = summary_line(live.session.judge)
     assert "3 messages" in line
     assert live.flow.comment == f"before\n{line} and after"
 
@@ -204,12 +205,12 @@ def test_the_names_of_the_peer_do_no_harm(live: Live) -> None:
 def test_the_control_type_is_called_what_people_call_it(
     control_type: str | None, shown: str
 ) -> None:
-    conversation = Conversation()
+    judge = Judge()
     if control_type is not None:
         selection = {"message_type": "SelectControlType", "control_type": control_type}
-        conversation.receive(json.dumps(selection).encode(), from_client=False, time=0)
+        judge.receive(json.dumps(selection).encode(), from_client=False, time=0)
 
-    assert summary_line(conversation).startswith(shown)
+    assert summary_line(judge).startswith(shown)
 
 
 # Metadata

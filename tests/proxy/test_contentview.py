@@ -23,7 +23,7 @@ from s2_mitm.proxy import contentview
 from s2_mitm.proxy.annotation import FINDINGS, annotate, attach
 from s2_mitm.proxy.session import Session
 from s2_mitm.render.summary import SUMMARY
-from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.verdict import Role
 
 ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"

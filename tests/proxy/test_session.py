@@ -12,7 +12,7 @@ from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from s2_mitm.proxy.session import KEEP_BYTES, Judged, Session
-from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.message.recognition import LOOK_BACK, is_s2
 from s2_mitm.s2.verdict import Role
 
@@ -238,7 +238,7 @@ def test_the_last_messages_are_kept(flow: HTTPFlow, session: Session) -> None:
         assert len(messages_of(flow)) == min(number, 3)
 
     assert [len(message.content) - len(STATUS) for message in messages_of(flow)] == [5, 6, 7]
-    assert session.conversation.messages == 7
+    assert session.judge.messages == 7
 
 
 def test_numbers_go_on_after_forgetting(flow: HTTPFlow, session: Session) -> None:
@@ -273,7 +273,7 @@ def test_few_large_messages_are_as_much_as_many_small_ones(
         kept = sum(len(message.content) for message in messages_of(flow))
         assert kept <= KEEP_BYTES
     assert kept >= KEEP_BYTES // 2
-    assert session.conversation.messages == 21
+    assert session.judge.messages == 21
 
 
 def test_the_last_message_is_kept_however_large(flow: HTTPFlow, session: Session) -> None:

@@ -15,7 +15,8 @@ from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.replay.json_lines import from_lines
 from s2_mitm.replay.recorded import NotRecordedError, RecordedMessage, RecordedSession
 from s2_mitm.replay.recording import from_history
-from s2_mitm.s2.conversation.judging import Conversation, Settings
+from s2_mitm.s2.conversation.judging import Judge
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.verdict import Role
 
 NOW = 1_772_366_400.25  # 2026-03-01T12:00:00.250Z
@@ -33,8 +34,8 @@ def record(
 ) -> None:
     """Let the WebSocket client say something."""
     binary = how.pop("binary", False)
-    conversation = Conversation(Settings(client_role=client))
-    verdict = conversation.receive(content, from_client=True, time=NOW + seq, binary=binary)
+    judge = Judge(Settings(client_role=client))
+    verdict = judge.receive(content, from_client=True, time=NOW + seq, binary=binary)
     flags = {"injected": False, "dropped": False, "binary": binary, **how}
     recorder.message(MessageRecord(session, seq, verdict, content, **flags))
 

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from s2_mitm.replay.lines import Totals, replay_lines
 from s2_mitm.replay.recorded import RecordedMessage, RecordedSession
 from s2_mitm.replay.replayed import ReplayedSession, replay
-from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.examples.templates import START
 from s2_mitm.s2.verdict import Role, Severity
 

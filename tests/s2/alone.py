@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.finding_types import FINDING_TYPES
 from s2_mitm.s2.verdict import Source
 

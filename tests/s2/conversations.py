@@ -9,7 +9,8 @@ from __future__ import annotations
 import textwrap
 from typing import Any, NamedTuple, Self
 
-from s2_mitm.s2.conversation.judging import Conversation, Settings
+from s2_mitm.s2.conversation.judging import Judge
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.examples import templates
 from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.examples.templates import (
@@ -81,7 +82,7 @@ class Play(Script):
     def connect(self) -> None:
         """The connection is closed, and a new one opened."""
         self.close()
-        self.conversation = Conversation(self.conversation.settings)
+        self.judge = Judge(self.judge.settings)
         self.connections.append([])
         self.lines = []
 

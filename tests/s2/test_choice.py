@@ -7,7 +7,7 @@ import re
 import pytest
 
 from s2_mitm.s2.choice import parse_codes, parse_severities
-from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.finding_types import FINDING_TYPES
 from s2_mitm.s2.verdict import Role, Severity
@@ -107,20 +107,20 @@ FAULTS = ["direction.wrong-sender", "ack.refused", "schema.format", "ack.refused
 def test_all_is_said_by_default() -> None:
     script = faulty(Settings())
     assert script.codes == FAULTS
-    assert script.conversation.invalid == 2
+    assert script.judge.invalid == 2
 
 
 @pytest.mark.parametrize("code", sorted(set(FAULTS)))
 def test_a_code_is_ignored(code: str) -> None:
     script = faulty(Settings(ignore=parse_codes(code)))
     assert script.codes == [other for other in FAULTS if other != code]
-    assert sum(script.conversation.findings.values()) == len(script.findings)
+    assert sum(script.judge.findings.values()) == len(script.findings)
 
 
 def test_a_family_is_ignored() -> None:
     script = faulty(Settings(ignore=parse_codes("ack.*,schema.*")))
     assert script.codes == ["direction.wrong-sender"]
-    assert script.conversation.invalid == 1
+    assert script.judge.invalid == 1
 
 
 def test_a_severity_is_changed() -> None:
@@ -133,8 +133,8 @@ def test_a_severity_is_changed() -> None:
         "schema.format": Severity.WARNING,
         "ack.missing": Severity.ERROR,
     }
-    assert script.conversation.invalid == 1
-    assert script.conversation.findings == {
+    assert script.judge.invalid == 1
+    assert script.judge.findings == {
         Severity.ERROR: 2,
         Severity.WARNING: 1,
         Severity.INFO: 2,

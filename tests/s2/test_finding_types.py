@@ -12,7 +12,8 @@ from alone import ALONE
 
 import s2_mitm
 from s2_mitm.s2 import finding_types
-from s2_mitm.s2.conversation.judging import Conversation, Settings
+from s2_mitm.s2.conversation.judging import Judge
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.finding_types import FINDING_TYPES, FindingType
 from s2_mitm.s2.message.schemas import Schemas
 from s2_mitm.s2.verdict import Finding
@@ -32,8 +33,8 @@ by_itself = [kind for kind in OF_MESSAGES if kind.wrong]
 def receive(
     data: bytes, *, binary: bool = False, settings: Settings | None = None
 ) -> list[Finding]:
-    conversation = Conversation(settings or ALONE)
-    return conversation.receive(data, from_client=True, time=0.0, binary=binary).findings
+    judge = Judge(settings or ALONE)
+    return judge.receive(data, from_client=True, time=0.0, binary=binary).findings
 
 
 @pytest.mark.parametrize("kind", by_itself, ids=lambda kind: kind.code)

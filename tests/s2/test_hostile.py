@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from s2_mitm.s2.catalog import VERSIONS
-from s2_mitm.s2.conversation.judging import Conversation, Settings
+from s2_mitm.s2.conversation.judging import Judge
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.message.reading import MAX_SIZE, read
 from s2_mitm.s2.message.schemas import BUILT_IN
 from s2_mitm.s2.message.validation import judge
@@ -45,20 +46,18 @@ def survives(data: bytes, *, binary: bool = False, from_client: bool = True) -> 
         if reading.trusted:
             is_well_said(verdict.findings, verdict.message)
 
-    conversation = Conversation()
+    the_judge = Judge()
     for time in range(2):  # once more, after it has been taken in
-        verdict = conversation.receive(
-            data, from_client=from_client, time=float(time), binary=binary
-        )
+        verdict = the_judge.receive(data, from_client=from_client, time=float(time), binary=binary)
         is_bounded_and_harmless(verdict)
         assert verdict.sender is not None
     json.dumps(
         (
-            conversation.version,
-            conversation.selected_version,
-            conversation.control_type,
-            conversation.resource_id,
-            conversation.resource_name,
+            the_judge.conversation.version,
+            the_judge.conversation.selected_version,
+            the_judge.conversation.control_type,
+            the_judge.conversation.resource_id,
+            the_judge.conversation.resource_name,
         ),
         ensure_ascii=False,
     ).encode()
@@ -119,16 +118,16 @@ def test_what_steers_or_hides_in_any_text_is_in_no_finding(
     version: str, hostile: str, seeds: list[int], keys: bool
 ) -> None:
     """In every text of a conversation, or in every name of its fields but the message type."""
-    conversation = Conversation(Settings(version=version))
+    the_judge = Judge(Settings(version=version))
     for number, seed in enumerate(seeds):
         message = schemas(version).message(random.Random(seed))
         for each in (message, poisoned(message, hostile, keys=keys)):
             data = json.dumps(each).encode()
             from_client = number % 2 == 0
             is_bounded_and_harmless(
-                conversation.receive(data, from_client=from_client, time=20.0 * number)
+                the_judge.receive(data, from_client=from_client, time=20.0 * number)
             )
-    for late in conversation.close(1e6):
+    for late in the_judge.close(1e6):
         is_harmless(late.finding)
 
 
@@ -164,11 +163,11 @@ def test_damaged_messages(version: str, seed: int) -> None:
 @given(seeds=st.lists(SEEDS, min_size=1, max_size=20))
 @SLOW
 def test_a_conversation_of_right_wrong_and_damaged_messages(version: str, seeds: list[int]) -> None:
-    conversation = Conversation()
+    the_judge = Judge()
     for time, seed in enumerate(seeds):
         rng = random.Random(seed)
         data = wire(mutated(schemas(version).message(rng), rng)[1], rng)
-        verdict = conversation.receive(
+        verdict = the_judge.receive(
             damaged(data, rng) if rng.random() < 0.2 else data,
             from_client=rng.random() < 0.5,
             time=float(time),
@@ -176,8 +175,8 @@ def test_a_conversation_of_right_wrong_and_damaged_messages(version: str, seeds:
             injected=rng.random() < 0.1,
         )
         is_bounded_and_harmless(verdict)
-    assert conversation.messages == len(seeds)
-    assert conversation.invalid <= len(seeds)
+    assert the_judge.messages == len(seeds)
+    assert the_judge.invalid <= len(seeds)
 
 
 MANY = 5_000

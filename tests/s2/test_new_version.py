@@ -61,7 +61,7 @@ SAY = """
 import json, sys
 from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.examples.templates import TEMPLATES
-from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.conversation.settings import Settings
 
 version, text = sys.argv[1:]
 TEMPLATES["DDBC.Comfort"] = {

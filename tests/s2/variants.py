@@ -20,7 +20,7 @@ from conversations import (
     Play,
 )
 
-from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.verdict import Role
 
 CONVERSATIONS = {

@@ -57,7 +57,7 @@ class Log(Observer):
             self._print([f"{label} {what}", *finding_lines(item.finding)])
 
     def closed(self, session: Session) -> None:
-        self._print([f"{_label(session)} closed: {summary_line(session.conversation)}"])
+        self._print([f"{_label(session)} closed: {summary_line(session.judge)}"])
 
     def _print(self, lines: Iterable[str]) -> None:
         if self._level == "none":

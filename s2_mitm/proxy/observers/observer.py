@@ -28,6 +28,9 @@ class Observer:
     def delivered(self, session: Session, judged: Judged) -> None:
         """A message did not go on as it was when it was judged: others dropped or changed it."""
 
+    def changed(self, session: Session) -> None:
+        """What the two sides of a session agreed on, such as the control type, may have changed."""
+
     def took(self, session: Session, seconds: float) -> None:
         """A message spent so much time in s2-mitm before it went on."""
 
@@ -59,6 +62,9 @@ class Observers(Observer):
 
     def delivered(self, session: Session, judged: Judged) -> None:
         self._tell(session, lambda observer: observer.delivered(session, judged))
+
+    def changed(self, session: Session) -> None:
+        self._tell(session, lambda observer: observer.changed(session))
 
     def took(self, session: Session, seconds: float) -> None:
         self._tell(session, lambda observer: observer.took(session, seconds))

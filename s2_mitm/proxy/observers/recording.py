@@ -91,6 +91,10 @@ class Recording(Observer):
             for item in late:
                 self._recorder.late_finding(session.id, item.number, item.finding)
 
+    def changed(self, session: Session) -> None:
+        if session.id in self._known:
+            self._record_changes(session)
+
     def _record_changes(self, session: Session) -> None:
         before, known = self._known[session.id], _known(session)
         if known == before:

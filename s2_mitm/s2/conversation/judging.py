@@ -1,274 +1,164 @@
-"""One conversation between an RM and a CEM: who is who, what is agreed and in force, what is due.
+"""The judge of a conversation: what is to be said of each message, and of earlier ones.
 
-`receive` judges a message by itself, asks the rules about it, and then takes in what it says.
-Everything that is remembered is bounded, whatever the peers do and however long they talk.
+It judges a message by itself, asks the rules about it, and lets memory take in what was delivered.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
-from typing import Any, TypeVar
 
 from s2_mitm.s2 import finding_types
-from s2_mitm.s2.catalog import (
-    BEGIN_WITH_HANDSHAKE,
-    CONTROL_TYPES,
-    DEFAULT_VERSION,
-    IN_FORCE,
-    INSTRUCTIONS,
-    MODE_STATUSES,
-    SINCE,
-    TIMER_STATUSES,
-    WITH_OWN_MESSAGES,
-    State,
-    closest_version,
-    control_type_of,
-    only_sender,
-)
+from s2_mitm.s2.catalog import DEFAULT_VERSION, SINCE
+from s2_mitm.s2.conversation.memory import UNREADABLE, Conversation
 from s2_mitm.s2.conversation.message import Message, Part
-from s2_mitm.s2.conversation.validity import Course, Given, Held
-from s2_mitm.s2.message.schemas import Schemas
-from s2_mitm.s2.message.validation import judge
+from s2_mitm.s2.conversation.settings import Settings
+from s2_mitm.s2.message import validation
 from s2_mitm.s2.rules import AT_THE_END, SAID_BY_S2_PYTHON, UNANSWERED, Found, Rule, rules_in
 from s2_mitm.s2.verdict import (
     MAX_FINDINGS,
     Answer,
     Finding,
     LateFinding,
-    Role,
     Severity,
     Verdict,
     bounded,
 )
-from s2_mitm.s2.wording import printable
-
-MAX_UNANSWERED = 1000
-"""Messages remembered while their ReceptionStatus is due; a peer may never answer."""
-
-MAX_INSTRUCTIONS = 1000
-"""Instructions remembered, the latest."""
-
-MAX_INSTRUCTION_SIZE = 16 * 1024
-"""Bytes. Of a larger instruction only is remembered that there was one."""
-
-MAX_IDS = 2000
-"""Ids remembered of each kind and side, the latest, to see one come again."""
-
-MAX_TIMERS = 1000
-"""Running timers and active modes remembered."""
-
-Key = TypeVar("Key", bound=str | tuple[str, str])
-Value = TypeVar("Value")
-
-LABEL_LENGTH = 100
-"""Characters kept of a name or id that a peer gives; it may be as long as a message."""
 
 
-class _Evidence(IntEnum):
-    """How the roles became known; what is stronger corrects what is weaker."""
+class Judge:
+    """Judges the messages of one conversation, in the order in which they came.
 
-    ASSUMED = 0
-    OPTION = 1
-    MESSAGE_TYPE = 2
-    HANDSHAKE = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the user says about conversations.
-
-    ``version`` is the version of S2 where no handshake selects one, None for the usual one;
-    ``client_role`` is None to find it out; ``schemas`` replaces the built-in ones;
-    ``ack_timeout`` is in seconds; ``ignore`` has the codes that are not to be said, ``severity``
-    those that are to be said in another severity.
-    """
-
-    version: str | None = None
-    client_role: Role | None = None
-    schemas: Schemas | None = None
-    ack_timeout: float = 10.0
-    ignore: frozenset[str] = frozenset()
-    severity: Mapping[str, Severity] = field(default_factory=dict)
-
-
-@dataclass
-class Instruction:
-    """An instruction and how far it came. ``said`` is the message that gave it.
-
-    ``since`` is when it came to its status, on the clock that nobody sets; ``answer`` is the status
-    that message was answered with; ``revoked`` what revoked it;
-    ``doubled`` says that its id was given again, so that it is unknown whose a status is.
-    """
-
-    message: Message
-    status: str | None = None
-    since: float = 0.0
-    answer: str | None = None
-    revoked: Message | None = None
-    doubled: bool = False
-
-    @property
-    def family(self) -> str | None:
-        return control_type_of(self.message.message_type)
-
-    @property
-    def refused(self) -> bool:
-        return self.answer not in (None, "OK")
-
-    @property
-    def target(self) -> str:
-        """What it instructs; the next instruction with this target takes its place."""
-        content = self.message.content
-        part = content.text("actuator_id") or content.text("sequence_container_id") or ""
-        return f"{self.message.message_type} {part}"
-
-
-@dataclass(frozen=True, slots=True)
-class Active:
-    """The active operation mode of an actuator, and the status that said so, without content."""
-
-    mode: str
-    message: Message
-
-
-class Conversation:
-    """What one RM and one CEM have said to each other so far.
-
-    One of the two is the WebSocket client. Until a message tells which, the client is taken to
-    be the RM, as it mostly is. ``from_start`` is False where the beginning may have been missed.
+    A message is judged first (`judge`), and then taken in (`take_in`) when it was delivered, or
+    discarded (`discard`) when it was not: what it says counts only when it was delivered, what was
+    said of it counts either way. ``from_start`` is False where the beginning may have been missed.
     """
 
     def __init__(self, settings: Settings | None = None, *, from_start: bool = True) -> None:
-        self.settings = settings or Settings()
-        self.client_role = self.settings.client_role or Role.RM
-        self._evidence = _Evidence.OPTION if self.settings.client_role else _Evidence.ASSUMED
-        self.from_start = from_start
-
-        # Asked for with every message, so worked out when they change (see `_settle`).
-        self.version: str | None = None
-        """The version that messages are held against, one that the catalog names.
-
-        None while neither a handshake nor the user says: then each message is taken for the first
-        version that has its type.
-        """
-        self.resource_id: str | None = None
-        self.resource_name: str | None = None
-        self.control_type: str | None = None
-        """The control type that the CEM selected last, as it stands on the wire."""
-        self.family: str | None = None
-        """PEBC, PPBC, OMBC, FRBC or DDBC while it is active."""
-
-        self.handshakes: dict[Role, Message] = {}
-        self.response: Message | None = None
-        self.selected_version: str | None = None
-        self._implied_version: str | None = None
-        self.details: Message | None = None
-        self.selection: Message | None = None
-        self.before_selection: str | None = None
-        """The family that was active before the selection, until the RM has answered that."""
-        self.ending: Message | None = None
-        self.missed_handshake = False
-        """Whether the conversation came further without the handshake that leads there."""
-
-        self.held: dict[str, Held] = {}
-        self.instructions: OrderedDict[str, Instruction] = OrderedDict()
-        """By their ids, and the same by their message_ids, and the latest for each target."""
-        self.instructions_by_message: OrderedDict[str, Instruction] = OrderedDict()
-        self.latest_instructions: OrderedDict[str, Instruction] = OrderedDict()
-        self._revoking: OrderedDict[tuple[Role, str], Given | Instruction] = OrderedDict()
-        """What was revoked, by sender and message_id of the RevokeObject, until it is answered."""
-        self.active_modes: OrderedDict[str, Active] = OrderedDict()
-        """The active operation mode of each actuator; that of OMBC has the id ``""``."""
-        self.courses: OrderedDict[tuple[str, str], Course] = OrderedDict()
-        """How far each container of each power profile has come, by the ids of both."""
-        self.timers: OrderedDict[tuple[str, str], float] = OrderedDict()
-        """When each timer of each actuator is finished, in seconds since 1970."""
-        self.unanswered: OrderedDict[tuple[Role, str], Message] = OrderedDict()
-        self.overdue: OrderedDict[tuple[Role, str], Message] = OrderedDict()
-        self.answered: OrderedDict[tuple[Role, str], Message] = OrderedDict()
-        """Messages whose answer is due, is late, or was given."""
-        self._replaced: dict[str, Any] = {}
-        """What the selection of a control type ended, until the RM has answered it."""
-        self._ids: dict[str, OrderedDict[str, None]] = {}
-        self._once: dict[str, int] = {}
-        self.worked_out: dict[tuple[str, str], Any] = {}
-        """What rules share about the message that is being judged; empty before each."""
-
-        self.unreadable: dict[Role, float] = {}
-        """When each side has last sent something that could not be read, by ``monotonic``."""
-        self.now = 0.0
-        """The time of what is being judged, in seconds since 1970: what stands on the wire is
-        compared with it."""
-        self.monotonic = 0.0
-        """The same in seconds of a clock that nobody sets: what is due is due by it."""
-        self._set_back = 0.0
-        """Seconds by which recorded times were set back so far."""
+        self.conversation = Conversation(settings, from_start=from_start)
         self.messages = 0
+        """How many messages were judged, and how many of them were not valid."""
         self.invalid = 0
         self.findings: Counter[Severity] = Counter()
-        self._settle()
-
-    # What rules ask
+        """How many findings there were of each severity, late ones too."""
+        self._undecided: Message | None = None
+        """The message that was judged last, while it is neither taken in nor discarded."""
+        self._answer: Answer | None = None
+        """What the undecided message answers."""
 
     @property
-    def needs_handshake(self) -> bool:
-        """Whether this version begins with a handshake; with S2 Connect it is done before."""
-        return (self.version or DEFAULT_VERSION) in BEGIN_WITH_HANDSHAKE
+    def settings(self) -> Settings:
+        """What the user says about this conversation."""
+        return self.conversation.settings
+
+    def judge_by(self, settings: Settings) -> None:
+        """Go by other settings, but for what was settled when the conversation began."""
+        self.conversation.settings = replace(
+            self.settings,
+            ack_timeout=settings.ack_timeout,
+            ignore=settings.ignore,
+            severity=settings.severity,
+        )
 
     @property
     def worst(self) -> Severity | None:
         """The highest severity among all findings so far, None when there are none."""
         return max(self.findings, key=lambda severity: severity.rank, default=None)
 
-    @property
-    def state(self) -> State:
-        """How far the conversation has come."""
-        if self.family is not None:
-            return State.CONTROLLED
-        if self.response is not None or self.selection is not None or self.missed_handshake:
-            return State.INITIALISED
-        if not self.needs_handshake and not self.handshakes:
-            return State.INITIALISED
-        return State.SHAKEN if len(self.handshakes) == len(Role) else State.CONNECTED
+    def joined_late(self) -> None:
+        """The beginning of the conversation was not seen."""
+        self.conversation.from_start = False
 
-    @property
-    def saw_beginning(self) -> bool:
-        """Whether everything was seen that a message may refer to."""
-        return self.from_start or (bool(self.handshakes) and not self.missed_handshake)
+    def judge(
+        self,
+        data: bytes,
+        *,
+        from_client: bool,
+        time: float,
+        monotonic: float | None = None,
+        binary: bool = False,
+        injected: bool = False,
+    ) -> Verdict:
+        """Judge the next message. It is undecided then: `take_in` or `discard` it.
 
-    def holds(self, message_type: str) -> Held:
-        """What was given by messages of this type."""
-        return self.held.get(message_type) or Held()
-
-    def remembers(self, kind: str, identifier: str) -> bool:
-        """Whether an id was seen before, among the latest of its kind (see `remember`)."""
-        return identifier in self._ids.get(kind, ())
-
-    def remember(self, kind: str, identifier: str) -> None:
-        """Remember an id, to see it come again."""
-        ids = self._ids.setdefault(kind, OrderedDict())
-        _put(ids, identifier, None, MAX_IDS)
-
-    def once(self, key: str, since: Message | None = None) -> bool:
-        """True the first time it is asked with this key, for what is to be said only once.
-
-        With ``since``, once after each such message. Keys must not come from the wire.
+        Takes the bytes as they came over the wire, whether the WebSocket client sent them (or
+        was made to appear so), when (seconds since 1970, and seconds of a clock that nobody sets,
+        None where there is only the former), whether in a binary frame, and whether they were
+        injected by the user. Returns the verdict; what it shows of earlier messages is
+        in ``late``. A message that is still undecided is taken in before, as it came.
         """
-        number = since.number if since else 0
-        if self._once.get(key) == number:
-            return False
-        self._once[key] = number
-        return True
+        self.take_in()
+        conversation = self.conversation
+        conversation.it_is(time, monotonic)
+        verdict = validation.judge(
+            data,
+            version=conversation.version,
+            schemas=self.settings.schemas,
+            binary=binary,
+            time=time,
+        )
+        faultless = not verdict.findings
+        verdict.findings = self._wanted(verdict.findings)
+        self.messages += 1
+        content = verdict.message
+        if content is not None and not injected:
+            conversation.learn_roles(verdict.message_type, content, from_client=from_client)
+        client = conversation.client_role
+        verdict.sender = sender = client if from_client else client.other
+        message = Message(
+            self.messages,
+            time,
+            conversation.monotonic,
+            sender,
+            verdict.message_type or "",
+            verdict.message_id,
+            UNREADABLE if content is None else Part(content),
+            len(data),
+            verdict.valid,
+            faultless,
+            injected,
+        )
+        late = self._overdue()
+        self._answer = None
+        if content is not None:
+            own, of_others = self._asked_of_rules(message)
+            late += self._counted(of_others)
+            if own:
+                found = _without_doubles(verdict.findings, self._wanted(own))
+                verdict.findings = bounded(found)
+                # What the user ignores is a fault all the same, which the receiver may refuse.
+                if any(finding.severity is not Severity.INFO for finding in own):
+                    message = message._replace(faultless=False)
+            if verdict.message_type == "ReceptionStatus":
+                self._answer = conversation.answer(message, verdict.subject_message_id)
+                verdict.answer = self._answer
+        self._undecided = message
+        verdict.late = late
+        if verdict.findings:
+            self.invalid += not verdict.valid
+            self.findings.update(finding.severity for finding in verdict.findings)
+        return verdict
 
-    def again(self, key: str) -> None:
-        """Let what was said once be said again."""
-        self._once.pop(key, None)
+    def take_in(self, sent: bytes | None = None) -> None:
+        """The message that was judged last was delivered.
 
-    # What happens
+        ``sent`` is what went on to the receiver, where that differs from what came. Does nothing
+        when there is no undecided message.
+        """
+        message, answer = self._undecided, self._answer
+        if message is None:
+            return
+        self._undecided = None
+        if sent is not None:
+            message, subject_message_id = self._as_it_went(message, sent)
+            answer = self.conversation.answer(message, subject_message_id)
+        self.conversation.take_in(message, answer)
+
+    def discard(self) -> None:
+        """The message that was judged last was not delivered: what it says does not count."""
+        self._undecided = None
 
     def receive(
         self,
@@ -280,100 +170,66 @@ class Conversation:
         binary: bool = False,
         injected: bool = False,
     ) -> Verdict:
-        """Judge the next message and take in what it says.
-
-        Takes the bytes as they went over the wire, whether the WebSocket client sent them (or
-        was made to appear so), when (seconds since 1970, and seconds of a clock that nobody sets,
-        None where there is only the former), whether in a binary frame, and whether they were
-        injected by the user. Returns the verdict; what it shows of earlier messages is
-        in ``late``.
-        """
-        self._it_is(time, monotonic)
-        schemas = self.settings.schemas
-        verdict = judge(data, version=self.version, schemas=schemas, binary=binary, time=time)
-        faultless = not verdict.findings
-        verdict.findings = self._wanted(verdict.findings)
-        self.messages += 1
-        if verdict.message is not None and not injected:
-            self._learn_roles(verdict, from_client)
-        verdict.sender = self.client_role if from_client else self.client_role.other
-        late = self._overdue()
-        if verdict.message is None:
-            self.unreadable[verdict.sender] = self.monotonic
-        else:
-            message = Message(
-                self.messages,
-                time,
-                self.monotonic,
-                verdict.sender,
-                verdict.message_type or "",
-                verdict.message_id,
-                Part(verdict.message),
-                len(data),
-                verdict.valid,
-                faultless,
-                injected,
-            )
-            own, of_others = self._asked_of_rules(message)
-            late += self._counted(of_others)
-            if own:
-                found = _without_doubles(verdict.findings, self._wanted(own))
-                verdict.findings = bounded(found)
-                # What the user ignores is a fault all the same, which the receiver may refuse.
-                faults = [finding for finding in own if finding.severity is not Severity.INFO]
-                faultless = faultless and not faults
-            self._take_in(message, verdict)
-            self._await_answer(message, faultless)
-        verdict.late = late
-        if verdict.findings:
-            self.invalid += not verdict.valid
-            self.findings.update(finding.severity for finding in verdict.findings)
+        """Judge a message that was delivered, and take it in; see `judge`."""
+        verdict = self.judge(
+            data,
+            from_client=from_client,
+            time=time,
+            monotonic=monotonic,
+            binary=binary,
+            injected=injected,
+        )
+        self.take_in()
         return verdict
 
-    def not_forwarded(self, verdict: Verdict) -> None:
-        """The message of this verdict, the last one, was held back: nobody will answer it."""
-        if verdict.sender is not None and verdict.message_id is not None:
-            self.unanswered.pop((verdict.sender, verdict.message_id), None)
-
     def tick(self, time: float, monotonic: float | None = None) -> list[LateFinding]:
-        """What is to be said of earlier messages now; the times are those of `receive`."""
-        self._it_is(time, monotonic)
+        """What is to be said of earlier messages now; the times are those of `judge`."""
+        self.conversation.it_is(time, monotonic)
         return self._overdue()
 
     def close(self, time: float, monotonic: float | None = None) -> list[LateFinding]:
-        """What is to be said of earlier messages now that the conversation is over."""
-        self._it_is(time, monotonic)
+        """What is to be said of earlier messages now that the conversation is over.
+
+        A message that is still undecided is taken in before, as it came.
+        """
+        self.take_in()
+        conversation = self.conversation
+        conversation.it_is(time, monotonic)
         late = [
             found
-            for message in self.unanswered.values()
+            for message in conversation.unanswered.values()
             for found in self._ask(UNANSWERED, message)
         ]
         late += [
             found
-            for instruction in self.instructions.values()
+            for instruction in conversation.instructions.values()
             for found in self._ask(AT_THE_END, instruction.message)
         ]
-        self.unanswered.clear()
+        conversation.end()
         return self._counted(late)
 
-    def _it_is(self, time: float, monotonic: float | None) -> None:
-        self.now = time
-        if monotonic is None:
-            # What is recorded has one time: while that was set back, the other stands still.
-            self._set_back = max(self._set_back, self.monotonic - time)
-            monotonic = time + self._set_back
-        if monotonic > self.monotonic:
-            self.monotonic = monotonic
-
-    # How it is judged
+    def _as_it_went(self, message: Message, sent: bytes) -> tuple[Message, str | None]:
+        """A message that was changed on its way, as its receiver got it, and what it answers."""
+        went = validation.judge(
+            sent, version=self.conversation.version, schemas=self.settings.schemas
+        )
+        changed = message._replace(
+            message_type=went.message_type or "",
+            message_id=went.message_id,
+            content=UNREADABLE if went.message is None else Part(went.message),
+            size=len(sent),
+            valid=went.valid,
+            faultless=False,  # no rule was asked about it
+        )
+        return changed, went.subject_message_id
 
     def _asked_of_rules(self, message: Message) -> tuple[list[Finding], list[LateFinding]]:
         """What the rules find about a message, and about earlier ones."""
         own: list[Finding] = []
         late: list[LateFinding] = []
-        self.worked_out.clear()
+        self.conversation.worked_out.clear()
         for asked in self._rules(message.message_type):
-            for found in islice(asked.check(message, self), MAX_FINDINGS):
+            for found in islice(asked.check(message, self.conversation), MAX_FINDINGS):
                 finding = _finding(asked, found, message)
                 if found.on is None or found.on.number == message.number:
                     own.append(finding)
@@ -383,25 +239,22 @@ class Conversation:
 
     def _rules(self, occasion: str) -> tuple[Rule, ...]:
         """The rules to ask about a message type, or about what is no message, in this version."""
-        version = self.version or SINCE.get(occasion, DEFAULT_VERSION)
+        version = self.conversation.version or SINCE.get(occasion, DEFAULT_VERSION)
         return rules_in(version).get(occasion, ())
 
     def _ask(self, occasion: str, subject: Message) -> Iterator[LateFinding]:
         for asked in self._rules(occasion):
-            for found in asked.check(subject, self):
+            for found in asked.check(subject, self.conversation):
                 yield _late(subject, _finding(asked, found, subject))
 
     def _overdue(self) -> list[LateFinding]:
         """What is to be said of the messages whose answer did not come in time."""
-        late: list[LateFinding] = []
-        while self.unanswered:
-            key, message = next(iter(self.unanswered.items()))
-            if self.monotonic - message.monotonic < self.settings.ack_timeout:
-                break
-            del self.unanswered[key]
-            _put(self.overdue, key, message, MAX_UNANSWERED)
-            late += self._ask(UNANSWERED, message)
-        return self._counted(late)
+        overdue = self.conversation.overdue_now()
+        if not overdue:
+            return []
+        return self._counted(
+            [found for message in overdue for found in self._ask(UNANSWERED, message)]
+        )
 
     def _counted(self, late: list[LateFinding]) -> list[LateFinding]:
         if not late:
@@ -427,229 +280,6 @@ class Conversation:
             if finding.code not in self.settings.ignore
         ]
 
-    def _learn_roles(self, verdict: Verdict, from_client: bool) -> None:
-        sender, evidence = only_sender(verdict.message_type), _Evidence.MESSAGE_TYPE
-        if verdict.message_type == "Handshake" and verdict.message is not None:
-            role = verdict.message.get("role")
-            if isinstance(role, str) and role in set(Role):
-                sender, evidence = Role(role), _Evidence.HANDSHAKE
-        if sender and evidence > self._evidence:
-            before = self.client_role
-            self.client_role = sender if from_client else sender.other
-            self._evidence = evidence
-            if self.client_role is not before:
-                self._swap_roles()
-
-    def _swap_roles(self) -> None:
-        """Who was taken for the one was the other."""
-        for awaited in (self.unanswered, self.overdue, self.answered):
-            turned = {
-                (role.other, message_id): message._replace(sender=role.other)
-                for (role, message_id), message in awaited.items()
-            }
-            awaited.clear()
-            awaited.update(turned)
-        self.handshakes = {
-            role.other: message._replace(sender=role.other)
-            for role, message in self.handshakes.items()
-        }
-        self.unreadable = {role.other: time for role, time in self.unreadable.items()}
-        of_rm, of_cem = (self._ids.pop(f"message {role}", OrderedDict()) for role in Role)
-        self._ids |= {f"message {Role.RM}": of_cem, f"message {Role.CEM}": of_rm}
-
-    # How it is taken in
-
-    def _take_in(self, message: Message, verdict: Verdict) -> None:
-        """Keep what later messages are understood by, even if parts of this one are wrong."""
-        content = message.content
-        # What is not its sender's to say has no effect.
-        own = only_sender(message.message_type) in (None, message.sender)
-        match message.message_type if own else "":
-            case "Handshake":
-                self.handshakes.setdefault(message.sender, message)
-            case "HandshakeResponse":
-                self.response = message
-                self.selected_version = _label(message, "selected_protocol_version")
-                self._settle()
-            case "ResourceManagerDetails":
-                self.details = message
-                self._settle()
-            case "SelectControlType":
-                self._select(message)
-            case "SessionRequest":
-                self.ending = message
-            case "ReceptionStatus":
-                verdict.answer = self._answer(message, verdict)
-            case "InstructionStatusUpdate":
-                self._progress(message)
-            case "RevokeObject":
-                self._revoke(message)
-            case message_type if message_type in MODE_STATUSES:
-                self._activate(message)
-            case message_type if message_type in TIMER_STATUSES:
-                self._start_timer(content)
-            case "PPBC.PowerProfileStatus":
-                for part in content.parts("sequence_container_status"):
-                    if course := self._course(part):
-                        course.status = part.text("status")
-                        course.selected = part.text("selected_sequence_id")
-            case message_type if message_type in IN_FORCE:
-                self.held.setdefault(message_type, Held()).add(message)
-            case message_type if message_type in INSTRUCTIONS:
-                self._instruct(message)
-        if message.message_type in SINCE:
-            self._implied_version = SINCE[message.message_type]
-            self._settle()
-
-    def _settle(self) -> None:
-        """Work out what follows from what is known now."""
-        if self.selected_version is not None:
-            self.version = closest_version(self.selected_version)
-        else:
-            self.version = self.settings.version or self._implied_version
-        self.resource_id = _label(self.details, "resource_id")
-        self.resource_name = _label(self.details, "name")
-        self.control_type = _label(self.selection, "control_type")
-        family = CONTROL_TYPES.get(self.control_type or "")
-        self.family = family if family in WITH_OWN_MESSAGES else None
-
-    def _await_answer(self, message: Message, faultless: bool) -> None:
-        if message.message_id is None or message.message_type == "ReceptionStatus":
-            return
-        light = message._replace(content=_NOTHING, faultless=faultless)
-        _put(self.unanswered, (message.sender, message.message_id), light, MAX_UNANSWERED)
-        self.remember(f"message {message.sender}", message.message_id)
-
-    def _select(self, message: Message) -> None:
-        before = self.control_type
-        self.before_selection = self.family
-        self._replaced = {"selection": self.selection}
-        self.selection = message
-        self._settle()
-        # The same control type again ends nothing that was described.
-        ended = OF_A_SELECTION if self.control_type == before else UNDER_CONTROL
-        for name in ended:
-            self._replaced[name] = held = getattr(self, name)
-            setattr(self, name, type(held)())
-
-    def _selection_answered(self, status: str) -> None:
-        self.before_selection = None
-        if status != "OK":  # the RM goes on as before
-            for name, held in self._replaced.items():
-                setattr(self, name, held)
-            self._settle()
-        self._replaced = {}
-
-    def _course(self, part: Part) -> Course | None:
-        """How far the container that is named here has come, from now on."""
-        key = part.text("power_profile_id"), part.text("sequence_container_id")
-        if key[0] is None or key[1] is None:
-            return None
-        course = self.courses.get((key[0], key[1])) or Course()
-        _put(self.courses, (key[0], key[1]), course, MAX_TIMERS)
-        return course
-
-    def _instruct(self, message: Message) -> None:
-        if course := self._course(message.content):
-            if message.message_type == "PPBC.ScheduleInstruction":
-                course.scheduled = message
-            elif message.message_type == "PPBC.StartInterruptionInstruction":
-                course.interrupted = message
-        instruction_id = message.content.text("id")
-        if instruction_id is None:
-            return
-        before = self.instructions.get(instruction_id)
-        if before is not None and not before.refused:
-            before.doubled = True
-            return
-        if message.size > MAX_INSTRUCTION_SIZE:
-            message = message._replace(content=_NOTHING)
-        instruction = Instruction(message)
-        _put(self.instructions, instruction_id, instruction, MAX_INSTRUCTIONS)
-        _put(self.latest_instructions, instruction.target, instruction, MAX_INSTRUCTIONS)
-        if message.message_id is not None:
-            _put(self.instructions_by_message, message.message_id, instruction, MAX_INSTRUCTIONS)
-
-    def _progress(self, message: Message) -> None:
-        content = message.content
-        named = content.text("instruction_id") or ""
-        instruction = self.instructions.get(named) or self.instructions_by_message.get(named)
-        if instruction is not None:
-            instruction.status = content.text("status_type")
-            instruction.since = message.monotonic
-
-    def _revoke(self, message: Message) -> None:
-        object_type, object_id = (
-            message.content.text("object_type"),
-            message.content.text("object_id"),
-        )
-        if object_type is None or object_id is None:
-            return
-        thing = self.instructions.get(object_id) or self.holds(object_type).named(object_id)
-        if thing is None or thing.revoked or thing.message.sender is not message.sender:
-            return
-        thing.revoked = message._replace(content=_NOTHING)
-        if message.message_id is not None:
-            _put(self._revoking, (message.sender, message.message_id), thing, MAX_UNANSWERED)
-
-    def _activate(self, message: Message) -> None:
-        mode = message.content.text("active_operation_mode_id")
-        if mode is not None:
-            actuator = message.content.text("actuator_id") or ""
-            active = Active(mode, message._replace(content=_NOTHING))
-            _put(self.active_modes, actuator, active, MAX_TIMERS)
-
-    def _start_timer(self, content: Part) -> None:
-        timer, finished = content.text("timer_id"), content.moment("finished_at")
-        if timer is not None and finished is not None:
-            _put(self.timers, (content.text("actuator_id") or "", timer), finished, MAX_TIMERS)
-
-    def _answer(self, message: Message, verdict: Verdict) -> Answer | None:
-        subject_id, status = verdict.subject_message_id, _label(message, "status")
-        if subject_id is None or status is None:
-            return None
-        key = (message.sender.other, subject_id)
-        subject = self.unanswered.pop(key, None) or self.overdue.pop(key, None)
-        if subject is None:
-            return None
-        _put(self.answered, key, subject, MAX_UNANSWERED)
-        if subject.message_type in self.held:
-            self.held[subject.message_type].answered(subject_id, status)
-        instruction = self.instructions_by_message.get(subject_id)
-        if instruction is not None and instruction.message.number == subject.number:
-            instruction.answer = status
-        revoked = self._revoking.pop(key, None)
-        if revoked is not None and status != "OK":
-            revoked.revoked = None  # the receiver did not follow
-        if self.selection is not None and subject.number == self.selection.number:
-            self._selection_answered(status)
-        if status == "TEMPORARY_ERROR":  # which asks for the same again
-            self._ids.get(f"message {subject.sender}", OrderedDict()).pop(subject_id, None)
-        delay = message.monotonic - subject.monotonic
-        return Answer(message.sender.other, subject_id, status, delay * 1000)
-
-    def given(self, message_type: str, now: float) -> list[Given]:
-        """The messages of a type that may be referred to at ``now``, newest first."""
-        return list(self.holds(message_type).referable(now))
-
-
-OF_A_SELECTION = ("active_modes", "timers")
-"""What every selection of a control type ends, by the names that the conversation has for it."""
-
-UNDER_CONTROL = (
-    *OF_A_SELECTION,
-    "held",
-    "instructions",
-    "instructions_by_message",
-    "latest_instructions",
-    "courses",
-)
-"""What the selection of another control type ends."""
-
-
-_NOTHING = Part({})
-"""In place of what a message said, where only that it was said is remembered."""
-
 
 def _late(subject: Message, finding: Finding) -> LateFinding:
     return LateFinding(subject.number, subject.time, subject.sender, subject.message_type, finding)
@@ -671,21 +301,3 @@ def _without_doubles(by_message: list[Finding], by_rules: list[Finding]) -> list
             and any(path.startswith(finding.path + "/") for path in told)
         )
     ] + by_rules
-
-
-def _label(message: Message | None, name: str) -> str | None:
-    value = message.content.text(name) if message else None
-    return printable(value[:LABEL_LENGTH]) if value is not None else None
-
-
-def _put(mapping: OrderedDict[Key, Value], key: Key, value: Value, most: int) -> None:
-    """Put the newest last, and forget the oldest beyond ``most``.
-
-    An id that is longer than any may be is not remembered at all.
-    """
-    if (len(key) if isinstance(key, str) else max(map(len, key))) > LABEL_LENGTH:
-        return
-    mapping[key] = value
-    mapping.move_to_end(key)
-    if len(mapping) > most:
-        mapping.popitem(last=False)

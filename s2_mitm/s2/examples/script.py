@@ -20,7 +20,9 @@ from hashlib import sha256
 from itertools import count
 from typing import Any, NamedTuple, Self
 
-from s2_mitm.s2.conversation.judging import Conversation, Settings
+from s2_mitm.s2.conversation.judging import Judge
+from s2_mitm.s2.conversation.memory import Conversation
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.examples import templates
 from s2_mitm.s2.examples.templates import CONTROL_TYPES, DESCRIBED, START, TEMPLATES, changed
 from s2_mitm.s2.finding_types import FindingType
@@ -55,7 +57,7 @@ class Script:
     """A conversation to be written line by line. The RM is the WebSocket client."""
 
     def __init__(self, settings: Settings | None = None, *, from_start: bool = True) -> None:
-        self.conversation = Conversation(settings, from_start=from_start)
+        self.judge = Judge(settings, from_start=from_start)
         self.now = START
         self.findings: list[Finding] = []
         """All findings so far, those about earlier messages too."""
@@ -64,6 +66,11 @@ class Script:
         """All messages so far, the answers too."""
         self._last = ""
         self._ids = count(1)
+
+    @property
+    def conversation(self) -> Conversation:
+        """What the two sides know of each other so far."""
+        return self.judge.conversation
 
     @property
     def codes(self) -> list[str]:
@@ -84,7 +91,7 @@ class Script:
 
     def joined_late(self) -> None:
         """The proxy did not see the beginning."""
-        self.conversation.from_start = False
+        self.judge.joined_late()
 
     def select(self, control_type: str, **fields: Any) -> None:
         """The CEM selects a control type, by its short name."""
@@ -113,11 +120,11 @@ class Script:
     def wait(self, seconds: float) -> None:
         """Time passes, and the clock of the proxy ticks."""
         self.now += seconds
-        self._note(self.conversation.tick(self.now))
+        self._note(self.judge.tick(self.now))
 
     def close(self) -> None:
         """The connection is closed."""
-        self._note(self.conversation.close(self.now))
+        self._note(self.judge.close(self.now))
 
     def run(self, script: str) -> Self:
         """Play lines of Python, as they stand in the docstrings of the rules.
@@ -160,7 +167,7 @@ class Script:
 
     def _receive(self, sender: Role, data: bytes, *, injected: bool = False) -> None:
         self.now += 0.01
-        verdict = self.conversation.receive(
+        verdict = self.judge.receive(
             data,
             from_client=sender is self.conversation.client_role,
             time=self.now,

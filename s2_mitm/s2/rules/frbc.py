@@ -15,7 +15,7 @@ from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.judging import Conversation
+    from s2_mitm.s2.conversation.memory import Conversation
 
 PROVIDED = {
     "FRBC.LeakageBehaviour": "provides_leakage_behaviour",

@@ -12,7 +12,7 @@ from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.judging import Conversation
+    from s2_mitm.s2.conversation.memory import Conversation
 
 
 @rule("handshake.not-seen", Severity.INFO)

@@ -13,7 +13,7 @@ from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.judging import Conversation, Instruction
+    from s2_mitm.s2.conversation.memory import Conversation, Instruction
 
 STATUS = "InstructionStatusUpdate"
 

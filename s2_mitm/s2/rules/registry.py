@@ -15,7 +15,7 @@ from s2_mitm.s2.finding_types import FINDING_TYPES, FindingType
 from s2_mitm.s2.verdict import Severity
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.judging import Conversation
+    from s2_mitm.s2.conversation.memory import Conversation
 
 
 class Found(NamedTuple):

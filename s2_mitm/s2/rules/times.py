@@ -17,7 +17,7 @@ from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.judging import Conversation
+    from s2_mitm.s2.conversation.memory import Conversation
 
 PERIODS = {row.name: row.period for row in MESSAGE_TYPES.values() if row.period}
 """The message types that have a period, and the fields of its beginning and its end."""

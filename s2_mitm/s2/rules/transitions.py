@@ -22,7 +22,7 @@ from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import describe
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.judging import Active, Conversation
+    from s2_mitm.s2.conversation.memory import Active, Conversation
 
 
 @rule(

@@ -234,7 +234,7 @@ def test_a_closed_output_ends_the_printing_and_nothing_else(
     log = Log("all")
     output.close()
 
-    assert speak(log, STATUS, STATUS).conversation.messages == 2
+    assert speak(log, STATUS, STATUS).judge.messages == 2
 
 
 @pytest.mark.usefixtures("dump")
@@ -247,7 +247,7 @@ def test_a_pipe_that_nobody_reads_ends_the_printing_and_nothing_else(
     log = Log("all")
     os.close(reading)
 
-    assert speak(log, STATUS, STATUS).conversation.messages == 2
+    assert speak(log, STATUS, STATUS).judge.messages == 2
     with pytest.raises(BrokenPipeError):
         output.close()
 

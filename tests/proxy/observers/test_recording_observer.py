@@ -20,7 +20,7 @@ from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import Recorder, finish_all
 from s2_mitm.proxy.observers.recording import Recording
 from s2_mitm.proxy.session import Session
-from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.conversation.settings import Settings
 
 ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"
 STATUS = {"message_type": "FRBC.StorageStatus", "message_id": ID, "present_fill_level": 5}
@@ -87,6 +87,8 @@ class Live:
             if judged.number == 1:
                 self.observer.opened(self.session)
             self.observer.judged(self.session, judged)
+        self.session.settle()
+        self.observer.changed(self.session)
 
     def close(self, *, by_client: bool | None = True, code: int = 1000, reason: str = "") -> None:
         assert self.flow.websocket is not None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from s2_mitm.s2.conversation.judging import Conversation
+from s2_mitm.s2.conversation.judging import Judge
 from s2_mitm.s2.verdict import LateFinding, Verdict
 
 NOON = 1_772_366_400.0
@@ -18,7 +18,7 @@ class Clocks:
     """A conversation with two clocks, of which one can be set; or with that one alone."""
 
     def __init__(self, *, monotonic: bool) -> None:
-        self.script = Conversation()
+        self.script = Judge()
         self.wall = NOON
         self.late: list[str] = []
         self._monotonic = 50.0 if monotonic else None

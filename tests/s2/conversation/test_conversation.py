@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2_mitm.s2.catalog import VERSIONS
-from s2_mitm.s2.conversation.judging import LABEL_LENGTH, MAX_UNANSWERED, Conversation
+from s2_mitm.s2.conversation.judging import Judge
+from s2_mitm.s2.conversation.memory import LABEL_LENGTH, MAX_UNANSWERED
 from s2_mitm.s2.message.schemas import Schemas
 from s2_mitm.s2.verdict import Role, Severity, Verdict
 
@@ -34,11 +35,9 @@ STATUS = message("FRBC.StorageStatus", present_fill_level=5)
 SELECT = message("SelectControlType", control_type="FILL_RATE_BASED_CONTROL")
 
 
-def say(
-    conversation: Conversation, content: Any, from_client: bool, time: float = 0, **more: Any
-) -> Verdict:
+def say(judge: Judge, content: Any, from_client: bool, time: float = 0, **more: Any) -> Verdict:
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return conversation.receive(data, from_client=from_client, time=time, **more)
+    return judge.receive(data, from_client=from_client, time=time, **more)
 
 
 # Roles
@@ -82,51 +81,51 @@ def say(
 def test_the_client_has_the_role_that_the_messages_tell(
     spoken: list[tuple[Any, bool]], client_role: Role
 ) -> None:
-    conversation = Conversation(ALONE)
+    judge = Judge(ALONE)
     for content, from_client in spoken:
-        say(conversation, content, from_client)
+        say(judge, content, from_client)
 
-    assert conversation.client_role is client_role
+    assert judge.conversation.client_role is client_role
 
 
 @pytest.mark.parametrize("role", Role)
 def test_the_option_holds_until_the_messages_tell_otherwise(role: Role) -> None:
-    conversation = Conversation(replace(ALONE, client_role=role))
-    assert conversation.client_role is role
-    say(conversation, message("ReceptionStatus"), CLIENT)
-    assert conversation.client_role is role
+    judge = Judge(replace(ALONE, client_role=role))
+    assert judge.conversation.client_role is role
+    say(judge, message("ReceptionStatus"), CLIENT)
+    assert judge.conversation.client_role is role
 
-    say(conversation, STATUS if role is Role.CEM else SELECT, CLIENT)
+    say(judge, STATUS if role is Role.CEM else SELECT, CLIENT)
 
-    assert conversation.client_role is role.other
+    assert judge.conversation.client_role is role.other
 
 
 def test_a_message_that_tells_the_roles_already_has_the_right_sender() -> None:
-    conversation = Conversation(ALONE)
+    judge = Judge(ALONE)
 
-    assert say(conversation, b"broken", SERVER).sender is Role.CEM
-    assert say(conversation, STATUS, SERVER).sender is Role.RM
-    assert say(conversation, b"broken", SERVER).sender is Role.RM
-    assert say(conversation, b"broken", CLIENT).sender is Role.CEM
+    assert say(judge, b"broken", SERVER).sender is Role.CEM
+    assert say(judge, STATUS, SERVER).sender is Role.RM
+    assert say(judge, b"broken", SERVER).sender is Role.RM
+    assert say(judge, b"broken", CLIENT).sender is Role.CEM
 
 
 @pytest.mark.parametrize("content", [STATUS, handshake("RM")])
 def test_what_was_injected_teaches_no_roles(content: dict[str, Any]) -> None:
-    conversation = Conversation(ALONE)
+    judge = Judge(ALONE)
 
-    verdict = say(conversation, content, SERVER, injected=True)
+    verdict = say(judge, content, SERVER, injected=True)
 
     assert verdict.sender is Role.CEM
-    assert conversation.client_role is Role.RM
+    assert judge.conversation.client_role is Role.RM
 
 
 def test_after_an_injected_message_the_roles_can_still_be_learnt() -> None:
-    conversation = Conversation(ALONE)
-    say(conversation, handshake("RM"), CLIENT, injected=True)
+    judge = Judge(ALONE)
+    say(judge, handshake("RM"), CLIENT, injected=True)
 
-    say(conversation, STATUS, SERVER)
+    say(judge, STATUS, SERVER)
 
-    assert conversation.client_role is Role.CEM
+    assert judge.conversation.client_role is Role.CEM
 
 
 # Version
@@ -137,35 +136,35 @@ def response(version: object) -> dict[str, Any]:
 
 
 def test_before_the_handshake_no_version_is_agreed() -> None:
-    assert Conversation(ALONE).version is None
-    assert Conversation(replace(ALONE, version="1.0.0-beta")).version == "1.0.0-beta"
+    assert Judge(ALONE).conversation.version is None
+    assert Judge(replace(ALONE, version="1.0.0-beta")).conversation.version == "1.0.0-beta"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_version_is_the_one_that_the_cem_selects(version: str) -> None:
-    conversation = Conversation(ALONE)
+    judge = Judge(ALONE)
 
-    verdict = say(conversation, response(version), SERVER)
+    verdict = say(judge, response(version), SERVER)
 
     assert verdict.findings == []
-    assert conversation.version == conversation.selected_version == version
+    assert judge.conversation.version == judge.conversation.selected_version == version
 
 
 def test_the_handshake_overrules_the_user() -> None:
-    conversation = Conversation(replace(ALONE, version="1.0.0-beta"))
+    judge = Judge(replace(ALONE, version="1.0.0-beta"))
 
-    say(conversation, response("0.0.2-beta"), SERVER)
+    say(judge, response("0.0.2-beta"), SERVER)
 
-    assert conversation.version == "0.0.2-beta"
+    assert judge.conversation.version == "0.0.2-beta"
 
 
 @pytest.mark.parametrize("version", ["0.0.3", "7.0", "latest", "", "x" * 10_000, "\x1b[2J\ud800"])
 def test_an_unknown_version_is_told_and_the_closest_is_taken(version: str) -> None:
-    conversation = Conversation()
+    judge = Judge()
 
-    verdict = say(conversation, response(version), SERVER)
+    verdict = say(judge, response(version), SERVER)
 
-    assert conversation.version in VERSIONS
+    assert judge.conversation.version in VERSIONS
     found = [each for each in verdict.findings if each.code == "handshake.unknown-version"]
     assert [(each.path, each.severity) for each in found] == [
         ("/selected_protocol_version", Severity.WARNING)
@@ -176,20 +175,20 @@ def test_an_unknown_version_is_told_and_the_closest_is_taken(version: str) -> No
 
 @pytest.mark.parametrize("version", [None, 1.0, ["1.0.0-beta"], {"a": 1}, True])
 def test_a_version_that_is_no_text_selects_nothing(version: object) -> None:
-    conversation = Conversation(ALONE)
+    judge = Judge(ALONE)
 
-    verdict = say(conversation, response(version), SERVER)
+    verdict = say(judge, response(version), SERVER)
 
-    assert conversation.version is None
+    assert judge.conversation.version is None
     assert [each.code for each in verdict.findings] == ["schema.type"]
 
 
 def test_messages_are_held_against_the_version_selected() -> None:
-    conversation = Conversation(ALONE)
+    judge = Judge(ALONE)
     status = message("DDBC.PresentDemandStatus")
-    first = say(conversation, status, CLIENT)
-    say(conversation, response("0.0.2-beta"), SERVER)
-    second = say(conversation, status, CLIENT)
+    first = say(judge, status, CLIENT)
+    say(judge, response("0.0.2-beta"), SERVER)
+    second = say(judge, status, CLIENT)
 
     assert [each.code for each in first.findings] == ["schema.missing"]
     assert [each.code for each in second.findings] == ["schema.unknown-message-type"]
@@ -198,9 +197,9 @@ def test_messages_are_held_against_the_version_selected() -> None:
 def test_schemas_of_the_user_are_used(tmp_path: Path) -> None:
     (tmp_path / "messages").mkdir()
     (tmp_path / "messages/FRBC.StorageStatus.schema.json").write_text('{"maxProperties": 1}')
-    conversation = Conversation(replace(ALONE, schemas=Schemas(tmp_path)))
+    judge = Judge(replace(ALONE, schemas=Schemas(tmp_path)))
 
-    assert not say(conversation, STATUS, CLIENT).valid
+    assert not say(judge, STATUS, CLIENT).valid
 
 
 # What is known of a conversation
@@ -211,45 +210,45 @@ def details(**fields: Any) -> dict[str, Any]:
 
 
 def test_name_id_and_control_type_are_kept() -> None:
-    conversation = Conversation(ALONE)
-    say(conversation, details(resource_id="pump-1", name="Heat pump"), CLIENT)
-    say(conversation, SELECT, SERVER)
+    judge = Judge(ALONE)
+    say(judge, details(resource_id="pump-1", name="Heat pump"), CLIENT)
+    say(judge, SELECT, SERVER)
 
-    assert conversation.resource_id == "pump-1"
-    assert conversation.resource_name == "Heat pump"
-    assert conversation.control_type == "FILL_RATE_BASED_CONTROL"
+    assert judge.conversation.resource_id == "pump-1"
+    assert judge.conversation.resource_name == "Heat pump"
+    assert judge.conversation.control_type == "FILL_RATE_BASED_CONTROL"
 
 
 @pytest.mark.parametrize("value", [None, 5, ["a"], {"a": 1}, True])
 def test_what_is_no_text_is_no_name(value: object) -> None:
-    conversation = Conversation(ALONE)
-    say(conversation, details(resource_id=value, name=value), CLIENT)
-    say(conversation, message("SelectControlType", control_type=value), SERVER)
+    judge = Judge(ALONE)
+    say(judge, details(resource_id=value, name=value), CLIENT)
+    say(judge, message("SelectControlType", control_type=value), SERVER)
 
-    assert conversation.resource_id is conversation.resource_name is None
-    assert conversation.control_type is None
+    assert judge.conversation.resource_id is judge.conversation.resource_name is None
+    assert judge.conversation.control_type is None
 
 
 @pytest.mark.parametrize("letter", ["x", "\x1b", "ä", "\ud800"])
 def test_a_name_of_a_megabyte_is_cut(letter: str) -> None:
     name = letter * (1024 * 1024 // len(json.dumps(letter)) - 200)
-    conversation = Conversation(ALONE)
-    say(conversation, details(name=name), CLIENT)
+    judge = Judge(ALONE)
+    say(judge, details(name=name), CLIENT)
 
-    assert conversation.resource_name is not None
-    assert 0 < len(conversation.resource_name.encode()) <= 6 * LABEL_LENGTH
+    assert judge.conversation.resource_name is not None
+    assert 0 < len(judge.conversation.resource_name.encode()) <= 6 * LABEL_LENGTH
 
 
 def test_messages_and_findings_are_counted() -> None:
-    conversation = Conversation(ALONE)
-    say(conversation, STATUS, CLIENT)
-    say(conversation, b"broken", CLIENT)
-    say(conversation, message("FRBC.StorageStatus", message_id="a-b", present_fill_level=1), CLIENT)
-    say(conversation, message("FRBC.StorageStatus", present_fill_level="1", x=1), CLIENT)
+    judge = Judge(ALONE)
+    say(judge, STATUS, CLIENT)
+    say(judge, b"broken", CLIENT)
+    say(judge, message("FRBC.StorageStatus", message_id="a-b", present_fill_level=1), CLIENT)
+    say(judge, message("FRBC.StorageStatus", present_fill_level="1", x=1), CLIENT)
 
-    assert conversation.messages == 4
-    assert conversation.invalid == 2
-    assert conversation.findings == {Severity.ERROR: 3, Severity.WARNING: 1}
+    assert judge.messages == 4
+    assert judge.invalid == 2
+    assert judge.findings == {Severity.ERROR: 3, Severity.WARNING: 1}
 
 
 # Answers
@@ -261,10 +260,10 @@ def receipt(message_id: object = ID, status: object = "OK") -> dict[str, Any]:
 
 @pytest.mark.parametrize("asker", [CLIENT, SERVER])
 def test_an_answer_names_the_message_its_sender_and_the_delay(asker: bool) -> None:
-    conversation = Conversation(ALONE)
-    say(conversation, message("RevokeObject"), asker, time=100)
+    judge = Judge(ALONE)
+    say(judge, message("RevokeObject"), asker, time=100)
 
-    answer = say(conversation, receipt(), not asker, time=100.25).answer
+    answer = say(judge, receipt(), not asker, time=100.25).answer
 
     assert answer is not None
     assert answer.sender is (Role.RM if asker is CLIENT else Role.CEM)
@@ -285,34 +284,34 @@ def test_an_answer_names_the_message_its_sender_and_the_delay(asker: bool) -> No
     ],
 )
 def test_what_is_no_answer_is_none(content: dict[str, Any], from_client: bool) -> None:
-    conversation = Conversation(ALONE)
-    say(conversation, STATUS, CLIENT)
+    judge = Judge(ALONE)
+    say(judge, STATUS, CLIENT)
 
-    assert say(conversation, content, from_client).answer is None
+    assert say(judge, content, from_client).answer is None
 
 
 def test_a_message_is_answered_once() -> None:
-    conversation = Conversation(ALONE)
-    say(conversation, STATUS, CLIENT)
+    judge = Judge(ALONE)
+    say(judge, STATUS, CLIENT)
 
-    assert say(conversation, receipt(), SERVER).answer is not None
-    assert say(conversation, receipt(), SERVER).answer is None
+    assert say(judge, receipt(), SERVER).answer is not None
+    assert say(judge, receipt(), SERVER).answer is None
 
 
 def test_an_answer_that_was_no_answer_leaves_the_message_open() -> None:
-    conversation = Conversation(ALONE)
-    say(conversation, STATUS, CLIENT)
-    say(conversation, receipt(ID, None), SERVER)
+    judge = Judge(ALONE)
+    say(judge, STATUS, CLIENT)
+    say(judge, receipt(ID, None), SERVER)
 
-    assert say(conversation, receipt(), SERVER).answer is not None
+    assert say(judge, receipt(), SERVER).answer is not None
 
 
 def test_the_same_id_on_both_sides_is_two_messages() -> None:
-    conversation = Conversation(ALONE)
-    say(conversation, handshake("RM"), CLIENT, time=1)
-    say(conversation, handshake("CEM"), SERVER, time=2)
+    judge = Judge(ALONE)
+    say(judge, handshake("RM"), CLIENT, time=1)
+    say(judge, handshake("CEM"), SERVER, time=2)
 
-    to_rm, to_cem = (say(conversation, receipt(), side, time=3) for side in (SERVER, CLIENT))
+    to_rm, to_cem = (say(judge, receipt(), side, time=3) for side in (SERVER, CLIENT))
 
     assert to_rm.answer is not None
     assert to_cem.answer is not None
@@ -321,39 +320,39 @@ def test_the_same_id_on_both_sides_is_two_messages() -> None:
 
 
 def test_an_answer_finds_its_message_after_the_roles_were_corrected() -> None:
-    conversation = Conversation(ALONE)
-    say(conversation, message("RevokeObject"), SERVER)
-    say(conversation, handshake("CEM"), CLIENT)
+    judge = Judge(ALONE)
+    say(judge, message("RevokeObject"), SERVER)
+    say(judge, handshake("CEM"), CLIENT)
 
-    answer = say(conversation, receipt(), CLIENT).answer
+    answer = say(judge, receipt(), CLIENT).answer
 
     assert answer is not None
     assert answer.sender is Role.RM
 
 
 def test_injected_messages_are_answered_like_others() -> None:
-    conversation = Conversation(ALONE)
-    say(conversation, SELECT, SERVER, injected=True)
+    judge = Judge(ALONE)
+    say(judge, SELECT, SERVER, injected=True)
 
-    assert say(conversation, receipt(), CLIENT).answer is not None
+    assert say(judge, receipt(), CLIENT).answer is not None
 
 
 def test_of_those_never_answered_the_newest_are_remembered() -> None:
-    conversation = Conversation(ALONE)
+    judge = Judge(ALONE)
     for number in range(MAX_UNANSWERED + 1):
-        say(conversation, message("RevokeObject", message_id=f"id-{number}"), CLIENT)
+        say(judge, message("RevokeObject", message_id=f"id-{number}"), CLIENT)
 
-    assert say(conversation, receipt("id-0"), SERVER).answer is None
-    assert say(conversation, receipt("id-1"), SERVER).answer is not None
-    assert say(conversation, receipt(f"id-{MAX_UNANSWERED}"), SERVER).answer is not None
+    assert say(judge, receipt("id-0"), SERVER).answer is None
+    assert say(judge, receipt("id-1"), SERVER).answer is not None
+    assert say(judge, receipt(f"id-{MAX_UNANSWERED}"), SERVER).answer is not None
 
 
 def test_ids_of_any_length_do_not_fill_the_memory() -> None:
-    conversation = Conversation(ALONE)
+    judge = Judge(ALONE)
     tracemalloc.start()
     try:
         for number in range(300):
-            say(conversation, message("x", message_id=f"{number}" + "x" * 100_000), CLIENT)
+            say(judge, message("x", message_id=f"{number}" + "x" * 100_000), CLIENT)
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -381,20 +380,20 @@ TYPES = st.sampled_from(
 @settings(deadline=None)
 @given(st.lists(st.tuples(TYPES, FIELDS, st.booleans(), st.booleans()), max_size=8))
 def test_any_conversation_is_followed(spoken: list[tuple[Any, dict[str, Any], bool, bool]]) -> None:
-    conversation = Conversation(ALONE)
+    judge = Judge(ALONE)
     for message_type, fields, from_client, injected in spoken:
         content = {"message_type": message_type} | fields
-        verdict = say(conversation, content, from_client, injected=injected)
+        verdict = say(judge, content, from_client, injected=injected)
         assert verdict.sender is (
-            conversation.client_role if from_client else conversation.client_role.other
+            judge.conversation.client_role if from_client else judge.conversation.client_role.other
         )
-        assert conversation.version in {None, *VERSIONS}
+        assert judge.conversation.version in {None, *VERSIONS}
 
-    assert conversation.messages == len(spoken)
+    assert judge.messages == len(spoken)
     for label in (
-        conversation.resource_id,
-        conversation.resource_name,
-        conversation.control_type,
-        conversation.selected_version,
+        judge.conversation.resource_id,
+        judge.conversation.resource_name,
+        judge.conversation.control_type,
+        judge.conversation.selected_version,
     ):
         assert label is None or len(label.encode()) <= 6 * LABEL_LENGTH

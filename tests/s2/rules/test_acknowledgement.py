@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from told import play, told
 
-from s2_mitm.s2.conversation.judging import MAX_UNANSWERED, Settings
+from s2_mitm.s2.conversation.memory import MAX_UNANSWERED
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.verdict import Role
 
@@ -18,7 +19,7 @@ def test_no_answer() -> None:
     script = Script()
     script.begin()
     script.rm("PowerMeasurement", answer=None)
-    asked = script.conversation.messages
+    asked = script.judge.messages
     script.wait(10)
     assert told(script) == ["warning ack.missing : no ReceptionStatus from the CEM within 10.0 s"]
     assert [item.number for item in script.late] == [asked]

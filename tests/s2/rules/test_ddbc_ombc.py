@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.examples.script import Script, identifier
 from s2_mitm.s2.examples.templates import between, ddbc_actuator, ddbc_mode, ombc_mode, transition
 from s2_mitm.s2.rules.common.bands import BANDS

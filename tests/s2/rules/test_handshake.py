@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from told import play, told
 
-from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.verdict import Role
 

@@ -6,7 +6,7 @@ import pytest
 from told import play, told
 
 from s2_mitm.s2.catalog import STATUSES_AFTER
-from s2_mitm.s2.conversation.judging import MAX_INSTRUCTIONS
+from s2_mitm.s2.conversation.memory import MAX_INSTRUCTIONS
 from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.verdict import Role
 

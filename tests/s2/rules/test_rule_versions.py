@@ -8,8 +8,9 @@ import pytest
 from told import play
 
 from s2_mitm.s2.catalog import VERSIONS
-from s2_mitm.s2.conversation.judging import Conversation, Settings
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.finding_types import FINDING_TYPES
 from s2_mitm.s2.rules import RULES, UNANSWERED, Found, rule, rules_in
 from s2_mitm.s2.verdict import Severity

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2_mitm.s2.conversation import judging, validity
-from s2_mitm.s2.conversation.judging import Conversation
+from s2_mitm.s2.conversation import memory, validity
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.examples.script import Script, identifier
 from s2_mitm.s2.examples.templates import DESCRIBED, TEMPLATES
 from s2_mitm.s2.verdict import MAX_FINDINGS, Role
@@ -119,10 +119,10 @@ def sent(message: dict[str, Any]) -> bytes:
     return text.encode(errors="surrogatepass")
 
 
-def check_bounds(script: Conversation) -> None:
+def check_bounds(conversation: Conversation) -> None:
     """Nothing that is remembered has grown beyond its bound."""
     unanswered, instructions = BOUNDS["MAX_UNANSWERED"], BOUNDS["MAX_INSTRUCTIONS"]
-    for name, value in vars(script).items():
+    for name, value in vars(conversation).items():
         if not isinstance(value, dict | set | list):
             continue
         match name:
@@ -135,8 +135,8 @@ def check_bounds(script: Conversation) -> None:
             case _:
                 most = 50  # kinds of things: message types, roles, severities, what was said once
         assert len(value) <= most, name
-    assert all(len(ids) <= BOUNDS["MAX_IDS"] for ids in script._ids.values())
-    assert all(len(held.given) <= validity.MAX_HELD for held in script.held.values())
+    assert all(len(ids) <= BOUNDS["MAX_IDS"] for ids in conversation._ids.values())
+    assert all(len(held.given) <= validity.MAX_HELD for held in conversation.held.values())
 
 
 @pytest.mark.parametrize("family", [None, *DESCRIBED])
@@ -151,7 +151,7 @@ def check_bounds(script: Conversation) -> None:
 def test_whatever_is_said(
     family: str | None, said: list[tuple[Role, dict[str, Any], bool, float]]
 ) -> None:
-    with patch.multiple(judging, **BOUNDS):
+    with patch.multiple(memory, **BOUNDS):
         script = Script()
         script.begin(family)
         for role, message, injected, pause in said:
@@ -171,7 +171,7 @@ def test_whatever_is_said(
 
 def test_a_peer_that_never_repeats_itself() -> None:
     """Ids that are all new, selections one after the other, nothing answered."""
-    with patch.multiple(judging, **BOUNDS):
+    with patch.multiple(memory, **BOUNDS):
         script = Script()
         script.begin("FRBC")
         families = sorted(DESCRIBED)

@@ -10,7 +10,8 @@ import pytest
 from conversations import Wire
 from variants import CONVERSATIONS, SETTINGS, play
 
-from s2_mitm.s2.conversation.judging import Conversation, Settings
+from s2_mitm.s2.conversation.judging import Judge
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.verdict import Role
 
 JOINED_LATE = {
@@ -31,9 +32,9 @@ def test_a_whole_conversation(name: str) -> None:
 def test_a_conversation_whose_end_was_not_seen(name: str) -> None:
     """It goes on: nothing is said of what may still come."""
     for wires in play(name, CONVERSATIONS[name]).connections:
-        conversation = Conversation(SETTINGS.get(name))
+        judge = Judge(SETTINGS.get(name))
         for wire in wires:
-            assert hear(conversation, wire) == []
+            assert hear(judge, wire) == []
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
@@ -42,8 +43,8 @@ def test_a_conversation_whose_beginning_was_not_seen(name: str) -> None:
     settings = SETTINGS.get(name, Settings(client_role=Role.RM))
     for wires in play(name, CONVERSATIONS[name]).connections:
         for first in range(1, len(wires)):
-            conversation = Conversation(settings, from_start=False)
-            codes = [code for wire in wires[first:] for code in hear(conversation, wire)]
+            judge = Judge(settings, from_start=False)
+            codes = [code for wire in wires[first:] for code in hear(judge, wire)]
             assert set(codes) <= JOINED_LATE
             assert len(codes) == len(set(codes))
 
@@ -60,9 +61,9 @@ def test_answers_take_their_time(name: str, most: float) -> None:
             else wire
             for wire in wires
         ]
-        conversation = Conversation(SETTINGS.get(name))
+        judge = Judge(SETTINGS.get(name))
         for wire in sorted(delayed, key=lambda wire: wire.time):
-            assert hear(conversation, wire) == []
+            assert hear(judge, wire) == []
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
@@ -71,10 +72,10 @@ def test_answers_take_their_time(name: str, most: float) -> None:
 def test_a_clock_that_is_wrong(name: str, sender: Role, seconds: float) -> None:
     """By half a minute; it is not what the conversation is about."""
     for wires in play(name, CONVERSATIONS[name]).connections:
-        conversation = Conversation(SETTINGS.get(name))
+        judge = Judge(SETTINGS.get(name))
         for wire in wires:
             data = moved(wire.data, seconds) if wire.sender is sender else wire.data
-            assert hear(conversation, wire._replace(data=data)) == []
+            assert hear(judge, wire._replace(data=data)) == []
 
 
 def moved(data: bytes, seconds: float) -> bytes:
@@ -87,10 +88,10 @@ def moved(data: bytes, seconds: float) -> bytes:
     return re.sub(r'"(\d{4}-\d\d-\d\dT[\d:.]+Z)"', later, data.decode()).encode()
 
 
-def hear(conversation: Conversation, wire: Wire) -> list[str]:
+def hear(judge: Judge, wire: Wire) -> list[str]:
     """The codes of what a message makes a conversation say."""
-    verdict = conversation.receive(
-        wire.data, from_client=wire.sender is conversation.client_role, time=wire.time
+    verdict = judge.receive(
+        wire.data, from_client=wire.sender is judge.conversation.client_role, time=wire.time
     )
     return [finding.code for finding in verdict.findings] + [
         late.finding.code for late in verdict.late

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 
-from s2_mitm.s2.conversation.judging import Settings
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.examples.script import Script, identifier
 
 NAMES = (

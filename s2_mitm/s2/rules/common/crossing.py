@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from s2_mitm.s2.conversation.message import Message
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.judging import Conversation
+    from s2_mitm.s2.conversation.memory import Conversation
 
 
 def under_way(conversation: Conversation, earlier: Message) -> bool:

@@ -26,7 +26,7 @@ from s2_mitm.s2.verdict import Role
 from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.judging import Conversation
+    from s2_mitm.s2.conversation.memory import Conversation
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from s2_mitm.s2.conversation.validity import Given
 from s2_mitm.s2.rules.common.references import Reference, refer
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.judging import Conversation
+    from s2_mitm.s2.conversation.memory import Conversation
 
 PROFILE = "PPBC.PowerProfileDefinition"
 STATUS = "PPBC.PowerProfileStatus"

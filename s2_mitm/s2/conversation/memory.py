@@ -1,0 +1,525 @@
+"""What one RM and one CEM have said to each other so far, and what of it is in force.
+
+Rules are given this, and read it. Only `Judge` changes it: with each message that was delivered
+(`take_in`), and with the time that passes. Everything that is remembered is bounded, whatever the
+peers do and however long they talk.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, TypeVar
+
+from s2_mitm.s2.catalog import (
+    BEGIN_WITH_HANDSHAKE,
+    CONTROL_TYPES,
+    DEFAULT_VERSION,
+    IN_FORCE,
+    INSTRUCTIONS,
+    MODE_STATUSES,
+    SINCE,
+    TIMER_STATUSES,
+    WITH_OWN_MESSAGES,
+    State,
+    closest_version,
+    control_type_of,
+    only_sender,
+)
+from s2_mitm.s2.conversation.message import Message, Part
+from s2_mitm.s2.conversation.settings import Settings
+from s2_mitm.s2.conversation.validity import Course, Given, Held
+from s2_mitm.s2.verdict import Answer, Role
+from s2_mitm.s2.wording import printable
+
+MAX_UNANSWERED = 1000
+"""Messages remembered while their ReceptionStatus is due; a peer may never answer."""
+
+MAX_INSTRUCTIONS = 1000
+"""Instructions remembered, the latest."""
+
+MAX_INSTRUCTION_SIZE = 16 * 1024
+"""Bytes. Of a larger instruction only is remembered that there was one."""
+
+MAX_IDS = 2000
+"""Ids remembered of each kind and side, the latest, to see one come again."""
+
+MAX_TIMERS = 1000
+"""Running timers and active modes remembered."""
+
+NOTHING = Part({})
+"""In place of what a message said, where only that it was said is remembered."""
+
+UNREADABLE = Part({})
+"""In place of what nobody could read."""
+
+Key = TypeVar("Key", bound=str | tuple[str, str])
+Value = TypeVar("Value")
+
+LABEL_LENGTH = 100
+"""Characters kept of a name or id that a peer gives; it may be as long as a message."""
+
+
+class _Evidence(IntEnum):
+    """How the roles became known; what is stronger corrects what is weaker."""
+
+    ASSUMED = 0
+    OPTION = 1
+    MESSAGE_TYPE = 2
+    HANDSHAKE = 3
+
+
+@dataclass
+class Instruction:
+    """An instruction and how far it came. ``said`` is the message that gave it.
+
+    ``since`` is when it came to its status, on the clock that nobody sets; ``answer`` is the status
+    that message was answered with; ``revoked`` what revoked it;
+    ``doubled`` says that its id was given again, so that it is unknown whose a status is.
+    """
+
+    message: Message
+    status: str | None = None
+    since: float = 0.0
+    answer: str | None = None
+    revoked: Message | None = None
+    doubled: bool = False
+
+    @property
+    def family(self) -> str | None:
+        return control_type_of(self.message.message_type)
+
+    @property
+    def refused(self) -> bool:
+        return self.answer not in (None, "OK")
+
+    @property
+    def target(self) -> str:
+        """What it instructs; the next instruction with this target takes its place."""
+        content = self.message.content
+        part = content.text("actuator_id") or content.text("sequence_container_id") or ""
+        return f"{self.message.message_type} {part}"
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The active operation mode of an actuator, and the status that said so, without content."""
+
+    mode: str
+    message: Message
+
+
+class Conversation:
+    """What one RM and one CEM have said to each other so far.
+
+    One of the two is the WebSocket client. Until a message tells which, the client is taken to
+    be the RM, as it mostly is. ``from_start`` is False where the beginning may have been missed.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, from_start: bool = True) -> None:
+        self.settings = settings or Settings()
+        self.client_role = self.settings.client_role or Role.RM
+        self._evidence = _Evidence.OPTION if self.settings.client_role else _Evidence.ASSUMED
+        self.from_start = from_start
+
+        self.changes = 0
+        """Counts up whenever one of the following may have changed."""
+        # Asked for with every message, so worked out when they change (see `_settle`).
+        self.version: str | None = None
+        """The version that messages are held against, one that the catalog names.
+
+        None while neither a handshake nor the user says: then each message is taken for the first
+        version that has its type.
+        """
+        self.resource_id: str | None = None
+        self.resource_name: str | None = None
+        self.control_type: str | None = None
+        """The control type that the CEM selected last, as it stands on the wire."""
+        self.family: str | None = None
+        """PEBC, PPBC, OMBC, FRBC or DDBC while it is active."""
+
+        self.handshakes: dict[Role, Message] = {}
+        self.response: Message | None = None
+        self.selected_version: str | None = None
+        self._implied_version: str | None = None
+        self.details: Message | None = None
+        self.selection: Message | None = None
+        self.before_selection: str | None = None
+        """The family that was active before the selection, until the RM has answered that."""
+        self.ending: Message | None = None
+        self.missed_handshake = False
+        """Whether the conversation came further without the handshake that leads there."""
+
+        self.held: dict[str, Held] = {}
+        self.instructions: OrderedDict[str, Instruction] = OrderedDict()
+        """By their ids, and the same by their message_ids, and the latest for each target."""
+        self.instructions_by_message: OrderedDict[str, Instruction] = OrderedDict()
+        self.latest_instructions: OrderedDict[str, Instruction] = OrderedDict()
+        self._revoking: OrderedDict[tuple[Role, str], Given | Instruction] = OrderedDict()
+        """What was revoked, by sender and message_id of the RevokeObject, until it is answered."""
+        self.active_modes: OrderedDict[str, Active] = OrderedDict()
+        """The active operation mode of each actuator; that of OMBC has the id ``""``."""
+        self.courses: OrderedDict[tuple[str, str], Course] = OrderedDict()
+        """How far each container of each power profile has come, by the ids of both."""
+        self.timers: OrderedDict[tuple[str, str], float] = OrderedDict()
+        """When each timer of each actuator is finished, in seconds since 1970."""
+        self.unanswered: OrderedDict[tuple[Role, str], Message] = OrderedDict()
+        self.overdue: OrderedDict[tuple[Role, str], Message] = OrderedDict()
+        self.answered: OrderedDict[tuple[Role, str], Message] = OrderedDict()
+        """Messages whose answer is due, is late, or was given."""
+        self._replaced: dict[str, Any] = {}
+        """What the selection of a control type ended, until the RM has answered it."""
+        self._ids: dict[str, OrderedDict[str, None]] = {}
+        self._once: dict[str, int] = {}
+        self.worked_out: dict[tuple[str, str], Any] = {}
+        """What rules share about the message that is being judged; empty before each."""
+
+        self.unreadable: dict[Role, float] = {}
+        """When each side has last sent something that could not be read, by ``monotonic``."""
+        self.now = 0.0
+        """The time of what is being judged, in seconds since 1970: what stands on the wire is
+        compared with it."""
+        self.monotonic = 0.0
+        """The same in seconds of a clock that nobody sets: what is due is due by it."""
+        self._set_back = 0.0
+        """Seconds by which recorded times were set back so far."""
+        self._settle()
+
+    # What rules ask
+
+    @property
+    def needs_handshake(self) -> bool:
+        """Whether this version begins with a handshake; with S2 Connect it is done before."""
+        return (self.version or DEFAULT_VERSION) in BEGIN_WITH_HANDSHAKE
+
+    @property
+    def state(self) -> State:
+        """How far the conversation has come."""
+        if self.family is not None:
+            return State.CONTROLLED
+        if self.response is not None or self.selection is not None or self.missed_handshake:
+            return State.INITIALISED
+        if not self.needs_handshake and not self.handshakes:
+            return State.INITIALISED
+        return State.SHAKEN if len(self.handshakes) == len(Role) else State.CONNECTED
+
+    @property
+    def saw_beginning(self) -> bool:
+        """Whether everything was seen that a message may refer to."""
+        return self.from_start or (bool(self.handshakes) and not self.missed_handshake)
+
+    def holds(self, message_type: str) -> Held:
+        """What was given by messages of this type."""
+        return self.held.get(message_type) or Held()
+
+    def given(self, message_type: str, now: float) -> list[Given]:
+        """The messages of a type that may be referred to at ``now``, newest first."""
+        return list(self.holds(message_type).referable(now))
+
+    def answer(self, message: Message, subject_message_id: str | None) -> Answer | None:
+        """What a ReceptionStatus answers; None where that was not seen, or has its answer."""
+        status = _label(message, "status")
+        if subject_message_id is None or status is None:
+            return None
+        key = (message.sender.other, subject_message_id)
+        subject = self.unanswered.get(key) or self.overdue.get(key)
+        if subject is None:
+            return None
+        delay = message.monotonic - subject.monotonic
+        return Answer(message.sender.other, subject_message_id, status, delay * 1000)
+
+    def remembers(self, kind: str, identifier: str) -> bool:
+        """Whether an id was seen before, among the latest of its kind (see `remember`)."""
+        return identifier in self._ids.get(kind, ())
+
+    def remember(self, kind: str, identifier: str) -> None:
+        """Remember an id, to see it come again."""
+        ids = self._ids.setdefault(kind, OrderedDict())
+        _put(ids, identifier, None, MAX_IDS)
+
+    def once(self, key: str, since: Message | None = None) -> bool:
+        """True the first time it is asked with this key, for what is to be said only once.
+
+        With ``since``, once after each such message. Keys must not come from the wire.
+        """
+        number = since.number if since else 0
+        if self._once.get(key) == number:
+            return False
+        self._once[key] = number
+        return True
+
+    def again(self, key: str) -> None:
+        """Let what was said once be said again."""
+        self._once.pop(key, None)
+
+    # What changes it
+
+    def it_is(self, time: float, monotonic: float | None) -> None:
+        """Time has passed.
+
+        Takes seconds since 1970, and seconds of a clock that nobody sets, None where there is
+        only the former.
+        """
+        self.now = time
+        if monotonic is None:
+            # What is recorded has one time: while that was set back, the other stands still.
+            self._set_back = max(self._set_back, self.monotonic - time)
+            monotonic = time + self._set_back
+        if monotonic > self.monotonic:
+            self.monotonic = monotonic
+
+    def learn_roles(
+        self, message_type: str | None, content: Mapping[str, Any], *, from_client: bool
+    ) -> None:
+        """Who the WebSocket client is shows in what each side says, delivered or not."""
+        sender, evidence = only_sender(message_type), _Evidence.MESSAGE_TYPE
+        if message_type == "Handshake":
+            role = content.get("role")
+            if isinstance(role, str) and role in set(Role):
+                sender, evidence = Role(role), _Evidence.HANDSHAKE
+        if sender and evidence > self._evidence:
+            before = self.client_role
+            self.client_role = sender if from_client else sender.other
+            self._evidence = evidence
+            if self.client_role is not before:
+                self._swap_roles()
+
+    def overdue_now(self) -> list[Message]:
+        """The messages whose answer has become overdue; from now on it would be late."""
+        late: list[Message] = []
+        while self.unanswered:
+            key, message = next(iter(self.unanswered.items()))
+            if self.monotonic - message.monotonic < self.settings.ack_timeout:
+                break
+            del self.unanswered[key]
+            _put(self.overdue, key, message, MAX_UNANSWERED)
+            late.append(message)
+        return late
+
+    def end(self) -> None:
+        """It is over: no answer will come any more."""
+        self.unanswered.clear()
+
+    def _swap_roles(self) -> None:
+        """Who was taken for the one was the other."""
+        for awaited in (self.unanswered, self.overdue, self.answered):
+            turned = {
+                (role.other, message_id): message._replace(sender=role.other)
+                for (role, message_id), message in awaited.items()
+            }
+            awaited.clear()
+            awaited.update(turned)
+        self.handshakes = {
+            role.other: message._replace(sender=role.other)
+            for role, message in self.handshakes.items()
+        }
+        self.unreadable = {role.other: time for role, time in self.unreadable.items()}
+        of_rm, of_cem = (self._ids.pop(f"message {role}", OrderedDict()) for role in Role)
+        self._ids |= {f"message {Role.RM}": of_cem, f"message {Role.CEM}": of_rm}
+
+    def take_in(self, message: Message, answer: Answer | None = None) -> None:
+        """A message was delivered: keep what later ones are understood by.
+
+        Parts of it may be wrong. ``answer`` is what `answer` gives for it.
+        """
+        if message.content is UNREADABLE:
+            self.unreadable[message.sender] = message.monotonic
+            return
+        content = message.content
+        # What is not its sender's to say has no effect.
+        own = only_sender(message.message_type) in (None, message.sender)
+        match message.message_type if own else "":
+            case "Handshake":
+                self.handshakes.setdefault(message.sender, message)
+            case "HandshakeResponse":
+                self.response = message
+                self.selected_version = _label(message, "selected_protocol_version")
+                self._settle()
+            case "ResourceManagerDetails":
+                self.details = message
+                self._settle()
+            case "SelectControlType":
+                self._select(message)
+            case "SessionRequest":
+                self.ending = message
+            case "ReceptionStatus":
+                if answer is not None:
+                    self._answered(message, answer)
+            case "InstructionStatusUpdate":
+                self._progress(message)
+            case "RevokeObject":
+                self._revoke(message)
+            case message_type if message_type in MODE_STATUSES:
+                self._activate(message)
+            case message_type if message_type in TIMER_STATUSES:
+                self._start_timer(content)
+            case "PPBC.PowerProfileStatus":
+                for part in content.parts("sequence_container_status"):
+                    if course := self._course(part):
+                        course.status = part.text("status")
+                        course.selected = part.text("selected_sequence_id")
+            case message_type if message_type in IN_FORCE:
+                self.held.setdefault(message_type, Held()).add(message)
+            case message_type if message_type in INSTRUCTIONS:
+                self._instruct(message)
+        if message.message_type in SINCE:
+            self._implied_version = SINCE[message.message_type]
+            self._settle()
+        self._await_answer(message)
+
+    def _settle(self) -> None:
+        """Work out what follows from what is known now."""
+        self.changes += 1
+        if self.selected_version is not None:
+            self.version = closest_version(self.selected_version)
+        else:
+            self.version = self.settings.version or self._implied_version
+        self.resource_id = _label(self.details, "resource_id")
+        self.resource_name = _label(self.details, "name")
+        self.control_type = _label(self.selection, "control_type")
+        family = CONTROL_TYPES.get(self.control_type or "")
+        self.family = family if family in WITH_OWN_MESSAGES else None
+
+    def _await_answer(self, message: Message) -> None:
+        if message.message_id is None or message.message_type == "ReceptionStatus":
+            return
+        light = message._replace(content=NOTHING)
+        _put(self.unanswered, (message.sender, message.message_id), light, MAX_UNANSWERED)
+        self.remember(f"message {message.sender}", message.message_id)
+
+    def _select(self, message: Message) -> None:
+        before = self.control_type
+        self.before_selection = self.family
+        self._replaced = {"selection": self.selection}
+        self.selection = message
+        self._settle()
+        # The same control type again ends nothing that was described.
+        ended = OF_A_SELECTION if self.control_type == before else UNDER_CONTROL
+        for name in ended:
+            self._replaced[name] = held = getattr(self, name)
+            setattr(self, name, type(held)())
+
+    def _selection_answered(self, status: str) -> None:
+        self.before_selection = None
+        if status != "OK":  # the RM goes on as before
+            for name, held in self._replaced.items():
+                setattr(self, name, held)
+            self._settle()
+        self._replaced = {}
+
+    def _course(self, part: Part) -> Course | None:
+        """How far the container that is named here has come, from now on."""
+        key = part.text("power_profile_id"), part.text("sequence_container_id")
+        if key[0] is None or key[1] is None:
+            return None
+        course = self.courses.get((key[0], key[1])) or Course()
+        _put(self.courses, (key[0], key[1]), course, MAX_TIMERS)
+        return course
+
+    def _instruct(self, message: Message) -> None:
+        if course := self._course(message.content):
+            if message.message_type == "PPBC.ScheduleInstruction":
+                course.scheduled = message
+            elif message.message_type == "PPBC.StartInterruptionInstruction":
+                course.interrupted = message
+        instruction_id = message.content.text("id")
+        if instruction_id is None:
+            return
+        before = self.instructions.get(instruction_id)
+        if before is not None and not before.refused:
+            before.doubled = True
+            return
+        if message.size > MAX_INSTRUCTION_SIZE:
+            message = message._replace(content=NOTHING)
+        instruction = Instruction(message)
+        _put(self.instructions, instruction_id, instruction, MAX_INSTRUCTIONS)
+        _put(self.latest_instructions, instruction.target, instruction, MAX_INSTRUCTIONS)
+        if message.message_id is not None:
+            _put(self.instructions_by_message, message.message_id, instruction, MAX_INSTRUCTIONS)
+
+    def _progress(self, message: Message) -> None:
+        content = message.content
+        named = content.text("instruction_id") or ""
+        instruction = self.instructions.get(named) or self.instructions_by_message.get(named)
+        if instruction is not None:
+            instruction.status = content.text("status_type")
+            instruction.since = message.monotonic
+
+    def _revoke(self, message: Message) -> None:
+        object_type, object_id = (
+            message.content.text("object_type"),
+            message.content.text("object_id"),
+        )
+        if object_type is None or object_id is None:
+            return
+        thing = self.instructions.get(object_id) or self.holds(object_type).named(object_id)
+        if thing is None or thing.revoked or thing.message.sender is not message.sender:
+            return
+        thing.revoked = message._replace(content=NOTHING)
+        if message.message_id is not None:
+            _put(self._revoking, (message.sender, message.message_id), thing, MAX_UNANSWERED)
+
+    def _activate(self, message: Message) -> None:
+        mode = message.content.text("active_operation_mode_id")
+        if mode is not None:
+            actuator = message.content.text("actuator_id") or ""
+            active = Active(mode, message._replace(content=NOTHING))
+            _put(self.active_modes, actuator, active, MAX_TIMERS)
+
+    def _start_timer(self, content: Part) -> None:
+        timer, finished = content.text("timer_id"), content.moment("finished_at")
+        if timer is not None and finished is not None:
+            _put(self.timers, (content.text("actuator_id") or "", timer), finished, MAX_TIMERS)
+
+    def _answered(self, message: Message, answer: Answer) -> None:
+        key, status = (answer.sender, answer.message_id), answer.status
+        subject = self.unanswered.pop(key, None) or self.overdue.pop(key, None)
+        if subject is None:
+            return
+        _put(self.answered, key, subject, MAX_UNANSWERED)
+        if subject.message_type in self.held:
+            self.held[subject.message_type].answered(answer.message_id, status)
+        instruction = self.instructions_by_message.get(answer.message_id)
+        if instruction is not None and instruction.message.number == subject.number:
+            instruction.answer = status
+        revoked = self._revoking.pop(key, None)
+        if revoked is not None and status != "OK":
+            revoked.revoked = None  # the receiver did not follow
+        if self.selection is not None and subject.number == self.selection.number:
+            self._selection_answered(status)
+        if status == "TEMPORARY_ERROR":  # which asks for the same again
+            self._ids.get(f"message {subject.sender}", OrderedDict()).pop(answer.message_id, None)
+
+
+OF_A_SELECTION = ("active_modes", "timers")
+"""What every selection of a control type ends, by the names that the conversation has for it."""
+
+UNDER_CONTROL = (
+    *OF_A_SELECTION,
+    "held",
+    "instructions",
+    "instructions_by_message",
+    "latest_instructions",
+    "courses",
+)
+"""What the selection of another control type ends."""
+
+
+def _label(message: Message | None, name: str) -> str | None:
+    value = message.content.text(name) if message else None
+    return printable(value[:LABEL_LENGTH]) if value is not None else None
+
+
+def _put(mapping: OrderedDict[Key, Value], key: Key, value: Value, most: int) -> None:
+    """Put the newest last, and forget the oldest beyond ``most``.
+
+    An id that is longer than any may be is not remembered at all.
+    """
+    if (len(key) if isinstance(key, str) else max(map(len, key))) > LABEL_LENGTH:
+        return
+    mapping[key] = value
+    mapping.move_to_end(key)
+    if len(mapping) > most:
+        mapping.popitem(last=False)

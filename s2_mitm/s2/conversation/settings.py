@@ -1,0 +1,30 @@
+"""What the user says about conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from s2_mitm.s2.verdict import Role, Severity
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.message.schemas import Schemas
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user says about conversations.
+
+    ``version`` is the version of S2 where no handshake selects one, None for the usual one;
+    ``client_role`` is None to find it out; ``schemas`` replaces the built-in ones;
+    ``ack_timeout`` is in seconds; ``ignore`` has the codes that are not to be said, ``severity``
+    those that are to be said in another severity.
+    """
+
+    version: str | None = None
+    client_role: Role | None = None
+    schemas: Schemas | None = None
+    ack_timeout: float = 10.0
+    ignore: frozenset[str] = frozenset()
+    severity: Mapping[str, Severity] = field(default_factory=dict)
