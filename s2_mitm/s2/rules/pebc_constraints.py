@@ -1,4 +1,4 @@
-"""Power envelope based control: the power and energy constraints of the RM."""
+"""Power envelope based control: what is wrong within power constraints."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.conversation.validity import Given
-from s2_mitm.s2.rules.common.constraints import CONSTRAINTS, ENERGY, LIMITS
+from s2_mitm.s2.rules.common.constraints import (
+    CONSTRAINTS,
+    LIMITS,
+)
 from s2_mitm.s2.rules.common.references import FEW
-from s2_mitm.s2.rules.common.words import named, number
+from s2_mitm.s2.rules.common.words import number
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
@@ -77,56 +80,3 @@ def limit_type_missing(message: Message, conversation: Conversation) -> Iterator
     )
     for quantity, limit_type in islice(missing, FEW):
         yield Found("/allowed_limit_ranges", f"no {limit_type} range for {quoted(quantity)}")
-
-
-@rule("pebc.energy-quantity", Severity.WARNING, [ENERGY])
-def energy_quantity(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """An energy constraint for a quantity that no power constraints limit.
-
-    The CEM makes no envelope for that quantity, and cannot meet the constraint.
-
-    Where: PEBC.EnergyConstraint.commodity_quantity and that of the PEBC.AllowedLimitRanges.
-    Wrong:
-        begin("PEBC")
-        rm("PEBC.EnergyConstraint", id="#other", commodity_quantity="ELECTRIC.POWER.L2")
-    Right:
-        begin("PEBC")
-        rm("PEBC.EnergyConstraint", id="#other", commodity_quantity="ELECTRIC.POWER.L1")
-    Do: Give the PEBC.PowerConstraints for the quantity first.
-    """
-    quantity = message.content.text("commodity_quantity")
-    given = [one for one in conversation.given(CONSTRAINTS, message.time) if not one.revoked]
-    if quantity is None or not given:
-        return
-    if all(one.limits is not None and quantity not in one.limits for one in given):
-        limited = named(iter(given[0].limits or ()))
-        yield Found(
-            "/commodity_quantity",
-            f"{quoted(quantity)} is not limited, only {limited}, by"
-            f" {given[0].message.name(message.time)}",
-        )
-
-
-@rule("pebc.averages-crossed", Severity.ERROR, [ENERGY], statements=["N20"])
-def averages_crossed(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """The upper average power of an energy constraint is below the lower one.
-
-    No energy lies between them. Mind the sign: what is produced is negative, so the larger
-    production is the lower average.
-
-    Where: upper_average_power must be greater than or equal to lower_average_power (N20).
-    Wrong:
-        begin("PEBC")
-        rm("PEBC.EnergyConstraint", id="#other", upper_average_power=-3000,
-            lower_average_power=-1000)
-    Right:
-        begin("PEBC")
-        rm("PEBC.EnergyConstraint", id="#other", upper_average_power=-1000,
-            lower_average_power=-3000)
-    Do: Swap them.
-    """
-    upper = message.content.number("upper_average_power")
-    lower = message.content.number("lower_average_power")
-    if upper is not None and lower is not None and upper < lower:
-        text = f"upper_average_power {number(upper)} is below lower_average_power {number(lower)}"
-        yield Found("/upper_average_power", text)

@@ -1,4 +1,4 @@
-"""Power envelope based control: instructions, and the constraints that they keep to."""
+"""Power envelope based control: envelopes that keep to the constraints."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.validity import Given, Ranges
-from s2_mitm.s2.rules.common.constraints import CONSTRAINTS, ENERGY, LIMITS
-from s2_mitm.s2.rules.common.references import (
-    FEW,
-    Reference,
-    ReferenceFault,
-    each,
-    once,
-    refer,
+from s2_mitm.s2.rules.common.constraints import (
+    INSTRUCTION,
+    LIMITS,
+    constraints_of,
 )
+from s2_mitm.s2.rules.common.references import FEW
 from s2_mitm.s2.rules.common.repeated import repeated
-from s2_mitm.s2.rules.common.tolerances import CLOCKS
 from s2_mitm.s2.rules.common.words import named, number
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
@@ -26,150 +22,6 @@ from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
     from s2_mitm.s2.conversation.memory import Conversation
-
-INSTRUCTION = ("PEBC.Instruction",)
-FIELD = "power_constraints_id"
-
-TINY = 1e-6
-"""How much an average may be off: floating point numbers are not exact."""
-
-
-@rule("pebc.no-constraints", Severity.ERROR, INSTRUCTION)
-def no_constraints(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """An instruction before the RM has given any power constraints.
-
-    The CEM cannot know which limits the device can follow; it guesses. It is reported once until
-    there are constraints.
-
-    Where: PEBC.Instruction.power_constraints_id, the constraints that the instruction is based
-    on.
-    Wrong:
-        begin()
-        select("PEBC")
-        cem("PEBC.Instruction")
-    Right:
-        begin()
-        select("PEBC")
-        rm("PEBC.PowerConstraints")
-        cem("PEBC.Instruction")
-    Do: The CEM waits for the PEBC.PowerConstraints after it has selected the control type.
-    """
-    reference = _reference(message, conversation)
-    yield from once(
-        conversation,
-        "pebc.no-constraints",
-        reference,
-        ReferenceFault.NONE_GIVEN,
-        message.content,
-        FIELD,
-    )
-
-
-@rule("pebc.unknown-constraints", Severity.ERROR, INSTRUCTION)
-def unknown_constraints(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """An instruction is based on constraints that nobody gave.
-
-    The RM cannot tell which limits the CEM had in mind, and refuses the instruction.
-
-    Where: PEBC.Instruction.power_constraints_id is the id of a PEBC.PowerConstraints.
-    Wrong:
-        begin("PEBC")
-        cem("PEBC.Instruction", power_constraints_id="#typo")
-    Right:
-        begin("PEBC")
-        cem("PEBC.Instruction", power_constraints_id="#constraints")
-    Do: Take the id of the PEBC.PowerConstraints, not its message_id.
-    """
-    yield from each(
-        _reference(message, conversation), ReferenceFault.UNKNOWN, message.content, FIELD
-    )
-
-
-@rule("pebc.constraints-not-in-force", Severity.ERROR, INSTRUCTION)
-def constraints_not_in_force(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """An instruction is based on constraints that are not in force when it is executed.
-
-    They were replaced or revoked, their time is over or has not come, and the device may be
-    unable to do what they allow.
-
-    Where: PEBC.PowerConstraints.valid_from and valid_until; a later one replaces the earlier from
-    its own valid_from on. Clocks may differ by a minute, and constraints that were not answered
-    yet replace nothing.
-    Wrong:
-        begin("PEBC")
-        rm("PEBC.PowerConstraints", id="#newer")
-        cem("PEBC.Instruction", power_constraints_id="#constraints")
-    Right:
-        begin("PEBC")
-        rm("PEBC.PowerConstraints", id="#newer")
-        cem("PEBC.Instruction", power_constraints_id="#newer")
-    Do: Plan with the latest constraints whose time includes the execution_time.
-    """
-    yield from each(
-        _reference(message, conversation), ReferenceFault.NOT_IN_FORCE, message.content, FIELD
-    )
-
-
-@rule("pebc.constraints-refused", Severity.ERROR, INSTRUCTION)
-def constraints_refused(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """An instruction is based on constraints that the CEM itself has refused.
-
-    What its receiver did not accept is not in force: the RM does not expect to be held to it. It is
-    reported once until an instruction refers to something in force.
-
-    Where: ReceptionStatus.status of the PEBC.PowerConstraints.
-    Wrong:
-        begin()
-        select("PEBC")
-        rm("PEBC.PowerConstraints", answer="TEMPORARY_ERROR")
-        cem("PEBC.Instruction")
-    Right:
-        begin()
-        select("PEBC")
-        rm("PEBC.PowerConstraints", answer="OK")
-        cem("PEBC.Instruction")
-    Do: Answer with OK what you mean to use; the RM sends again what was refused.
-    """
-    reference = _reference(message, conversation)
-    yield from once(
-        conversation,
-        "pebc.constraints-refused",
-        reference,
-        ReferenceFault.REFUSED,
-        message.content,
-        FIELD,
-    )
-
-
-@rule("pebc.cannot-check", Severity.INFO, INSTRUCTION)
-def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """It cannot be told whether an instruction keeps to the constraints.
-
-    The constraints were given before the first message that was seen, or the last ones were refused
-    or can be read only in part. It is reported once until it can be told again.
-
-    Where: nothing need be wrong with the instruction.
-    Wrong:
-        begin()
-        select("PEBC")
-        rm("PEBC.PowerConstraints", answer="TEMPORARY_ERROR")
-        cem("PEBC.Instruction", power_constraints_id="#other")
-    Right:
-        begin()
-        select("PEBC")
-        rm("PEBC.PowerConstraints", answer="TEMPORARY_ERROR")
-        rm("PEBC.PowerConstraints", id="#other")
-        cem("PEBC.Instruction", power_constraints_id="#other")
-    Do: See the findings about the PEBC.PowerConstraints, if they were seen.
-    """
-    reference = _reference(message, conversation)
-    given = reference.given
-    if given is not None and given.limits is None:
-        text = f"{given.message.name(message.time)} cannot be read in full; limits are not checked"
-        reference = Reference(None, ReferenceFault.UNSURE, text)
-    yield from once(
-        conversation, "pebc.cannot-check", reference, ReferenceFault.UNSURE, message.content, FIELD
-    )
 
 
 @rule("pebc.quantity-not-constrained", Severity.ERROR, INSTRUCTION, statements=["N58", "N59"])
@@ -194,7 +46,7 @@ def quantity_not_constrained(message: Message, conversation: Conversation) -> It
 
 
 def _not_constrained(message: Message, conversation: Conversation) -> Iterator[Found]:
-    given = _reference(message, conversation).given
+    given = constraints_of(message, conversation).given
     if given is None or given.limits is None:
         return
     for part in message.content.parts("power_envelopes"):
@@ -223,7 +75,7 @@ def limit_not_allowed(message: Message, conversation: Conversation) -> Iterator[
         cem("PEBC.Instruction", power_envelopes=[envelope((900, -5000, 4000))])
     Do: Choose the nearest limit that is allowed; the ranges may have gaps.
     """
-    given = _reference(message, conversation).given
+    given = constraints_of(message, conversation).given
     for place, limit_type, limit, usual, abnormal in _limit_faults(message, conversation).outside:
         ranges = [*usual, *abnormal]
         yield Found(
@@ -253,7 +105,7 @@ def abnormal_limit(message: Message, conversation: Conversation) -> Iterator[Fou
     """
     if message.content.flag("abnormal_condition") is not False:
         return
-    given = _reference(message, conversation).given
+    given = constraints_of(message, conversation).given
     for place, _, limit, _, abnormal in _limit_faults(message, conversation).abnormal:
         yield Found(
             place,
@@ -323,107 +175,6 @@ def envelope_twice(message: Message, conversation: Conversation) -> Iterator[Fou
         yield Found(place, f"{first.path} is an envelope for {quoted(quantity)} already")
 
 
-@rule("pebc.energy-not-allowed", Severity.ERROR, INSTRUCTION, statements=["N19", "N21"])
-def energy_not_allowed(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """An envelope does not allow the energy that an energy constraint asks for.
-
-    The RM has said how much the device may need to consume, or to produce, in a period; with this
-    envelope it cannot. This is reported only for an envelope that covers the whole period, because
-    the limits in the rest of it are unknown, and not in abnormal conditions.
-
-    Where: the envelope must allow the consumption that upper_average_power asks for, where that is
-    positive (N19), and the production that lower_average_power asks for, where that is negative
-    (N21).
-    Wrong:
-        begin("PEBC")
-        cem("PEBC.Instruction", power_envelopes=[envelope((3600, 0, 2500))], execution_time=at(0))
-    Right:
-        begin("PEBC")
-        cem("PEBC.Instruction", power_envelopes=[envelope((3600, 0, 3500))], execution_time=at(0))
-    Do: Raise the limits in part of the period, so that their average reaches the one asked for.
-    """
-    emergency = message.content.flag("abnormal_condition") is not False
-    if not emergency and conversation.holds(ENERGY).given:
-        yield from islice(_too_little_energy(message, conversation), FEW)
-
-
-def _too_little_energy(message: Message, conversation: Conversation) -> Iterator[Found]:
-    start = message.content.moment("execution_time")
-    if start is None or start < message.time - CLOCKS:
-        return
-    for envelope in message.content.parts("power_envelopes"):
-        for given, begin, period in _energy_constraints(
-            conversation, envelope.text("commodity_quantity")
-        ):
-            allowed = _average_limits(envelope, begin - start, period)
-            if allowed is None:
-                continue
-            place, name = envelope.at("power_envelope_elements"), given.message.name(message.time)
-            for average, limit, deed in (
-                (given.content.number("upper_average_power"), allowed[1], "consumption"),
-                (given.content.number("lower_average_power"), -allowed[0], "production"),
-            ):
-                needed = -average if average is not None and deed == "production" else average
-                if needed is not None and needed > 0 and limit < needed * (1 - TINY):
-                    yield Found(
-                        place,
-                        f"a {deed} of at most {limit:.6g} on average is allowed, but"
-                        f" {number(needed)} is asked for by {name}",
-                    )
-
-
-def _energy_constraints(
-    conversation: Conversation, quantity: str | None
-) -> Iterator[tuple[Given, float, float]]:
-    """Those for a quantity that both sides go by, when they begin, and for how many seconds.
-
-    Of those for the same time it is the latest, if it was answered.
-    """
-    newer: list[tuple[float, float]] = []
-    for given in reversed(conversation.holds(ENERGY).given):
-        begin, end = given.valid_from, given.valid_until
-        if quantity is None or given.content.text("commodity_quantity") != quantity:
-            continue
-        if end is None or given.revoked or given.answer not in (None, "OK"):
-            continue
-        if given.answer == "OK" and not any(
-            begin < until and since < end for since, until in newer
-        ):
-            yield given, begin, end - begin
-        newer.append((begin, end))
-
-
-def _average_limits(envelope: Part, start: float, period: float) -> tuple[float, float] | None:
-    """What an envelope allows on average in a period, the least and the most.
-
-    The period begins ``start`` seconds after the envelope. None where the envelope does not
-    cover it, or cannot be read in full. Only production counts for the least and only consumption
-    for the most, so that it is clear where even that is not enough.
-    """
-    if start < 0 or period <= 0:
-        return None
-    stated = envelope.value.get("power_envelope_elements")
-    if not isinstance(stated, list) or not all(isinstance(item, dict) for item in stated):
-        return None
-    lowest = highest = begin = 0.0
-    for part in envelope.parts("power_envelope_elements"):
-        duration = part.number("duration")
-        lower, upper = part.number("lower_limit"), part.number("upper_limit")
-        if duration is None or lower is None or upper is None or duration < 0:
-            return None
-        end = begin + duration / 1000
-        share = max(0.0, min(end, start + period) - max(begin, start)) / period
-        lowest += min(0, lower) * share
-        highest += max(0, upper) * share
-        begin = end
-    return (lowest, highest) if begin >= start + period - TINY else None
-
-
-def _reference(message: Message, conversation: Conversation) -> Reference:
-    """The constraints that an instruction is based on."""
-    return refer(conversation, message, CONSTRAINTS, message.content, FIELD, timed=True)
-
-
 class _LimitFault(NamedTuple):
     """A limit that is not allowed, or only in abnormal conditions.
 
@@ -460,7 +211,7 @@ def _limit_faults(message: Message, conversation: Conversation) -> _LimitFaults:
 
 
 def _collect(message: Message, conversation: Conversation, faults: _LimitFaults) -> None:
-    given = _reference(message, conversation).given
+    given = constraints_of(message, conversation).given
     if given is None or given.limits is None:
         return
     for envelope in message.content.parts("power_envelopes"):

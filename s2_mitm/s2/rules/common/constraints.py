@@ -1,9 +1,26 @@
-"""The constraints of PEBC: their message types, and the limits that they allow."""
+"""The constraints of PEBC: their message types, their limits, and what refers to them."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s2_mitm.s2.conversation.message import Message
+from s2_mitm.s2.rules.common.references import Reference, refer
+
+if TYPE_CHECKING:
+    from s2_mitm.s2.conversation.judging import Conversation
 
 CONSTRAINTS = "PEBC.PowerConstraints"
 ENERGY = "PEBC.EnergyConstraint"
 
+INSTRUCTION = ("PEBC.Instruction",)
+FIELD = "power_constraints_id"
+"""The message type that refers to power constraints, and the field that does."""
+
 LIMITS = (("lower_limit", "LOWER_LIMIT"), ("upper_limit", "UPPER_LIMIT"))
 """The limits of an envelope, and the limit_type of the ranges in which they must lie."""
+
+
+def constraints_of(message: Message, conversation: Conversation) -> Reference:
+    """The constraints that an instruction is based on."""
+    return refer(conversation, message, CONSTRAINTS, message.content, FIELD, timed=True)

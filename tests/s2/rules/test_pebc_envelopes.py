@@ -1,0 +1,116 @@
+"""Envelopes that keep to the constraints or do not."""
+
+from __future__ import annotations
+
+from pebc_script import ERROR, begun, constrain, instruct, of_rules, one
+
+from s2_mitm.s2.examples.templates import envelope, limit
+
+
+def test_a_limit_outside_its_range() -> None:
+    script = begun()
+    instruct(script, (60, 0, 5000), (60, -5000.5, 0))
+    text = one(
+        script,
+        "pebc.limit-not-allowed",
+        ERROR,
+        "/power_envelopes/0/power_envelope_elements/1/lower_limit",
+    )
+    assert text.startswith("-5000.5 is in no LOWER_LIMIT range of the PEBC.PowerConstraints")
+    assert text.endswith("-5000 to 0 is allowed")
+
+
+def test_limits_at_the_ends_of_their_ranges() -> None:
+    script = begun()
+    instruct(script, (60, -5000, 5000), (60, 0, 0))
+    assert script.codes == []
+
+
+def test_ranges_with_a_gap() -> None:
+    script = begun()
+    ranges = [limit("UPPER", 0, 0), limit("UPPER", 1380, 3680), limit("LOWER", 0, 0)]
+    constrain(script, "newer", allowed_limit_ranges=ranges)
+    fields = {"power_constraints_id": "#newer"}
+    instruct(script, (60, 0, 0), (60, 0, 1380), id="#one", **fields)
+    assert script.codes == []
+    instruct(script, (60, 0, 1000), id="#two", **fields)
+    assert "0 to 0, 1380 to 3680 are allowed" in of_rules(script)[0].text
+
+
+def test_ranges_that_touch_are_one() -> None:
+    script = begun()
+    ranges = [limit("UPPER", 0, 1000), limit("UPPER", 1000, 2000), limit("LOWER", 0, 0)]
+    constrain(script, "newer", allowed_limit_ranges=ranges)
+    instruct(script, (60, 0, 1500), power_constraints_id="#newer")
+    assert script.codes == []
+
+
+def test_a_quantity_that_is_not_constrained() -> None:
+    script = begun()
+    other = envelope((60, 0, 0), commodity_quantity="ELECTRIC.POWER.L2")
+    script.cem("PEBC.Instruction", power_envelopes=[envelope((60, 0, 0), id="#l1"), other])
+    path = "/power_envelopes/1/commodity_quantity"
+    text = one(script, "pebc.quantity-not-constrained", ERROR, path)
+    assert text.startswith(
+        '"ELECTRIC.POWER.L2" is not limited, only "ELECTRIC.POWER.L1", by the PEBC'
+    )
+
+
+def test_an_abnormal_range_in_normal_condition() -> None:
+    script = begun()
+    instruct(script, (60, 0, 6000))
+    path = "/power_envelopes/0/power_envelope_elements/0/upper_limit"
+    text = one(script, "pebc.abnormal-limit", ERROR, path)
+    assert text.startswith("6000 needs abnormal_condition to be true")
+    assert "5000 to 8000" in text
+
+
+def test_an_abnormal_range_in_abnormal_condition() -> None:
+    script = begun()
+    instruct(script, (60, -5000, 6000), (60, 0, 5000), abnormal_condition=True)
+    assert script.codes == []
+    instruct(script, (60, 0, 9000), id="#two", abnormal_condition=True)
+    assert script.codes == ["pebc.limit-not-allowed"]
+
+
+def test_limits_crossed() -> None:
+    script = begun()
+    instruct(script, (60, 0, 0))
+    assert script.codes == []
+    ranges = [limit("UPPER", -5000, 5000), limit("LOWER", -5000, 5000)]
+    constrain(script, "newer", allowed_limit_ranges=ranges)
+    instruct(script, (60, 1000, 999.5), id="#two", power_constraints_id="#newer")
+    path = "/power_envelopes/0/power_envelope_elements/0/lower_limit"
+    text = one(script, "pebc.limits-crossed", ERROR, path)
+    assert text == "lower_limit 1000 is above upper_limit 999.5"
+
+
+def test_crossed_limits_are_not_held_against_any_range_besides() -> None:
+    script = begun()
+    instruct(script, (60, 9000, -9000))
+    assert script.codes == ["pebc.limits-crossed"]
+
+
+def test_two_envelopes_for_a_quantity() -> None:
+    script = begun()
+    envelopes = [envelope((60, 0, 0), id=f"#{name}") for name in ("one", "two")]
+    script.cem("PEBC.Instruction", power_envelopes=envelopes)
+    path = "/power_envelopes/1/commodity_quantity"
+    text = one(script, "pebc.envelope-twice", ERROR, path)
+    assert text == '/power_envelopes/0 is an envelope for "ELECTRIC.POWER.L1" already'
+
+
+def test_an_envelope_for_each_of_two_quantities() -> None:
+    script = begun()
+    phases = ("ELECTRIC.POWER.L1", "ELECTRIC.POWER.L2")
+    ranges = [
+        limit(kind, 0, 1000, commodity_quantity=phase)
+        for phase in phases
+        for kind in ("UPPER", "LOWER")
+    ]
+    constrain(script, "newer", allowed_limit_ranges=ranges)
+    envelopes = [
+        envelope((60, 0, 0), id=f"#{phase[-2:]}", commodity_quantity=phase) for phase in phases
+    ]
+    instruct(script, power_constraints_id="#newer", power_envelopes=envelopes)
+    assert script.codes == []
