@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from s2_mitm.s2.catalog import (
     IN_FORCE,
     INSTRUCTIONS,
     MODE_STATUSES,
+    NOT_ANSWERED,
     SINCE,
     TIMER_STATUSES,
     WITH_OWN_MESSAGES,
@@ -111,6 +112,20 @@ class Active:
     message: Message
 
 
+@dataclass(slots=True)
+class UnderControl:
+    """What was said since a control type was selected; each field as `Conversation` has it."""
+
+    selection: Message | None
+    active_modes: OrderedDict[str, Active] = field(default_factory=OrderedDict)
+    timers: OrderedDict[tuple[str, str], float] = field(default_factory=OrderedDict)
+    held: dict[str, Held] = field(default_factory=dict)
+    instructions: OrderedDict[str, Instruction] = field(default_factory=OrderedDict)
+    instructions_by_message: OrderedDict[str, Instruction] = field(default_factory=OrderedDict)
+    latest_instructions: OrderedDict[str, Instruction] = field(default_factory=OrderedDict)
+    courses: OrderedDict[tuple[str, str], Course] = field(default_factory=OrderedDict)
+
+
 class Conversation:
     """What one RM and one CEM have said to each other so far.
 
@@ -169,7 +184,7 @@ class Conversation:
         self.overdue: OrderedDict[tuple[Role, str], Message] = OrderedDict()
         self.answered: OrderedDict[tuple[Role, str], Message] = OrderedDict()
         """Messages whose answer is due, is late, or was given."""
-        self._replaced: dict[str, Any] = {}
+        self._ended: UnderControl | None = None
         """What the selection of a control type ended, until the RM has answered it."""
         self._ids: dict[str, OrderedDict[str, None]] = {}
         self._once: dict[str, int] = {}
@@ -383,7 +398,7 @@ class Conversation:
         self.family = family if family in WITH_OWN_MESSAGES else None
 
     def _await_answer(self, message: Message) -> None:
-        if message.message_id is None or message.message_type == "ReceptionStatus":
+        if message.message_id is None or message.message_type in NOT_ANSWERED:
             return
         light = message._replace(content=NOTHING)
         _put(self.unanswered, (message.sender, message.message_id), light, MAX_UNANSWERED)
@@ -392,22 +407,43 @@ class Conversation:
     def _select(self, message: Message) -> None:
         before = self.control_type
         self.before_selection = self.family
-        self._replaced = {"selection": self.selection}
-        self.selection = message
-        self._settle()
-        # The same control type again ends nothing that was described.
-        ended = OF_A_SELECTION if self.control_type == before else UNDER_CONTROL
-        for name in ended:
-            self._replaced[name] = held = getattr(self, name)
-            setattr(self, name, type(held)())
+        self._ended = ended = UnderControl(
+            self.selection,
+            self.active_modes,
+            self.timers,
+            self.held,
+            self.instructions,
+            self.instructions_by_message,
+            self.latest_instructions,
+            self.courses,
+        )
+        under_control = UnderControl(message)
+        if _label(message, "control_type") == before:
+            # The same control type again ends nothing that was described.
+            under_control = replace(
+                ended,
+                selection=message,
+                active_modes=under_control.active_modes,
+                timers=under_control.timers,
+            )
+        self._continue_with(under_control)
 
     def _selection_answered(self, status: str) -> None:
         self.before_selection = None
-        if status != "OK":  # the RM goes on as before
-            for name, held in self._replaced.items():
-                setattr(self, name, held)
-            self._settle()
-        self._replaced = {}
+        if status != "OK" and self._ended is not None:
+            self._continue_with(self._ended)  # the RM goes on as before
+        self._ended = None
+
+    def _continue_with(self, under_control: UnderControl) -> None:
+        self.selection = under_control.selection
+        self.active_modes = under_control.active_modes
+        self.timers = under_control.timers
+        self.held = under_control.held
+        self.instructions = under_control.instructions
+        self.instructions_by_message = under_control.instructions_by_message
+        self.latest_instructions = under_control.latest_instructions
+        self.courses = under_control.courses
+        self._settle()
 
     def _course(self, part: Part) -> Course | None:
         """How far the container that is named here has come, from now on."""
@@ -491,20 +527,6 @@ class Conversation:
             self._selection_answered(status)
         if status == "TEMPORARY_ERROR":  # which asks for the same again
             self._ids.get(f"message {subject.sender}", OrderedDict()).pop(answer.message_id, None)
-
-
-OF_A_SELECTION = ("active_modes", "timers")
-"""What every selection of a control type ends, by the names that the conversation has for it."""
-
-UNDER_CONTROL = (
-    *OF_A_SELECTION,
-    "held",
-    "instructions",
-    "instructions_by_message",
-    "latest_instructions",
-    "courses",
-)
-"""What the selection of another control type ends."""
 
 
 def _label(message: Message | None, name: str) -> str | None:

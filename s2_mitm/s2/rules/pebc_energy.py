@@ -21,7 +21,7 @@ from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.judging import Conversation
+    from s2_mitm.s2.conversation.memory import Conversation
 
 TINY = 1e-6
 """How much an average may be off: floating point numbers are not exact."""

@@ -16,7 +16,7 @@ from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.judging import Conversation
+    from s2_mitm.s2.conversation.memory import Conversation
 
 
 @rule("pebc.no-constraints", Severity.ERROR, INSTRUCTION)

@@ -8,7 +8,7 @@ from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.references import Reference, refer
 
 if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.judging import Conversation
+    from s2_mitm.s2.conversation.memory import Conversation
 
 CONSTRAINTS = "PEBC.PowerConstraints"
 ENERGY = "PEBC.EnergyConstraint"
