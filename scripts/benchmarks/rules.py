@@ -21,7 +21,7 @@ from benchmarks.sessions import Frame, LongSession, demo_traffic
 from s2_mitm.s2.conversation import message as s2_message
 from s2_mitm.s2.conversation.judging import Judge
 from s2_mitm.s2.message.validation import judge
-from s2_mitm.s2.rules import RULES
+from s2_mitm.s2.rules import RULES, rules_in
 
 RULES_GOAL = 30.0
 """All rules together, over the demo's traffic: microseconds a message."""
@@ -36,11 +36,13 @@ def no_rules() -> Iterator[None]:
     kept = {occasion: [*rules] for occasion, rules in RULES.items()}
     for rules in RULES.values():
         rules.clear()
+    rules_in.cache_clear()
     try:
         yield
     finally:
         for occasion, rules in kept.items():
             RULES[occasion].extend(rules)
+        rules_in.cache_clear()
 
 
 Calls = list[Callable[[], object]]
