@@ -38,8 +38,9 @@ try:
         passwords,
         spool,
     )
-    from s2_mitm.proxy.annotation import annotate, attach, attach_late
+    from s2_mitm.proxy.annotation import annotate
     from s2_mitm.proxy.ended import ENDED
+    from s2_mitm.proxy.flow_findings import attach, attach_late
     from s2_mitm.proxy.injection import inject
     from s2_mitm.proxy.observers.log import Log
     from s2_mitm.proxy.observers.observer import Observers

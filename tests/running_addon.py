@@ -46,6 +46,8 @@ class Conversation(Proxy):
         self.flow.live = True
         assert self.flow.websocket is not None
         self.flow.websocket.timestamp_end = None
+        self.flow.websocket.close_code = None
+        self.flow.websocket.closed_by_client = None
         running.addon.websocket_start(self.flow)
 
     @property

@@ -1,18 +1,17 @@
-"""Say in the flow itself what was found: its marker, its comment and its metadata."""
+"""What the list of flows shows of a session: its marker, its comment, and its summary."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from mitmproxy.http import HTTPFlow
 
-from s2_mitm.proxy.session import Judged, Session
+from s2_mitm.proxy.session import Session
 from s2_mitm.render.summary import SUMMARY
 from s2_mitm.s2.catalog import CONTROL_TYPES
 from s2_mitm.s2.conversation.judging import Judge
-from s2_mitm.s2.verdict import Finding, LateFinding, Role, Severity
+from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import counted, printable
 
 MARKERS = {
@@ -22,12 +21,6 @@ MARKERS = {
     None: ":green_circle:",
 }
 """The marker of a flow by the worst severity in it; mitmproxy shows it as an emoji."""
-
-FINDINGS = "s2_findings"
-"""Metadata: the findings, a list of dicts, each with the message that it belongs to."""
-
-KEPT_FINDINGS = 1000
-"""Findings that a flow carries; the recording has them all."""
 
 
 def annotate(flow: HTTPFlow, session: Session) -> None:
@@ -39,6 +32,8 @@ def annotate(flow: HTTPFlow, session: Session) -> None:
         "version": conversation.version or "",
         "whole": session.from_start and not session.missing,
         "missing": session.missing,
+        "unjudged": session.unjudged,
+        "judged": session.judge.messages,
         "marker": MARKERS[session.judge.worst],
         "comment": summary_line(session.judge) + _lacks(session.missing),
     }
@@ -46,31 +41,6 @@ def annotate(flow: HTTPFlow, session: Session) -> None:
     if flow.marked in ("", before.get("marker")):
         flow.marked = summary["marker"]
     flow.comment = _comment(flow.comment, before.get("comment", ""), summary["comment"])
-
-
-def attach(flow: HTTPFlow, judged: Judged) -> None:
-    """Let a flow carry the findings of a message just judged."""
-    if judged.number == 1:  # a flow from a file may carry what was found when it was live
-        flow.metadata.pop(FINDINGS, None)
-    verdict = judged.verdict
-    for finding in verdict.findings:
-        said = (judged.number, verdict.time, str(verdict.sender), verdict.message_type or "")
-        _attach(flow, said, finding)
-    attach_late(flow, verdict.late)
-
-
-def attach_late(flow: HTTPFlow, late: Iterable[LateFinding]) -> None:
-    """Let a flow carry findings about messages that were judged before."""
-    for item in late:
-        said = (item.number, item.time, str(item.sender), item.message_type)
-        _attach(flow, said, item.finding)
-
-
-def _attach(flow: HTTPFlow, said: tuple[int, float, str, str], finding: Finding) -> None:
-    findings = flow.metadata.setdefault(FINDINGS, [])
-    names = ("message", "timestamp", "sender", "message_type")
-    findings.append({**dict(zip(names, said, strict=True)), **finding.as_dict()})
-    del findings[:-KEPT_FINDINGS]
 
 
 def lacking(

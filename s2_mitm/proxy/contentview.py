@@ -10,16 +10,19 @@ from typing import Any
 
 from mitmproxy import contentviews, ctx
 from mitmproxy.flow import Flow
+from mitmproxy.http import HTTPFlow
 from mitmproxy.websocket import WebSocketMessage
 
-from s2_mitm.proxy.annotation import FINDINGS
+from s2_mitm.proxy import delivery
+from s2_mitm.proxy.flow_findings import findings_of
 from s2_mitm.render.annotated import Line, annotated
-from s2_mitm.render.summary import SUMMARY
+from s2_mitm.render.summary import SUMMARY, summary_of
 from s2_mitm.s2.catalog import VERSIONS
+from s2_mitm.s2.conversation.alone import judge_alone
 from s2_mitm.s2.conversation.settings import Settings
+from s2_mitm.s2.message.reading import read
 from s2_mitm.s2.message.recognition import is_s2
-from s2_mitm.s2.message.validation import judge
-from s2_mitm.s2.verdict import Finding, Role, Severity, Source
+from s2_mitm.s2.verdict import Finding, Role, Severity, Verdict
 
 NAME = "S2"
 
@@ -55,43 +58,66 @@ def lines(
     message: WebSocketMessage | None,
     settings: Settings,
 ) -> Iterator[Line]:
-    """A message judged afresh, with what the flow says of it; so that flows from files show it."""
-    summary = flow.metadata.get(SUMMARY, {}) if flow else {}
-    version, client_role = summary.get("version"), summary.get("client_role")
-    binary = message is not None and not message.is_text
-    verdict = judge(
+    """A message with its verdict: that of the session, by what the flow carries of it.
+
+    What has none, such as a message in a flow file that was written without us, is judged here by
+    itself.
+    """
+    role = _sender(flow, message)
+    found = None
+    if isinstance(flow, HTTPFlow) and message is not None:
+        found = findings_of(flow, message)
+    if found is None:
+        verdict = _judged_alone(data, flow, message, settings)
+        verdict.sender = role
+    else:
+        verdict = _as_judged(data, message, found, role)
+    return annotated(verdict, data, _remarks(message, data))
+
+
+def _sender(flow: Flow | None, message: WebSocketMessage | None) -> Role | None:
+    """Who sent a message, where the flow says who is who."""
+    client = summary_of(flow.metadata).get("client_role") if flow else None
+    if message is None or client not in list(Role):
+        return None
+    return Role(client) if message.from_client else Role(client).other
+
+
+def _as_judged(
+    data: bytes, message: WebSocketMessage | None, found: list[Finding], sender: Role | None
+) -> Verdict:
+    content = read(data, binary=_is_binary(message)).message
+    message_type = content.get("message_type") if content else None
+    if not isinstance(message_type, str):
+        message_type = None
+    return Verdict(0.0, sender, content, message_type, None, None, found)
+
+
+def _judged_alone(
+    data: bytes, flow: Flow | None, message: WebSocketMessage | None, settings: Settings
+) -> Verdict:
+    version = summary_of(flow.metadata).get("version") if flow else None
+    return judge_alone(
         data,
-        version=version if version in VERSIONS else settings.version,
-        schemas=settings.schemas,
-        binary=binary,
+        settings,
+        version=version if version in VERSIONS else None,
+        binary=_is_binary(message),
     )
-    remarks = []
-    if message is not None:
-        if client_role in list(Role):
-            role = Role(client_role)
-            verdict.sender = role if message.from_client else role.other
-        if message.injected:
-            remarks.append("injected")
-        if message.dropped:
-            remarks.append("NOT FORWARDED")
-        verdict.findings += _from_conversation(flow, message)
-    return annotated(verdict, data, remarks)
 
 
-def _from_conversation(flow: Flow | None, message: WebSocketMessage) -> list[Finding]:
-    """The findings that need the messages before, which are in the flow's metadata."""
-    return [
-        Finding(
-            found["code"],
-            Severity(found["severity"]),
-            Source.RULE,
-            found["path"],
-            found["text"],
-            found.get("hint", ""),
-        )
-        for found in (flow.metadata.get(FINDINGS, []) if flow else [])
-        if found["source"] == Source.RULE and found["timestamp"] == message.timestamp
-    ]
+def _is_binary(message: WebSocketMessage | None) -> bool:
+    return message is not None and not message.is_text
+
+
+def _remarks(message: WebSocketMessage | None, data: bytes) -> Iterator[str]:
+    if message is None:
+        return
+    if message.injected:
+        yield "injected"
+    if message.dropped:
+        yield "NOT FORWARDED"
+    if delivery.came(message) != data:
+        yield "changed on its way, judged as it came"
 
 
 def install(settings: Callable[[], Settings]) -> None:

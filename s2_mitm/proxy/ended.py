@@ -16,7 +16,8 @@ from mitmproxy import ctx
 from mitmproxy.hooks import UpdateHook
 from mitmproxy.http import HTTPFlow
 
-from s2_mitm.proxy.annotation import FINDINGS, lacking
+from s2_mitm.proxy.annotation import lacking
+from s2_mitm.proxy.flow_findings import FINDINGS, keep_last
 from s2_mitm.render.summary import SUMMARY
 
 MOST_FLOWS = 500
@@ -90,7 +91,7 @@ class Ended:
             flow.metadata[SUMMARY], flow.comment = lacking(
                 summary, flow.comment, missing, whole=summary.get("whole", True)
             )
-        del flow.metadata.get(FINDINGS, [])[:-KEPT_MESSAGES]
+        keep_last(flow, KEPT_MESSAGES)
         self._changed(flow)
 
 

@@ -15,9 +15,9 @@ from s2_mitm.proxy import mitmweb
 from s2_mitm.proxy.message_file import MessageFileError, read_message
 from s2_mitm.proxy.session import Session
 from s2_mitm.s2.catalog import MESSAGE_TYPES, NOT_ANSWERED
+from s2_mitm.s2.conversation.alone import judge_alone
 from s2_mitm.s2.finding_types import FINDING_TYPES
 from s2_mitm.s2.message.reading import read
-from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import Finding, Role, Severity
 from s2_mitm.s2.wording import excerpt
 
@@ -48,7 +48,7 @@ def inject(flow: Flow, session: Session | None, to: str, message: str, *, valida
     conversation = session.conversation
     if validate:
         content = with_message_id(content)
-        verdict = judge(content, version=conversation.version)
+        verdict = judge_alone(content, session.judge.settings, version=conversation.version)
         if (
             not verdict.valid
             and message.startswith("@")

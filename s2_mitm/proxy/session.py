@@ -10,7 +10,7 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.proxy import delivery
-from s2_mitm.render.summary import SUMMARY, missing
+from s2_mitm.render.summary import missing, summary_of
 from s2_mitm.s2.conversation.judging import Judge
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.settings import Settings
@@ -56,11 +56,13 @@ class Session:
         """Where the client found the proxy."""
         self.path = flow.request.path.partition("?")[0]  # a query may hold a token
         seen = flow.websocket.messages if flow.websocket else []
-        known = flow.metadata.get(SUMMARY, {})
+        known = summary_of(flow.metadata)
         self.from_start = not seen and known.get("whole", True)
         """Whether it was seen from its first message on."""
         self.missing = missing(known)
         """How many of its first messages the flow no longer has."""
+        self.unjudged = 0
+        """How many came before the first that was judged."""
         self.judge = Judge(settings, from_start=self.from_start)
         self.recognised = False
         self.left_alone = False
@@ -104,6 +106,7 @@ class Session:
             if is_s2(message.content, binary=not message.is_text):
                 self.recognised = True
                 self._judged = max(0, count - 1 - LOOK_BACK)
+                self.unjudged = self.missing + self._judged
                 if self._judged:
                     self.judge.joined_late()
                 return True
@@ -120,7 +123,9 @@ class Session:
         assert flow.websocket is not None
         messages = flow.websocket.messages
         newest = max(0, len(messages) - 1)
-        self._judged = min(self._judged, newest)
+        if self._judged > newest:  # somebody took messages away, which are the oldest as a rule
+            self.missing += self._judged - newest
+            self._judged = newest
         while self._judged < len(messages):
             message = messages[self._judged]
             self._judged += 1

@@ -2,6 +2,7 @@
 
 It is a dict of a few words and numbers: ``client_role`` (RM or CEM), ``version`` (of S2), ``whole``
 (whether the flow has every message of the session), ``missing`` (how many of the first it lacks),
+``unjudged`` (how many came before the first that was judged), ``judged`` (how many were judged),
 ``marker`` and ``comment``.
 """
 
@@ -13,7 +14,23 @@ SUMMARY = "s2"
 """The key of the summary in the metadata."""
 
 
+def summary_of(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The summary in the metadata of a flow; an empty one where there is none."""
+    summary = metadata.get(SUMMARY)
+    return summary if isinstance(summary, dict) else {}
+
+
 def missing(summary: dict[str, Any]) -> int:
     """How many of its first messages a flow with this summary lacks; 0 where it does not say."""
     number = summary.get("missing")
     return number if isinstance(number, int) and number > 0 else 0
+
+
+def number_of_first(summary: dict[str, Any]) -> int:
+    """The number that the session gave the first message of a flow with this summary.
+
+    0 or less where that came before the first one that was judged. Raises LookupError or TypeError
+    where the summary does not say.
+    """
+    number: int = summary["missing"] - summary["unjudged"] + 1
+    return number

@@ -15,14 +15,8 @@ from mitmproxy.test import tflow
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
-from s2_mitm.proxy.annotation import (
-    FINDINGS,
-    KEPT_FINDINGS,
-    MARKERS,
-    annotate,
-    attach,
-    summary_line,
-)
+from s2_mitm.proxy.annotation import MARKERS, annotate, summary_line
+from s2_mitm.proxy.flow_findings import FINDINGS, attach
 from s2_mitm.proxy.session import Session
 from s2_mitm.render.summary import SUMMARY
 from s2_mitm.s2.conversation.judging import Judge
@@ -228,15 +222,6 @@ def test_findings_name_their_message(live: Live) -> None:
     assert (first["code"], first["path"]) == ("schema.unknown-field", "/x")
     assert first["message_type"] == "FRBC.StorageStatus"
     assert (second["message"], second["sender"], second["message_type"]) == (3, "CEM", "")
-
-
-def test_a_flow_carries_the_last_findings(live: Live) -> None:
-    for number in range(KEPT_FINDINGS // 2 + 10):
-        live.say(valid(x=number, y=number))
-
-    assert len(live.findings) == KEPT_FINDINGS
-    assert live.findings[-1]["message"] == KEPT_FINDINGS // 2 + 10
-    assert live.findings[0]["message"] == 11
 
 
 HOSTILE: list[Any] = [

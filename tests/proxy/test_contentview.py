@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from alone import ALONE
+from content_views import API, IS_12, shown
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mitmproxy import contentviews
 from mitmproxy import io as flow_io
 from mitmproxy.http import HTTPFlow
 from mitmproxy.tcp import TCPMessage
@@ -20,15 +20,14 @@ from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from s2_mitm.proxy import contentview
-from s2_mitm.proxy.annotation import FINDINGS, annotate, attach
+from s2_mitm.proxy.annotation import annotate
+from s2_mitm.proxy.flow_findings import FINDINGS, attach
 from s2_mitm.proxy.session import Session
 from s2_mitm.render.summary import SUMMARY
 from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.verdict import Role
 
 ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"
-API: Any = contentviews
-IS_12 = hasattr(contentviews, "Contentview")
 
 
 @pytest.fixture(autouse=True)
@@ -37,19 +36,6 @@ def installed() -> Iterator[None]:
         contentview.install(Settings)
         yield
         contentview.uninstall()
-
-
-def shown(message: Any, flow: Any, view: str = "auto") -> tuple[str, str]:
-    """The view that mitmproxy chooses for a message, and its text."""
-    if IS_12:
-        result = API.prettify_message(message, flow, view)
-        assert result.view_name is not None
-        assert "failed" not in result.description
-        return result.view_name, result.text
-    name, lines, error = API.get_message_content_view(view, message, flow)
-    text = "\n".join("".join(text for _style, text in line) for line in lines)
-    assert error is None, error
-    return name, text
 
 
 def websocket(*contents: Any, **more: Any) -> tuple[HTTPFlow, list[WebSocketMessage]]:

@@ -11,8 +11,8 @@ from mitmproxy.test import tflow
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
-from s2_mitm.proxy.annotation import FINDINGS
 from s2_mitm.proxy.ended import KEPT_MESSAGES, Ended
+from s2_mitm.proxy.flow_findings import FINDINGS
 from s2_mitm.render.summary import SUMMARY
 from s2_mitm.replay.flow_file import from_flows
 
@@ -26,7 +26,9 @@ def a_flow(messages: int = 1, size: int = 100) -> HTTPFlow:
         for number in range(messages)
     ]
     flow.metadata[SUMMARY] = {"whole": True}
-    flow.metadata[FINDINGS] = [{"code": "schema.type"} for _ in range(messages)]
+    flow.metadata[FINDINGS] = [
+        {"message": 1 + number, "code": "schema.type"} for number in range(messages)
+    ]
     return flow
 
 

@@ -12,6 +12,7 @@ from itertools import islice
 
 from s2_mitm.s2 import finding_types
 from s2_mitm.s2.catalog import DEFAULT_VERSION, SINCE
+from s2_mitm.s2.choice import wanted
 from s2_mitm.s2.conversation.memory import UNREADABLE, Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.settings import Settings
@@ -259,26 +260,17 @@ class Judge:
     def _counted(self, late: list[LateFinding]) -> list[LateFinding]:
         if not late:
             return late
-        wanted = [
+        said = [
             replace(item, finding=finding)
             for item in late
             for finding in self._wanted([item.finding])
         ]
-        self.findings.update(item.finding.severity for item in wanted)
-        return wanted
+        self.findings.update(item.finding.severity for item in said)
+        return said
 
     def _wanted(self, findings: list[Finding]) -> list[Finding]:
         """Findings without those that the user ignores, in the severities that the user gave."""
-        if not findings:
-            return findings
-        severities = self.settings.severity
-        return [
-            replace(finding, severity=severities[finding.code])
-            if finding.code in severities
-            else finding
-            for finding in findings
-            if finding.code not in self.settings.ignore
-        ]
+        return wanted(findings, self.settings.ignore, self.settings.severity)
 
 
 def _late(subject: Message, finding: Finding) -> LateFinding:
