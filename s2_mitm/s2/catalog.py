@@ -114,8 +114,9 @@ class MessageType:
     ``thing`` is what it gives to the receiver: an instruction, a description. Later messages refer
     to it, and a RevokeObject takes it back, by the id in its ``id_field``, or by its message_id
     where there is no such field. None where it gives nothing.
-    ``period`` are the fields with the beginning and the end of the time for which it holds, and
-    ``happened`` is the field that says when the thing happened that it tells of.
+    ``period`` are the fields with the beginning and the end of the time for which it holds, None in
+    place of the end where it holds until the next one. ``happened`` is the field that says when
+    that happened which it tells of.
     ``contains`` are the things inside of it that have ids. ``refers`` are its fields that name
     things by their ids; those of PPBC.PowerProfileStatus are in ``sequence_container_status``.
     ``odd_names`` are fields that have another name on the wire than their like in other messages,
@@ -129,7 +130,7 @@ class MessageType:
     answered: bool = True
     thing: Thing | None = None
     id_field: str | None = None
-    period: tuple[str, str] | None = None
+    period: tuple[str, str | None] | None = None
     happened: str | None = None
     contains: frozenset[Thing] = frozenset()
     refers: Mapping[str, Thing] = field(default_factory=dict)
@@ -270,6 +271,7 @@ MESSAGE_TYPES: dict[str, MessageType] = {
             _RM_CONTROLLED,
             "OMBC",
             thing=Thing.DESCRIPTION,
+            period=("valid_from", None),
             contains=_DESCRIBED - {Thing.ACTUATOR},
         ),
         MessageType(
@@ -293,6 +295,7 @@ MESSAGE_TYPES: dict[str, MessageType] = {
             _RM_CONTROLLED,
             "FRBC",
             thing=Thing.DESCRIPTION,
+            period=("valid_from", None),
             contains=_DESCRIBED,
         ),
         MessageType(
@@ -326,6 +329,7 @@ MESSAGE_TYPES: dict[str, MessageType] = {
             _RM_CONTROLLED,
             "DDBC",
             thing=Thing.DESCRIPTION,
+            period=("valid_from", None),
             contains=_DESCRIBED,
             odd_names={"Id": "id"},  # of an operation mode
         ),

@@ -117,7 +117,8 @@ def test_the_times_of_a_row_are_those_of_its_schema(row: MessageType, schemas: P
     ends = {"valid_until", "end_time"} & properties.keys()
     happened = {name for name in properties if name.endswith("timestamp")}
 
-    assert ends == ({row.period[1]} if row.period else set())
+    assert ends == ({row.period[1]} if row.period and row.period[1] else set())
+    assert (row.period is not None) == row.in_force
     assert row.period is None or row.period[0] in properties
     assert happened == ({row.happened} if row.happened else set())
 

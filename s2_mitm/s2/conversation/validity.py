@@ -75,16 +75,20 @@ class Given:
     @cached_property
     def valid_from(self) -> float:
         """Seconds since 1970; the moment it was said where it does not tell."""
-        moment = self.content.moment("valid_from")
-        if moment is None:
-            moment = self.content.moment("start_time")
+        beginning, _ = self._period
+        moment = self.content.moment(beginning) if beginning else None
         return self.message.time if moment is None else moment
 
     @cached_property
     def valid_until(self) -> float | None:
         """Seconds since 1970; None where it does not tell."""
-        moment = self.content.moment("valid_until")
-        return self.content.moment("end_time") if moment is None else moment
+        _, end = self._period
+        return self.content.moment(end) if end else None
+
+    @property
+    def _period(self) -> tuple[str | None, str | None]:
+        """The fields with the beginning and the end."""
+        return MESSAGE_TYPES[self.message.message_type].period or (None, None)
 
     @cached_property
     def limits(self) -> dict[str, dict[tuple[str, bool], Ranges]] | None:

@@ -10,17 +10,16 @@ from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
+from s2_mitm.s2 import catalog
+from s2_mitm.s2.catalog import WITH_OWN_MESSAGES
+
 START = 1_772_366_400.0  # 2026-03-01T12:00:00Z
 
 CONTROL_TYPES = {
-    "PEBC": "POWER_ENVELOPE_BASED_CONTROL",
-    "PPBC": "POWER_PROFILE_BASED_CONTROL",
-    "OMBC": "OPERATION_MODE_BASED_CONTROL",
-    "FRBC": "FILL_RATE_BASED_CONTROL",
-    "DDBC": "DEMAND_DRIVEN_BASED_CONTROL",
-    "NOT_CONTROLABLE": "NOT_CONTROLABLE",
-    "NO_SELECTION": "NO_SELECTION",
+    name if name in WITH_OWN_MESSAGES else on_the_wire: on_the_wire
+    for on_the_wire, name in catalog.CONTROL_TYPES.items()
 }
+"""The control types on the wire, by their short names where they have one, such as FRBC."""
 
 
 def at(seconds: float) -> str:

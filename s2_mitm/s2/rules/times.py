@@ -19,7 +19,11 @@ from s2_mitm.s2.verdict import Role, Severity
 if TYPE_CHECKING:
     from s2_mitm.s2.conversation.memory import Conversation
 
-PERIODS = {row.name: row.period for row in MESSAGE_TYPES.values() if row.period}
+PERIODS = {
+    row.name: (row.period[0], row.period[1])
+    for row in MESSAGE_TYPES.values()
+    if row.period and row.period[1]
+}
 """The message types that have a period, and the fields of its beginning and its end."""
 
 HAPPENED = {row.name: row.happened for row in MESSAGE_TYPES.values() if row.happened}
