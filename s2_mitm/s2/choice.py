@@ -5,12 +5,11 @@ A code stands for itself, ``ack.*`` for all codes that begin with ``ack.``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 
 from s2_mitm.s2.finding_types import FINDING_TYPES
 from s2_mitm.s2.message.explaining import nearest
-from s2_mitm.s2.verdict import Finding, Severity
+from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import excerpt
 
 _EVERY = ".*"
@@ -42,19 +41,6 @@ def parse_severities(text: str) -> dict[str, Severity]:
             raise ValueError(f"there is no severity '{excerpt(severity)}'; there is {known}")
         severities |= dict.fromkeys(codes, Severity(severity))
     return severities
-
-
-def wanted(
-    findings: list[Finding], ignore: Collection[str], severity: Mapping[str, Severity]
-) -> list[Finding]:
-    """Findings without those whose codes are to be ignored, in the severities given by code."""
-    if not findings:
-        return findings
-    return [
-        replace(finding, severity=severity[finding.code]) if finding.code in severity else finding
-        for finding in findings
-        if finding.code not in ignore
-    ]
 
 
 def _items(text: str) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from s2_mitm.s2.choice import wanted
 from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.message import validation
 from s2_mitm.s2.verdict import Verdict
@@ -19,5 +18,5 @@ def judge_alone(
     verdict = validation.judge(
         data, version=version or settings.version, schemas=settings.schemas, binary=binary
     )
-    verdict.findings = wanted(verdict.findings, settings.ignore, settings.severity)
+    verdict.findings = settings.wanted(verdict.findings)
     return verdict

@@ -12,7 +12,6 @@ from itertools import islice
 
 from s2_mitm.s2 import finding_types
 from s2_mitm.s2.catalog import DEFAULT_VERSION, SINCE
-from s2_mitm.s2.choice import wanted
 from s2_mitm.s2.conversation.memory import UNREADABLE, Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.settings import Settings
@@ -101,7 +100,7 @@ class Judge:
             time=time,
         )
         faultless = not verdict.findings
-        verdict.findings = self._wanted(verdict.findings)
+        verdict.findings = self.settings.wanted(verdict.findings)
         self.messages += 1
         content = verdict.message
         if content is not None and not injected:
@@ -127,7 +126,7 @@ class Judge:
             own, of_others = self._asked_of_rules(message)
             late += self._counted(of_others)
             if own:
-                found = _without_doubles(verdict.findings, self._wanted(own))
+                found = _without_doubles(verdict.findings, self.settings.wanted(own))
                 verdict.findings = bounded(found)
                 # What the user ignores is a fault all the same, which the receiver may refuse.
                 if any(finding.severity is not Severity.INFO for finding in own):
@@ -263,14 +262,10 @@ class Judge:
         said = [
             replace(item, finding=finding)
             for item in late
-            for finding in self._wanted([item.finding])
+            for finding in self.settings.wanted([item.finding])
         ]
         self.findings.update(item.finding.severity for item in said)
         return said
-
-    def _wanted(self, findings: list[Finding]) -> list[Finding]:
-        """Findings without those that the user ignores, in the severities that the user gave."""
-        return wanted(findings, self.settings.ignore, self.settings.severity)
 
 
 def _late(subject: Message, finding: Finding) -> LateFinding:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from s2_mitm.s2.verdict import Role, Severity
+from s2_mitm.s2.verdict import Finding, Role, Severity
 
 if TYPE_CHECKING:
     from s2_mitm.s2.message.schemas import Schemas
@@ -28,3 +28,16 @@ class Settings:
     ack_timeout: float = 10.0
     ignore: frozenset[str] = frozenset()
     severity: Mapping[str, Severity] = field(default_factory=dict)
+
+    def wanted(self, findings: list[Finding]) -> list[Finding]:
+        """Findings without those that the user ignores, in the severities that the user gave."""
+        if not findings:
+            return findings
+        severities = self.severity
+        return [
+            replace(finding, severity=severities[finding.code])
+            if finding.code in severities
+            else finding
+            for finding in findings
+            if finding.code not in self.ignore
+        ]
