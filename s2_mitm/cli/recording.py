@@ -25,13 +25,13 @@ NEWEST = 100
 """How many rows a table has when nobody asked for more."""
 
 
-def _moment(ctx: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
-    from s2_mitm.history.typed_times import moment
+def _time(ctx: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
+    from s2_mitm.history.typed_times import parse_time
 
     if text is None:
         return None
     try:
-        return moment(text, now=datetime.now(UTC))
+        return parse_time(text, now=datetime.now(UTC))
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, parameter) from None
 
@@ -51,8 +51,8 @@ def _reading(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--sender", type=roles, help="By this side."),
         click.option("--severity", type=severities, help="With findings as bad as this, or worse."),
         click.option("--code", metavar="C", help="With findings of this code."),
-        click.option("--since", metavar="T", callback=_moment, help=f"From then on: {ago}."),
-        click.option("--until", metavar="T", callback=_moment, help="Until then."),
+        click.option("--since", metavar="T", callback=_time, help=f"From then on: {ago}."),
+        click.option("--until", metavar="T", callback=_time, help="Until then."),
         click.option("--limit", type=most, metavar="N", help=upto),
         click.option("--json", "as_json", is_flag=True, help="JSON lines."),
     ]

@@ -1,4 +1,4 @@
-"""What waits to be written: in order, and within bounds whatever the database does."""
+"""The records that wait to be written: in order, and bounded whatever the database does."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from s2_mitm.history.records import (
     WaitingMessage,
 )
 
-HAND_BYTES = 4 * 1024 * 1024
-"""The most that is taken to be written at once, so that no transaction takes long."""
+TAKE_BYTES = 4 * 1024 * 1024
+"""The most content that is taken at once, so that no transaction takes long."""
 LONGEST_FACT = 1000
-"""Characters; a fact about a session that is longer is not kept through an outage."""
+"""Characters; a longer fact about a session is not kept when its messages are discarded."""
 FINDING_BYTES = 300
-"""About what a finding weighs."""
+"""About how much memory a finding takes."""
 
 
 class Backlog:
     """The records that are not in the database yet, oldest first.
 
-    ``put`` is for any thread and takes no time to speak of; the others are for the one that writes.
-    It takes some in its hand, and says when they are done with.
+    Any thread may ``put`` a record, which takes about a microsecond. All else is for the thread
+    that writes: it takes the oldest records and says when they are done.
 
-    At most ``messages`` messages and ``content`` bytes of them wait, with those in the hand, and
-    four times as many records of all kinds. Beyond that the oldest that are not in the hand go,
-    with what was said of messages meanwhile. A ``Gap`` stays in the place of each run of them,
-    and of each session how it began, what it became, and its end. Of more than ``sessions`` such
-    sessions, those that were over go too.
+    At most ``messages`` messages wait, of ``content`` bytes together, and four times as many
+    records of all kinds. When there are more, the oldest that are not taken are discarded. A
+    session whose records are discarded becomes an `Outline`: its start, its facts, a ``Gap`` for
+    its messages, and its end. Of more than ``sessions`` outlines, those of sessions that have ended
+    are discarded too.
     """
 
     def __init__(self, *, messages: int, content: int, sessions: int) -> None:
         self.reason = ""
-        """Why messages have to go now, as the gaps say it."""
+        """Why messages are discarded now, as ``gaps.reason`` has it."""
         self.lost = 0
-        """Messages that went, in all."""
+        """How many messages were discarded, in all."""
         self.position = 0
-        """How many were in the hand, and are done with, before those that are in it now."""
+        """How many records were done before the first of those that are taken now."""
         self.sessions_lost = 0
-        """Sessions that went with all that was said of them, in all."""
+        """How many sessions were discarded as a whole, in all."""
         self._most_messages = messages
         self._most_bytes = content
         self._most_records = 4 * messages
@@ -54,22 +54,22 @@ class Backlog:
         self._messages = 0
         self._bytes = 0
         self._lock = threading.Lock()
-        self._hand: deque[Record] = deque()
-        # Older than all of _records: what is left of those that had to go, by session.
-        self._remains: dict[str, Remains] = {}
+        self._taken: deque[Record] = deque()
+        # By session; what they tell is older than all of _records.
+        self._outlines: dict[str, Outline] = {}
         self._parts = 0
         self._records: deque[Record] = deque()
 
     def __len__(self) -> int:
-        return len(self._hand) + self._parts + len(self._records)
+        return len(self._taken) + self._parts + len(self._records)
 
     def blame(self, reason: str) -> None:
-        """Let it be the reason also of the gaps that wait: when they began it was not known."""
+        """Let ``reason`` be that of the gaps to come, and of those that are not written yet."""
         with self._lock:
             self.reason = reason
-            for remains in self._remains.values():
-                if remains.gap:
-                    remains.gap.reason = reason
+            for outline in self._outlines.values():
+                if outline.gap:
+                    outline.gap.reason = reason
 
     @property
     def messages(self) -> int:
@@ -77,16 +77,16 @@ class Backlog:
         return self._messages
 
     def put(self, record: Record) -> None:
-        """Put ``record`` at the end, and make room where there is too much."""
+        """Put ``record`` at the end, and discard the oldest records where there are too many."""
         with self._lock:
             self._records.append(record)
             if type(record) is WaitingMessage:
                 self._messages += 1
                 self._bytes += len(record.content)
                 if record.findings or record.sent:
-                    self._bytes += _weight(record) - len(record.content)
+                    self._bytes += _bytes_of(record) - len(record.content)
             elif type(record) is Delivery:
-                self._bytes += _weight(record)
+                self._bytes += _bytes_of(record)
             if (
                 self._messages > self._most_messages
                 or self._bytes > self._most_bytes
@@ -95,33 +95,33 @@ class Backlog:
                 self._make_room()
 
     def take(self, count: int) -> list[Record]:
-        """The ``count`` oldest, or fewer; the same again until they are ``done``."""
-        if not self._hand:
+        """The oldest records, ``count`` or fewer; the same again until they are ``done``."""
+        if not self._taken:
             with self._lock:
-                self._fill_the_hand(count)
-        return list(self._hand)
+                self._take_more(count)
+        return list(self._taken)
 
     def done(self, count: int) -> None:
-        """The first ``count`` of those taken are written, or given up."""
+        """The first ``count`` of the records that were taken are written, or given up."""
         with self._lock:
             for _ in range(count):
-                self._weigh_off(self._hand.popleft())
+                self._subtract(self._taken.popleft())
             self.position += count
 
-    def _fill_the_hand(self, count: int) -> None:
-        while self._remains and len(self._hand) < count:
-            session = next(iter(self._remains))
-            remains = self._remains.pop(session)
-            self._parts -= len(remains)
-            self._hand.extend(remains.records(session))
+    def _take_more(self, count: int) -> None:
+        while self._outlines and len(self._taken) < count:
+            session = next(iter(self._outlines))
+            outline = self._outlines.pop(session)
+            self._parts -= len(outline)
+            self._taken.extend(outline.records(session))
         weight = 0
-        while self._records and len(self._hand) < count and weight < HAND_BYTES:
+        while self._records and len(self._taken) < count and weight < TAKE_BYTES:
             record = self._records.popleft()
-            self._hand.append(record)
-            weight += _weight(record)
+            self._taken.append(record)
+            weight += _bytes_of(record)
 
-    def _weigh_off(self, record: Record) -> None:
-        self._bytes -= _weight(record)
+    def _subtract(self, record: Record) -> None:
+        self._bytes -= _bytes_of(record)
         if type(record) is WaitingMessage:
             self._messages -= 1
 
@@ -132,38 +132,38 @@ class Backlog:
             or len(self._records) > self._most_records
         ):
             record = self._records.popleft()
-            self._bytes -= _weight(record)
+            self._bytes -= _bytes_of(record)
             if type(record) is WaitingMessage:
                 self._messages -= 1
-                # All that is done to most records there are, while a flood lasts.
-                if (remains := self._remains.get(record.session_id)) and remains.gap:
-                    remains.gap.add(record)
+                # The short way, which most messages take while a flood lasts.
+                if (outline := self._outlines.get(record.session_id)) and outline.gap:
+                    outline.gap.add(record)
                     self.lost += 1
                     continue
-            self._lay_down(record)
+            self._add_to_outline(record)
 
-    def _lay_down(self, record: Record) -> None:
+    def _add_to_outline(self, record: Record) -> None:
         session_id = record.id if isinstance(record, SessionStart) else record.session_id
-        remains = self._remains.get(session_id)
-        if remains is None:
-            remains = self._remains[session_id] = Remains()
-        self._parts -= len(remains)
+        outline = self._outlines.get(session_id)
+        if outline is None:
+            outline = self._outlines[session_id] = Outline()
+        self._parts -= len(outline)
         if isinstance(record, WaitingMessage):
             self.lost += 1
-            remains.miss(record, self.reason)
+            outline.add_lost(record, self.reason)
         else:
-            remains.add(record)
-        if not remains:
-            del self._remains[session_id]
-        elif remains.is_all and len(self._remains) > self._most_sessions:
-            del self._remains[session_id]
+            outline.add(record)
+        if not outline:
+            del self._outlines[session_id]
+        elif outline.is_whole and len(self._outlines) > self._most_sessions:
+            del self._outlines[session_id]
             self.sessions_lost += 1
         else:
-            self._parts += len(remains)
+            self._parts += len(outline)
 
 
-class Remains:
-    """What became of a session, without its messages: the least that is said of it afterwards."""
+class Outline:
+    """What is kept of a session whose messages were discarded."""
 
     __slots__ = ("_end", "_facts", "_start", "_swapped", "gap")
 
@@ -175,43 +175,43 @@ class Remains:
         self._end: SessionEnd | None = None
 
     def __len__(self) -> int:
-        """How many records it takes to say it."""
+        """How many records it is (see `records`)."""
         parts = (self._start, self._swapped, self._facts, self.gap, self._end)
         return sum(map(bool, parts))
 
     @property
-    def is_all(self) -> bool:
-        """Whether the session is over, and all that was ever said of it is here."""
+    def is_whole(self) -> bool:
+        """Whether all of the session, from its start to its end, is in this outline."""
         return self._start is not None and self._end is not None
 
     def add(self, record: Record) -> None:
-        """Let ``record`` be the next that was said of the session."""
+        """Add the next record of the session; what concerns single messages is discarded."""
         match record:
             case SessionStart():
                 self._start = self._start or record
                 self._end = None
             case SessionChange():
-                self._learn(record.facts)
+                self._add_facts(record.facts)
             case SendersSwapped():
                 self._swap()
             case SessionEnd():
                 self._end = record
 
-    def miss(self, message: WaitingMessage, reason: str) -> None:
-        """Let ``message`` be the next that is missing."""
+    def add_lost(self, message: WaitingMessage, reason: str) -> None:
+        """Add the next message to the gap."""
         if self.gap:
             self.gap.add(message)
         else:
             self.gap = Gap.of(message, reason)
 
     def records(self, session_id: str) -> list[Record]:
-        """All of it, in an order in which it can be said."""
+        """The records that are left of the session, in the order in which they can be written."""
         change = SessionChange(session_id, self._facts) if self._facts else None
         swap = SendersSwapped(session_id) if self._swapped else None
         parts = (self._start, swap, change, self.gap, self._end)
         return [part for part in parts if part is not None]
 
-    def _learn(self, facts: SessionFacts) -> None:
+    def _add_facts(self, facts: SessionFacts) -> None:
         short = {
             name: fact
             for name, fact in facts.items()
@@ -225,7 +225,7 @@ class Remains:
             self._facts = {**self._facts, "client_role": role.other}
 
 
-def _weight(record: Record) -> int:
+def _bytes_of(record: Record) -> int:
     if type(record) is WaitingMessage:
         content = len(record.content) + len(record.sent or b"")
         return content + FINDING_BYTES * len(record.findings)

@@ -1,8 +1,8 @@
 """Many rows in one statement of SQLite.
 
-Between two rows of a batch sqlite3 gives Python's lock away, and where the hooks are busy it waits
-five milliseconds to get it back: some two hundred rows a second, however fast the disk is. In one
-statement SQLite goes through all rows without Python, while the hooks go on.
+After each row of ``executemany`` sqlite3 releases Python's lock (the GIL). Where mitmproxy's hooks
+are busy it then waits five milliseconds for it: two hundred rows a second, however fast the disk
+is. Given one statement with all rows, SQLite needs the lock once, and the hooks go on meanwhile.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from typing import Any
 from sqlalchemy import Connection
 
 SIZES = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
-"""Rows of a statement. A few sizes only, for SQLite keeps what it has made of each."""
+"""How many rows a statement has. A few sizes only, so that SQLite can keep each of them
+compiled."""
 
 
 def execute(connection: Connection, template: str, rows: Sequence[Sequence[Any]]) -> None:
-    """Execute ``template`` with ``rows`` in the place of its ``{rows}``, in as few steps as can be.
+    """Execute ``template`` for all ``rows``, in as few statements as possible.
 
-    Rows are of one length, and become ``(?, ?), (?, ?)``. Raises what SQLAlchemy raises.
+    ``{rows}`` in the template becomes ``(?, ?), (?, ?)``; all rows have the same length. Raises
+    what SQLAlchemy raises.
     """
     start = 0
     for size in SIZES:

@@ -1,4 +1,4 @@
-"""Where a recording is kept, and the sentence that says why it cannot be opened there."""
+"""The database that a recording is in, and what goes wrong with it in words of its user."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ _READ_ANOTHER = "name the recording with --db FILE"
 
 
 class RecordingError(Exception):
-    """A recording that cannot be opened or asked; ``str()`` is one sentence for its user.
+    """A recording that cannot be opened, read or written; ``str()`` is one sentence for its user.
 
-    ``reason`` is the part of it that says why, where it is about one recording; ``is_lasting``
-    whether that stays so until somebody puts it right.
+    ``reason`` is the part of the sentence that says why, empty where the recording is not even
+    named rightly. ``is_lasting`` says that trying again does not help until a person changes
+    something.
     """
 
     def __init__(self, sentence: str, reason: str = "", *, is_lasting: bool = False) -> None:
@@ -28,128 +29,130 @@ class RecordingError(Exception):
 
 
 class UnfitError(Exception):
-    """Why a place holds no recording and cannot take one."""
+    """Why a database is no recording, and cannot become one."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What became of what is written: ``text`` is the end of a sentence about it."""
+    """What happened to a recording that is written; ``text`` is the end of a sentence."""
 
     text: str
     is_elsewhere: bool = False
-    """Whether what stands at the place now, if anything, is something else."""
+    """Whether another file has its name now, or none."""
     has_lost_its_log: bool = False
-    """Whether what `Watch.checkpoint` had not brought into the file is lost, also for a copy."""
+    """Whether what was written since the last `Watch.checkpoint` is lost, also in a copy."""
 
 
 class Watch:
-    """Sees whether what is written is still what stands at its place; a server keeps that itself.
+    """Sees whether a recording that is written was moved, deleted or replaced.
 
-    For one thread. Its methods raise what the database raises.
+    This class is for a server, where none of that can happen unseen: it sees nothing. For use by
+    one thread. Its methods raise what the database raises.
     """
 
     def change(self) -> Change | None:
-        """What became of it; None while it is what it was."""
+        """What happened to the recording, None while nothing did."""
         return None
 
     def checkpoint(self) -> bool:
-        """Bring what was written into the file itself; False where not all of it could be."""
+        """Write SQLite's log into the file; returns False where not all of it could be."""
         return True
 
     def leave(self) -> None:
-        """Let go of it, and leave nothing beside it that would harm what stands there now.
+        """End it, and leave no log that would damage the file that has the recording's name now.
 
-        To be called when all connections are closed, and again where it raised.
+        To be called when all other connections are closed, and again where it raised.
         """
 
 
 class Database(ABC):
-    """A file or a server's database that is a recording, or can become one.
+    """A file of SQLite, or a database of a server, that is a recording or can become one.
 
-    ``name`` is what people call it, never with a password; ``has_password`` says that there is
-    one, without which ``name`` does not open it; ``patience`` is how long, in seconds, one attempt
-    to write waits for what is in its way.
+    ``name`` is what people call it, without its password; ``has_password`` says that it has one,
+    so that ``name`` alone does not open it. ``patience`` is how long, in seconds, an attempt to
+    write waits for a lock.
     """
 
     name: str
     has_password = False
     patience: float
     _WRONG: tuple[type[Exception], ...]
-    """What opening or asking it may raise."""
+    """What opening, reading or writing it may raise."""
 
     @abstractmethod
     def absolute(self) -> Database:
-        """The same place under a name that holds wherever the working directory moves."""
+        """The same database under a name that does not depend on the working directory."""
 
     def look(self) -> None:
-        """Raise RecordingError where what is wrong with it can be known without opening it.
+        """Raise RecordingError where it is known, without opening it, that it can never be written.
 
-        What may be otherwise in a moment is not wrong: a server that is away, a file that is
-        locked. For them nobody waits here.
+        Nothing is wrong with what may pass by itself, such as a server that is away or a file that
+        is locked.
         """
         with self.writing():
             self._look()
 
     @abstractmethod
     def _look(self) -> None:
-        """Look, and raise one of ``_WRONG``."""
+        """As `look`, but raise one of ``_WRONG``."""
 
     @abstractmethod
     def open_for_writing(self, *, thoroughly: bool = False) -> Engine:
-        """Open or make the recording, with all its tables there.
+        """Open the recording, and make it or bring its tables up to date where that is needed.
 
-        Its connections may be used by any one thread at a time. What came here while another was
-        written is to be looked through ``thoroughly`` before. Raises RecordingError where it cannot
-        be written; what is no recording is then as it was.
+        A connection may be used by any thread, by one at a time. With ``thoroughly`` the whole of
+        it is checked for damage first, as is right for a file that came here while another was
+        written. Raises RecordingError where it cannot be written; what is no recording then stays
+        unchanged.
         """
 
     def watch(self, engine: Engine) -> Watch:
-        """Watch what was opened for writing as ``engine``. Raises RecordingError."""
+        """Watch what was opened for writing as ``engine`` (see `Watch`). Raises RecordingError."""
         return Watch()
 
     def prepare(self, engine: Engine) -> None:  # noqa: B027
-        """See after an outage that what was opened for writing as ``engine`` has its tables.
+        """After an outage, make the tables where what was opened as ``engine`` has none any more.
 
-        On a server somebody may have made the database anew; of a file its watch tells that.
-        Raises RecordingError where they are not there and cannot be made.
+        On a server somebody may have made the database anew; of a file, its watch sees that. Raises
+        RecordingError where they are missing and cannot be made.
         """
 
     def interrupt(self) -> None:  # noqa: B027
-        """Let what another thread has been waiting for fail, where that can be done."""
+        """Let the call that another thread waits for fail now, where that is possible."""
 
     @abstractmethod
     def open_for_reading(self) -> Engine:
-        """Open the recording so that nothing can be changed in it.
+        """Open the recording so that nothing in it can be changed; recorders may go on writing it.
 
-        It may be written by recorders meanwhile. Raises RecordingError where there is none.
+        Raises RecordingError where there is none, or where it cannot be read.
         """
 
     @abstractmethod
     def reason(self, error: Exception) -> str:
-        """What ``error``, raised by this database, means in words of its user."""
+        """What an ``error`` that this database raised means, as the end of a sentence."""
 
     @abstractmethod
     def is_lasting(self, error: Exception) -> bool:
-        """Whether ``error``, raised by this database, stays until somebody puts it right."""
+        """Whether an ``error`` that this database raised stays until a person changes something."""
 
     @abstractmethod
     def is_to_blame(self, error: Exception) -> bool:
-        """Whether ``error`` is the database's, which may pass, and not that of what was written."""
+        """Whether the database is at fault for ``error``, and not the records that were written."""
 
     @abstractmethod
     def used(self, connection: Connection, *, exactly: bool = False) -> int:
-        """The bytes that what is recorded takes; what is free to be used again is not counted.
+        """The bytes that the recorded sessions take, without the free space of the database.
 
-        It may be an estimate, unless it is to be known ``exactly``, which may take its time.
+        It may be an estimate, unless it is asked for ``exactly``, which may take long.
         """
 
     @abstractmethod
     def give_back(self, connection: Connection) -> bool:
-        """Give some free space back to the disk; whether more of it can be."""
+        """Give some free space back to the disk; returns whether there is more to give."""
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Turn what goes wrong with writing into a RecordingError."""
+        """Turn an error of the database while it is written into a RecordingError."""
         try:
             yield
         except self._WRONG as error:
@@ -159,7 +162,7 @@ class Database(ABC):
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Turn what goes wrong with reading into a RecordingError."""
+        """Turn an error of the database while it is read into a RecordingError."""
         try:
             yield
         except self._WRONG as error:
@@ -168,6 +171,6 @@ class Database(ABC):
 
 
 def message_of(error: Exception) -> str:
-    """What the database itself said, on one line."""
+    """What the database itself says of ``error``, on one line."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return " ".join(str(cause).split()) or type(cause).__name__

@@ -25,7 +25,7 @@ from s2_mitm.history.retention import FINDING_BYTES, MESSAGE_BYTES
 from s2_mitm.history.tables import findings, messages
 
 SAMPLE = 10_000
-"""Of about how many messages the size is looked up to know that of all."""
+"""From about how many messages the size of all is estimated."""
 _LIVE_ROWS = text(
     "select relname, n_live_tup from pg_stat_user_tables"
     " where schemaname = current_schema() and relname in ('messages', 'findings')"
@@ -36,7 +36,7 @@ _SUM = select(func.count(), func.coalesce(func.sum(messages.c.size), 0)).select_
 _CONNECTING = {
     "application_name": "s2-mitm",
     "client_encoding": "utf8",
-    # A server that is gone says nothing: these, in seconds but for the last, notice it.
+    # A server that has gone sends nothing: these timeouts notice it. In seconds, the last in ms.
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 3,
@@ -49,17 +49,17 @@ _SERVERS_KEEPALIVES = {
     "tcp_keepalives_count": 3,
 }
 _SECRET = re.compile("pass|secret|^scram_", re.IGNORECASE)
-"""In the names of what nobody is shown."""
+"""In the name of a parameter: its value is never shown."""
 _LOCK_TIMEOUT = "5s"
 _PREPARING = 0x53325F6D69746D
-"""The number, ours alone, of the lock that whoever makes or changes the tables holds."""
+"""The number of the advisory lock that a program holds while it makes or changes the tables."""
 
 _PASSING = [
     (r"resolve host|translate host|name or service not known", "there is no host {host}"),
     (r"refused|no such file or directory", "no server answers at {host}, port {port}"),
     (r"timeout expired|timed out|no route|unreachable", "{host}, port {port}, cannot be reached"),
     (r"lock timeout", "another program has locked it"),
-    # The next attempt makes them, where the database is one that was made anew.
+    # Where the database was made anew, the next attempt makes the tables.
     (r'relation "(?P<table>[^"]*)" does not exist', "no such table: {table}"),
 ]
 _LASTING = [
@@ -75,8 +75,8 @@ _LASTING = [
     (r"permission denied for schema", "the user {user} may not make tables in it"),
     (r"permission denied", "the user {user} has no permission for its tables"),
 ]
-"""What is said, of the connection or of a statement, and what it means: what may pass by itself,
-and what somebody has to put right."""
+"""What the server says of a connection or a statement, and what it means for people: errors that
+may pass by themselves, and errors that last until a person changes something."""
 
 
 class PostgresqlDatabase(Database):
@@ -86,10 +86,10 @@ class PostgresqlDatabase(Database):
     _WRONG = (DBAPIError, UnfitError, ValueError)
 
     def __init__(self, url: URL) -> None:
-        # libpq also takes passwords as parameters, which SQLAlchemy would show.
+        # libpq also takes passwords as parameters of the URL, which SQLAlchemy would show.
         self._secrets = {name: url.query[name] for name in url.query if _SECRET.search(name)}
         self._url = url.difference_update_query(self._secrets).set(drivername="postgresql+psycopg")
-        # Built anew, for what is set to None stays.
+        # URL.set() cannot remove the password.
         shown = URL.create(
             "postgresql", url.username, None, url.host, url.port, url.database, self._url.query
         )
@@ -99,7 +99,7 @@ class PostgresqlDatabase(Database):
         self._guard = threading.Lock()
 
     def __reduce__(self) -> tuple[type[PostgresqlDatabase], tuple[URL]]:
-        # Connections are not for the process that it is handed to.
+        # The process that it is handed to opens its own connections.
         return PostgresqlDatabase, (self._url.update_query_dict(self._secrets),)
 
     def absolute(self) -> PostgresqlDatabase:
@@ -131,7 +131,7 @@ class PostgresqlDatabase(Database):
             return engine
 
     def interrupt(self) -> None:
-        """Close what is connected now: a server that hangs would not answer to less."""
+        """Shut all connections down: a server that hangs does not answer a request to cancel."""
         with self._guard:
             for each in self._sockets:
                 with suppress(OSError):
@@ -142,8 +142,8 @@ class PostgresqlDatabase(Database):
         return lasting or isinstance(error, UnfitError)
 
     def is_to_blame(self, error: Exception) -> bool:
-        # A right or a table that was taken away is a ProgrammingError; what is wrong with a value
-        # is a DataError or an IntegrityError.
+        # A missing right or table is a ProgrammingError; a value that is refused is a DataError or
+        # an IntegrityError.
         databases = OperationalError | InternalError | InterfaceError | ProgrammingError
         return isinstance(error, databases) or type(error) is DatabaseError
 
@@ -178,16 +178,16 @@ class PostgresqlDatabase(Database):
         schema.prepare(connection)
 
     def used(self, connection: Connection, *, exactly: bool = False) -> int:
-        """What the messages and findings that are there take, with about what their rows add.
+        """As `Database.used`: the size of all messages, and an estimate of what their rows add.
 
-        Not the size of the tables: they keep the space of what was deleted for what comes. The
-        estimate is the server's count of live rows times the size of some of them.
+        It is not the size of the tables, which keep the space of deleted rows for new ones. Unless
+        ``exactly``, it is the server's count of live rows times the mean size of a sample.
         """
         rows: dict[str, int] = {}
         if not exactly:
             rows = {row.relname: row.n_live_tup for row in connection.execute(_LIVE_ROWS)}
         if not rows.get("messages"):
-            # Asked to be exact, or it has not counted since it was started.
+            # It shall be exact, or the server has not counted since it was started.
             counted, size = connection.execute(_SUM).one()
             found = connection.execute(select(func.count()).select_from(findings)).scalar_one()
             return int(size + counted * MESSAGE_BYTES + found * FINDING_BYTES)
@@ -197,7 +197,7 @@ class PostgresqlDatabase(Database):
         return int(rows["messages"] * (size + MESSAGE_BYTES) + size_of_findings)
 
     def give_back(self, connection: Connection) -> bool:
-        """Nothing: the server uses it again by itself."""
+        """Do nothing: the server uses free space again by itself."""
         return False
 
     def _engine(self) -> Engine:
@@ -206,19 +206,19 @@ class PostgresqlDatabase(Database):
         ours = {name: value for name, value in _CONNECTING.items() if name not in said}
         given = {**ours, **self._secrets}
         engine = create_engine(self._url, connect_args=given, pool_pre_ping=True)
-        event.listen(engine, "connect", self._heed)
-        event.listen(engine, "close", self._forget)
+        event.listen(engine, "connect", self._remember_socket)
+        event.listen(engine, "close", self._forget_socket)
         event.listen(engine, "connect", _set_up)
         return engine
 
-    def _heed(self, connection: Any, record: Any) -> None:
-        # Its own descriptor: the number of the connection's may be that of another by then.
+    def _remember_socket(self, connection: Any, record: Any) -> None:
+        # A descriptor of our own: the connection's number may belong to another file by then.
         mine = socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM)
         record.info["socket"] = mine
         with self._guard:
             self._sockets.add(mine)
 
-    def _forget(self, _connection: Any, record: Any) -> None:
+    def _forget_socket(self, _connection: Any, record: Any) -> None:
         if mine := record.info.pop("socket", None):
             with self._guard:
                 self._sockets.discard(mine)
@@ -242,10 +242,10 @@ def _says(error: Exception, words: str) -> re.Match[str] | None:
 
 
 def _set_up(connection: Any, _record: object) -> None:
-    # Not as an option of the connection: poolers before a server refuse those.
+    # Not as an option of the connection, which connection poolers refuse.
     connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
-    # The server, too, has to notice when we are gone: what we began keeps locks until it does,
-    # and whoever comes back and tries again waits for them.
+    # The server must notice, too, when we are gone: until then our transaction keeps its locks, and
+    # the next attempt waits for them.
     for name, value in _SERVERS_KEEPALIVES.items():
         connection.execute(f"SET {name} = {value}")
     connection.commit()

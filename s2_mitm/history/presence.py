@@ -1,4 +1,7 @@
-"""Who records: a row for each recorder that is there, and the sessions that others left open."""
+"""Which recorders are running, and the sessions that recorders left open which ended unseen.
+
+Each recorder has a row in ``recorders`` and renews it every few seconds: its heartbeat.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,12 @@ from s2_mitm.history.storing import store
 from s2_mitm.history.tables import iso, messages, recorders, sessions
 
 GONE_SECONDS = 60.0
-"""How long a recorder may be silent before it counts as gone."""
+"""How long a recorder may send no heartbeat before it counts as ended."""
 LOOK_SECONDS = 20.0
-"""What counts at most of the time between two looks: while the database was away, or this machine
-asleep, the others could not be heard."""
+"""How much of the time between two looks counts at most as silence of the others: while the
+database could not be reached, or this machine slept, their heartbeats could not be seen."""
 LEFT_OPEN = "not closed: the proxy ended without warning"
-"""The reason why a session is over whose recorder did not say so."""
+"""``close_reason`` of a session whose recorder ended without closing it."""
 
 _MINE = update(recorders).where(recorders.c.id == bindparam("mine"))
 _RENEW = _MINE.where(recorders.c.ended_at.is_(None)).values(seen_at=bindparam("now"))
@@ -37,13 +40,14 @@ _ONE_OF_MINE = select(sessions.c.id).where(sessions.c.recorder == bindparam("min
 _LIVING = select(recorders.c.id, recorders.c.seen_at).where(
     recorders.c.ended_at.is_(None), recorders.c.id != bindparam("mine")
 )
-# Who writes has its row locked: it is there, or the server does not know yet that it is not.
+# A recorder that writes has its row locked (see `store_once`): it is running, or the server has not
+# noticed yet that it is not.
 _NOT_WRITING = (
     select(recorders.c.id)
     .where(recorders.c.id.in_(bindparam("silent", expanding=True)))
     .with_for_update(skip_locked=True)
 )
-# Unless it was seen meanwhile.
+# Unless it has sent a heartbeat meanwhile.
 _GONE = (
     update(recorders)
     .where(
@@ -75,12 +79,11 @@ _CLOSE = (
 
 
 class Presence:
-    """That a recorder is there, and which sessions it has open.
+    """The row of a recorder in ``recorders``, and the sessions that it has open.
 
-    It is known by an id of its own: a host name and the number of a process, which two machines
-    or containers may share, are for people. One that was thought to be gone while it was not,
-    because it slept, or whose row is not there, because the recording is another, says anew that
-    it is there, and opens its sessions again.
+    A recorder is known by a random id; the host name and the process number in its row are for
+    people, since two machines or containers may have the same. If others took it for ended because
+    its machine slept, or if the recording is a new one, it opens its row and its sessions again.
     """
 
     def __init__(self) -> None:
@@ -92,8 +95,8 @@ class Presence:
         self._heartbeats = Heartbeats()
         self._living: set[str] | None = None
 
-    def heed(self, records: Iterable[Record]) -> None:
-        """These were written: know from them which sessions are open."""
+    def note(self, records: Iterable[Record]) -> None:
+        """Note which sessions are open, and their facts, from ``records`` that were written."""
         for record in records:
             match record:
                 case SessionStart():
@@ -110,19 +113,19 @@ class Presence:
                     self._open.pop(record.session_id, None)
 
     def renew(self, connection: Connection) -> bool:
-        """Say that the recorder is there, and close what those left open that are gone.
+        """Send a heartbeat, and close the sessions that other recorders left open.
 
-        Returns whether the recording knew it (see `restore`).
+        Returns whether the recording knew this recorder (see `restore`).
         """
         renewed = connection.execute(_RENEW, {"mine": self.id, "now": iso(time.time())})
         is_known = renewed.rowcount > 0 or self.restore(connection)
-        self._close_what_was_left(connection)
+        self._close_sessions_left_open(connection)
         return is_known
 
     def restore(self, connection: Connection) -> bool:
-        """See that the recorder and its open sessions stand in the recording, and as such.
+        """Write the row of the recorder and its open sessions where the recording lacks them.
 
-        Returns whether the recording knew it: its row was there, or a session that it wrote.
+        Returns whether the recording knew this recorder: it had its row, or a session of it.
         """
         now = iso(time.time())
         is_known = bool(connection.execute(_RETURN, {"mine": self.id, "now": now}).rowcount)
@@ -130,19 +133,21 @@ class Presence:
             is_known = connection.execute(_ONE_OF_MINE, {"mine": self.id}).first() is not None
             row = {"id": self.id, "host": self._host, "pid": self._pid, "seen_at": now}
             connection.execute(insert(recorders), {**row, "started_at": self._started_at})
-        # Of a session that is there more may stand there than was heeded so far: a batch whose
-        # COMMIT was not answered.
-        there = set(connection.scalars(select(sessions.c.id).where(sessions.c.id.in_(self._open))))
+        # The recording may know more of a session than was noted here: a batch may have been
+        # written although its COMMIT was not answered.
+        recorded = set(
+            connection.scalars(select(sessions.c.id).where(sessions.c.id.in_(self._open)))
+        )
         for start, facts in self._open.values():
-            change = [] if start.id in there else [SessionChange(start.id, facts)]
+            change = [] if start.id in recorded else [SessionChange(start.id, facts)]
             store(connection, [start, *change], self.id)
         return is_known
 
     def end(self, connection: Connection) -> None:
-        """Say that the recorder has ended, in order."""
+        """Write that the recorder has ended."""
         connection.execute(_END, {"mine": self.id, "now": iso(time.time())})
 
-    def _close_what_was_left(self, connection: Connection) -> None:
+    def _close_sessions_left_open(self, connection: Connection) -> None:
         seen = {row.id: row.seen_at for row in connection.execute(_LIVING, {"mine": self.id})}
         silence = self._heartbeats.silence(seen, time.monotonic())
         silent = [name for name, seconds in silence.items() if seconds >= GONE_SECONDS]
@@ -153,12 +158,12 @@ class Presence:
         if self._living is None:
             self._close_sessions(connection, with_older=True)
         elif gone or self._living - living:
-            # They ended since we looked last, in order or not.
+            # Some have ended since the last look.
             self._close_sessions(connection, with_older=False)
         self._living = living
 
     def _close_sessions(self, connection: Connection, *, with_older: bool) -> None:
-        # Before there was this table nobody said who wrote, and there was but one to write.
+        # Before revision 0002 sessions did not have a recorder, and only one could write.
         nobodys = sessions.c.recorder.is_(None)
         over = recorders.c.ended_at.is_not(None)
         left = connection.execute(_LEFT.where(or_(over, nobodys) if with_older else over))
@@ -168,17 +173,17 @@ class Presence:
 
 
 class Heartbeats:
-    """How long others have been silent, by the listener's own clock: theirs may be wrong."""
+    """How long other recorders have sent no heartbeat, by our own clock: theirs may be wrong."""
 
     def __init__(self) -> None:
         self._looked_at: float | None = None
         self._heard: dict[str, tuple[str, float]] = {}
 
     def silence(self, seen: Mapping[str, str], now: float) -> dict[str, float]:
-        """For how many seconds what each ``seen`` says, by its id, has been the same.
+        """For how many seconds each recorder has sent no heartbeat, by its id.
 
-        ``now`` is in seconds of a clock that nobody sets. Of who is seen for the first time
-        nothing is known yet.
+        ``seen`` has the last heartbeat of each (``seen_at``) by its id, ``now`` is the monotonic
+        time in seconds. A recorder that is seen for the first time has been silent for 0 seconds.
         """
         passed = 0.0 if self._looked_at is None else min(now - self._looked_at, LOOK_SECONDS)
         self._looked_at = now

@@ -30,6 +30,7 @@ from s2_mitm.s2.finding_types import JSON_BINARY
 from s2_mitm.s2.verdict import Role, Severity
 
 _AT_ONCE = 500
+"""Rows that are read together."""
 
 Row = dict[str, Any]
 _Conditions = list[ColumnElement[bool]]
@@ -50,11 +51,12 @@ _LACKING: dict[str, ColumnElement[Any]] = {
 
 
 class Wanted(TypedDict, total=False):
-    """What to read; what is left out, or None, does not narrow it.
+    """Which rows to read; a field that is left out, or None, does not narrow them.
 
-    ``session`` is an id or a beginning of one that no other has; ``severity`` asks for findings
-    of at least that severity, or for what has such findings; ``since`` and ``until`` are aware
-    datetimes, both inclusive; ``limit`` asks for the newest so many, still oldest first.
+    ``session`` is the id of a session, or a beginning that no other id has. ``severity`` asks for
+    findings of that severity or a worse one, or for messages and sessions that have such findings.
+    ``since`` and ``until`` are aware datetimes, both inclusive. ``limit`` asks for that many of the
+    newest rows, the oldest of them first.
     """
 
     session: str | None
@@ -68,9 +70,10 @@ class Wanted(TypedDict, total=False):
 
 
 class History:
-    """An existing recording, opened so that it cannot be changed.
+    """An existing recording, opened so that nothing in it can be changed.
 
-    ``target`` is what the recorder was given. Raises RecordingError where there is none.
+    ``target`` is a file, or an ``sqlite:///`` or ``postgresql://`` URL. Raises RecordingError where
+    there is no recording, and so do the methods where it cannot be read.
     """
 
     def __init__(self, target: str) -> None:
@@ -80,16 +83,16 @@ class History:
             self._revision = schema.revision(connection)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close its connections."""
         self._engine.dispose()
 
     def sessions(self, **wanted: Unpack[Wanted]) -> Iterator[Row]:
         """The sessions, in the order in which they began.
 
-        A session is among them where any of its messages is wanted; of the time, where it was
-        open at some time of the span. Yields the columns of the table and the counts
-        ``messages``, ``errors``, ``warnings`` and ``lost``, messages that could not be recorded.
-        Raises RecordingError for an unknown session.
+        Those that have a message that is wanted, and that were open at some time from ``since`` to
+        ``until``. Yields the columns of the table and the counts ``messages``, ``errors``,
+        ``warnings`` and ``lost`` (messages that could not be recorded). Raises RecordingError for
+        an unknown session.
         """
         narrowing = self._narrowing(wanted)
         conditions = [*narrowing.session(sessions.c.id), *narrowing.span_of_session()]
@@ -155,8 +158,8 @@ class History:
             yield from rows
 
     def gaps(self, session: str) -> list[Row]:
-        """The gaps of the session with this id, the whole of it: the columns of the table."""
-        if not schema.is_there(gaps, self._revision):
+        """The gaps of the session with this id, in order; each has the columns of the table."""
+        if not schema.exists_in(gaps, self._revision):
             return []
         query = select(gaps).where(gaps.c.session_id == session)
         return [row for rows in self._read(query, ("first_seq", "id"), None) for row in rows]
@@ -165,13 +168,13 @@ class History:
         """The columns of ``table``, also those that an older recording does not have yet."""
         return [
             column
-            if schema.is_there(column, self._revision)
+            if schema.exists_in(column, self._revision)
             else _LACKING.get(str(column), null()).label(column.name)
             for column in table.columns
         ]
 
     def _count_lost(self) -> ColumnElement[Any]:
-        if not schema.is_there(gaps, self._revision):
+        if not schema.exists_in(gaps, self._revision):
             return literal(0)
         lost = select(func.sum(gaps.c.messages)).where(gaps.c.session_id == sessions.c.id)
         # A sum is a number of another type on PostgreSQL.
@@ -182,7 +185,7 @@ class History:
         return _Narrowing(wanted, None if named is None else self._session_id(named))
 
     def _session_id(self, named: str) -> str:
-        """The id of the session that ``named`` is, or begins."""
+        """The id of the session whose id is ``named``, or begins with it."""
         like = sessions.c.id.istartswith(named, autoescape=True)
         query = select(sessions.c.id).where(or_(sessions.c.id == named, like)).limit(1000)
         with self._database.reading(), self._engine.connect() as connection:
@@ -204,7 +207,7 @@ class History:
     def _read(
         self, query: Select[Any], order: tuple[str, ...], limit: int | None
     ) -> Iterator[list[Row]]:
-        """The rows of ``query``, the newest ``limit`` of them, in ``order``; some at a time."""
+        """The newest ``limit`` rows of ``query``, in the order of these columns, in portions."""
         columns = [query.selected_columns[name] for name in order]
         if limit is None:
             query = query.order_by(*columns)
@@ -230,7 +233,7 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class _Narrowing:
-    """What is wanted, as conditions on the tables."""
+    """`Wanted` as conditions of SQL on the tables."""
 
     wanted: Wanted
     session_id: str | None
@@ -277,7 +280,7 @@ class _Narrowing:
         return conditions
 
     def of_messages(self) -> _Conditions:
-        """What a message must be, and what a finding of it must be."""
+        """Of a message, and that it has a finding that is wanted, where findings are narrowed."""
         conditions = self.of_message_alone()
         if of_findings := self.of_findings():
             conditions.append(exists().where(findings.c.message == messages.c.id, *of_findings))

@@ -1,7 +1,7 @@
-"""The recorder: what is said in the hooks is written down by a thread of its own.
+"""The recorder: it takes records from mitmproxy's hooks, and writes them in a thread of its own.
 
-The hooks put small records on a backlog, which neither waits nor fails. The thread takes what is
-there, a hundred milliseconds' worth, and writes it in one transaction.
+To put a record on the backlog takes no time and cannot fail. The thread gathers records for a
+tenth of a second and writes them in one transaction.
 """
 
 from __future__ import annotations
@@ -52,76 +52,76 @@ __all__ = [
 ]
 
 KNOWN_SECONDS = 2.0
-"""How long it is waited for what can be known of a place without opening it."""
+"""How long a new recorder waits for `Database.look`; a disk that hangs may need longer."""
 
 GATHER_SECONDS = 0.1
-"""How long the first record of a batch waits for company."""
+"""How long the first record of a batch waits for more to be written with it."""
 RETRY_SECONDS = 0.5
 """How long to wait after a failed attempt."""
-LOOK_SECONDS = 0.5
-"""How often it looks whether the file is still there, while there is nothing to write."""
 LASTING_SECONDS = 10.0
-"""The same where somebody has to put something right."""
+"""How long to wait after one that fails until a person changes something."""
+LOOK_SECONDS = 0.5
+"""How often it checks that the file is still the same, while there is nothing to write."""
 SILENT_SECONDS = 7.0
-"""How long a database may not answer until that is told; longer than it waits for a lock."""
+"""After how long without an answer the user is told; longer than it waits for a lock."""
 SILENT_AT_THE_END = 2.0
-"""How long the process that writes may not answer while a recorder ends."""
+"""How long the process that writes may be silent while the recorder ends."""
 PATIENCE_SECONDS = 60.0
-"""After how long a database that does not answer is left, and connected to anew: what is slow must
-be able to get through."""
+"""After how long without an answer the connection is closed and opened anew. It doubles each time,
+so that a slow database can finish what takes longer."""
 RENEW_SECONDS = 10.0
-"""How often the recorder says that it is there, and sees that all is in the file itself."""
+"""How often the recorder sends its heartbeat, and has SQLite write its log into the file."""
 TELL_SECONDS = 60.0
-"""How often it says that the database is too slow."""
+"""How often the user is told that the database is too slow."""
 PRUNE_SECONDS = 60.0
-"""How often it looks whether something is old enough to go."""
+"""How often it looks for sessions that are too old or too many."""
 PAUSE_SECONDS = 0.02
-"""How long it rests between two steps of taking it out."""
+"""How long it pauses between two steps of pruning."""
 BATCH = 1000
 """The most records in one transaction, so that a long backlog does not hold the lock for long."""
 MOST_MESSAGES = 20_000
 MOST_BYTES = 64 * 1024 * 1024
 MOST_SESSIONS = 10_000
-"""What is kept in memory while the database does not take it."""
+"""How much waits in memory while the database cannot be written (see `Backlog`)."""
 
 UNWRITABLE = "the database could not be written"
 TOO_SLOW = "the database was slower than the messages"
 REFUSED = "the database refused them"
-"""Why messages are missing, as gaps say it."""
+"""Why messages are missing: the texts in ``gaps.reason``."""
 SILENT = "it does not answer"
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How a recorder fares: since it was made, but for ``waiting`` and ``failing``."""
+    """How well a recorder keeps up: counts since it was made, and its state now."""
 
     waiting: int
-    """Records that are not yet written."""
+    """Records that wait to be written, now."""
     written: int
-    """Messages that are."""
+    """Messages that were written."""
     lost: int
-    """Messages that will never be."""
+    """Messages that were not written and never will be."""
     batches: int
-    """Transactions in which something was written."""
+    """Transactions that were committed."""
     write_seconds: float
-    """How long these took, with those that failed."""
+    """How long all transactions took together, those that failed too."""
     failing: bool
-    """Whether the database cannot be written now."""
+    """Whether the database cannot be written, now."""
 
 
 class Recorder:
     """Writes sessions, messages and findings to a recording.
 
-    ``target`` is a file, or an ``sqlite:///`` or ``postgresql://`` URL; the recording is made where
-    it is not there, and continued where it is. ``report`` takes one sentence when writing starts to
-    fail, when it works again, and when something was lost; it is called from any thread.
-    What ``retain`` does not let stay is taken out of the recording by and by.
+    ``target`` is a file, or an ``sqlite:///`` or ``postgresql://`` URL. A recording that exists is
+    continued; otherwise it is made. ``report`` is called with one sentence when writing starts to
+    fail, when it works again, and when something was lost; it is called from any thread. Sessions
+    that ``retain`` does not keep are deleted in small steps.
 
-    All methods may be called from any thread. But for ``flush`` and ``close`` they return at once
-    and never raise, whatever the database does. While it can't be opened or written, up to
-    ``MOST_MESSAGES`` messages wait in memory; for those that had to go there is a gap.
+    All methods may be called from any thread. All but ``flush`` and ``close`` return at once and
+    never raise, whatever the database does. While it cannot be opened or written, up to
+    ``MOST_MESSAGES`` messages wait in memory; a gap is recorded for those that did not fit.
 
-    Raises RecordingError where ``target`` is wrong by itself (see `Database.look`).
+    Raises RecordingError where ``target`` can never be written (see `Database.look`).
     """
 
     def __init__(
@@ -141,23 +141,25 @@ class Recorder:
         self._state = threading.Lock()
         self._deadline: float | None = None
         self._is_over = False
-        # From here on for the thread alone, but to look at.
+        # Only the recorder's thread changes what follows.
         self._engine: Engine | None = None
         self._watch = Watch()
         self._presence = Presence()
         self._is_known = False
-        """Whether it said that it is there; a recording that does not know it then is another."""
+        """Whether this recorder has a row in the recording. If the row is gone later, the recording
+        was emptied or made anew."""
         self._renew_at = 0.0
         self._pruning = Pruning(self._database, retain) if retain else None
         self._is_pruning = False
         self._prune_at = 0.0
         self._written = self._given_up = self._batches = 0
-        self._written_home = 0
+        self._written_into_file = 0
+        """How many messages had been written when SQLite's log was last written into the file."""
         self._write_seconds = 0.0
         self._failing = False
         self._has_changed = False
         self._began: float | None = None
-        """When the call of the database began that is under way."""
+        """When the call of the database that is under way began, by the monotonic clock."""
         self._patience = PATIENCE_SECONDS
         self._retry_seconds = RETRY_SECONDS
         self._told_reasons: set[str] = set()
@@ -168,23 +170,27 @@ class Recorder:
         self._thread.start()
 
     def session_opened(self, session: SessionStart) -> None:
-        """A session begins; one that is known already goes on."""
+        """A session begins. One that is recorded already is open again, and goes on."""
         self._put(session)
 
     def session_changed(self, session_id: str, **facts: Unpack[SessionFacts]) -> None:
-        """These facts of a session became known, or are others now."""
+        """These facts of a session became known, or changed."""
         self._put(SessionChange(session_id, facts))
 
     def message(self, record: MessageRecord) -> None:
-        """A message and its findings so far."""
+        """A message was judged. Findings that are added to its verdict later are not recorded."""
         self._put(WaitingMessage.of(record))
 
     def delivered(self, session_id: str, seq: int, *, dropped: bool, sent: bytes | None) -> None:
-        """What became of the message ``seq`` of a session that was put before, after all."""
+        """The message ``seq`` of a session went on otherwise than was recorded of it.
+
+        ``sent`` is what went on where that is not what came; None where it is, or where the message
+        was dropped.
+        """
         self._put(Delivery(session_id, seq, dropped, sent))
 
     def late_finding(self, session_id: str, seq: int, finding: Finding) -> None:
-        """Something was found about the message ``seq`` of a session that was put before."""
+        """A late finding about the message ``seq`` of a session, which was recorded before."""
         self._put(LateFindingRecord(session_id, seq, finding))
 
     def reception_status(
@@ -192,12 +198,12 @@ class Recorder:
     ) -> None:
         """The message ``message_id`` of ``sender`` got this answer after ``delay_ms``.
 
-        It goes to the newest message of that id, if that has none yet.
+        It is recorded with the newest message of that id, unless that has an answer already.
         """
         self._put(Reception(session_id, sender, message_id, status, delay_ms))
 
     def senders_swapped(self, session_id: str) -> None:
-        """The roles, also of what is recorded so far, are the other way round."""
+        """RM and CEM were taken for each other: swap them in all that is recorded of a session."""
         self._put(SendersSwapped(session_id))
 
     def session_closed(
@@ -208,13 +214,16 @@ class Recorder:
         close_reason: str | None,
         closed_by: str | None,
     ) -> None:
-        """A session ended, in seconds since 1970, by ``RM``, ``CEM`` or ``proxy``."""
+        """A session ended at ``ended_at``, in seconds since 1970 (UTC).
+
+        ``closed_by`` is ``RM``, ``CEM`` or ``proxy``.
+        """
         self._put(SessionEnd(session_id, ended_at, close_code, close_reason, closed_by))
 
     def flush(self, timeout: float) -> bool:
-        """Wait until what was put so far is written; False where ``timeout`` seconds were short.
+        """Wait until all records so far are written, for at most ``timeout`` seconds.
 
-        A closed recorder has nothing more to write, and returns False at once.
+        Returns whether they are. A recorder that was stopped returns False at once.
         """
         if self._deadline is not None:
             return False
@@ -224,10 +233,11 @@ class Recorder:
         return done.wait(timeout)
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Let it write all that was put, for at most ``timeout`` seconds, and then end.
+        """Let it write what waits, for at most ``timeout`` seconds, and then end.
 
-        Whatever is put afterwards is ignored; so is a second stop. What could not be written is
-        told. A later recorder of this process waits for it before it writes to the same place.
+        Returns at once. Records that come later are ignored; so is a second stop. What could not be
+        written is reported. A later recorder of this process waits for this one before it writes
+        to the same database.
         """
         with self._state:
             if self._deadline is None:
@@ -235,14 +245,14 @@ class Recorder:
         self._make_haste()
 
     def close(self, timeout: float = 5.0) -> None:
-        """Stop it, and wait until it has ended, also where the database does not let it."""
+        """Stop it, and wait until it has ended; for a little more than ``timeout`` seconds."""
         self.stop(timeout)
         self._wait_for_its_end()
 
     def check(self) -> None:
-        """See whether the database answers; somebody must, every second, from any thread.
+        """See whether the database answers. Another thread must call this every second.
 
-        The recorder's own thread waits for the answer and can say nothing.
+        The recorder's own thread cannot: it is the one that waits for the answer.
         """
         began, is_ending = self._began, self._deadline is not None
         silent = 0.0 if began is None else time.monotonic() - began
@@ -250,7 +260,7 @@ class Recorder:
             if not is_ending:
                 self._cannot_write(SILENT, is_lasting=False)
             self._writer.kill()
-        # Not while it is opened: to bring its tables up to date may take long.
+        # Not while it is being opened: a migration of its tables may take long.
         if silent > self._patience and self._engine:
             self._patience *= 2
             self._database.interrupt()
@@ -265,12 +275,12 @@ class Recorder:
 
     def _seconds_left(self) -> float:
         assert self._deadline is not None
-        # Where nothing is wrong it is at work, and what is slow may be done in a moment.
+        # Where nothing is wrong it may be about to finish: give it as long as it waits for a lock.
         more = 0.0 if self._failing else self._database.patience
         return self._deadline + more - time.monotonic()
 
     def figures(self) -> Figures:
-        """How it fares now."""
+        """How well it keeps up (see `Figures`)."""
         return Figures(
             waiting=len(self._backlog),
             written=self._written,
@@ -295,7 +305,7 @@ class Recorder:
         self._news.set()
 
     def _leave(self) -> None:
-        """Say what is lost, once; from here on nothing more is written."""
+        """Write nothing more, and report once what was not written."""
         with self._state:
             was_over, self._is_over = self._is_over, True
         if not was_over:
@@ -336,10 +346,10 @@ class Recorder:
         return min(max(self._renew_at - time.time(), 0.0), LOOK_SECONDS)
 
     def _write_backlog(self) -> bool:
-        """Write all there is; False where the database does not take it now."""
-        # No more than there is now: while it comes as fast as it is written, others wait too.
+        """Write what waits now; False where the database cannot be written."""
+        # Not what comes meanwhile: under load that would never end, and pruning could not begin.
         left = len(self._backlog)
-        self._let_those_before_end()
+        self._wait_for_earlier_recorders()
         self._began = time.monotonic()
         try:
             self._open()
@@ -348,7 +358,7 @@ class Recorder:
                 self._write(records)
                 left -= len(records)
         except Exception as error:
-            # Whatever it is: the thread must live on, and the traffic with it.
+            # Whatever it is: the thread must not end.
             self._fails(error)
             return False
         if self._is_over:
@@ -360,10 +370,10 @@ class Recorder:
             self._tell(f"{self._name} is too slow; {self._loss()}.")
         return True
 
-    def _let_those_before_end(self) -> None:
-        """Wait for those that were stopped and still write to the same place.
+    def _wait_for_earlier_recorders(self) -> None:
+        """Wait for those of this process that were stopped and still write to the same database.
 
-        They have the earlier part of what is said of a session.
+        What they have of a session must be written first.
         """
         for other in [*_recorders]:
             if other is self:
@@ -378,7 +388,7 @@ class Recorder:
             self._engine = engine
             self._began = time.monotonic()
         elif self._failing:
-            # Whoever put it right may have made it anew, and then it is empty.
+            # Somebody may have made a new, empty database in its place.
             self._database.prepare(self._engine)
         self._follow_the_file()
 
@@ -398,14 +408,14 @@ class Recorder:
             self._settle(records)
 
     def _store(self, records: Sequence[Record]) -> None:
-        """Write ``records``, which are the first in the backlog's hand or stand for them."""
+        """Write ``records``: the oldest of the backlog, or a gap in the place of the oldest."""
         self._began = time.monotonic()
         began = time.perf_counter()
         try:
             self._store_once(records)
         except UnknownRecorderError:
-            # Somebody took the row away, and maybe those of its sessions.
-            self._say_that_it_is_there(self._presence.restore)
+            # Somebody deleted its row, and maybe those of its sessions.
+            self._update_presence(self._presence.restore)
             self._store_once(records)
         finally:
             self._write_seconds += time.perf_counter() - began
@@ -416,7 +426,7 @@ class Recorder:
         self._writer.store(self._opened, records, self._presence.id, self._backlog.position)
 
     def _write_one_by_one(self, records: list[Record]) -> None:
-        """Find what is wrong in ``records`` by writing each alone, and go on without it."""
+        """Write each of ``records`` alone, and leave out those that the database refuses."""
         refused: list[Exception] = []
         for record in records:
             try:
@@ -436,7 +446,7 @@ class Recorder:
 
     def _settle(self, records: list[Record]) -> None:
         self._backlog.done(len(records))
-        self._presence.heed(records)
+        self._presence.note(records)
         self._written += sum(isinstance(record, WaitingMessage) for record in records)
 
     def _give_up(self, record: Record) -> None:
@@ -447,24 +457,24 @@ class Recorder:
                 if self._database.is_to_blame(error):
                     raise
             self._given_up += 1
-            # These are told of on their own.
+            # They are reported by themselves.
             self._told_lost += 1
         self._backlog.done(1)
 
     def _follow_the_file(self) -> None:
-        """Go on with what stands under the name now, where the file was taken away or changed."""
+        """Where the file was moved, deleted or replaced, go on in the one that has its name now."""
         change = self._watch.change()
         if change is None:
             return
         self._writer.close()
         self._opened.dispose()
         self._watch.leave()
-        lost = self._written - self._written_home if change.has_lost_its_log else 0
+        lost = self._written - self._written_into_file if change.has_lost_its_log else 0
         self._engine = self._database.open_for_writing(thoroughly=change.is_elsewhere)
         self._watch = self._database.watch(self._engine)
-        self._written_home = self._written
+        self._written_into_file = self._written
         self._is_known = False
-        self._say_that_it_is_there(self._presence.restore)
+        self._update_presence(self._presence.restore)
         self._has_changed = self._failing
         last = f"the last {counted(lost, 'message')}"
         loss = f" (a copy that was made of it a moment before lacks {last})" if lost else ""
@@ -473,8 +483,8 @@ class Recorder:
             " the recording goes on in the file that is there now."
         )
 
-    def _say_that_it_is_there(self, step: Callable[[Connection], bool]) -> None:
-        """Take this ``step`` of its presence; say so where the recording is not what it was."""
+    def _update_presence(self, step: Callable[[Connection], bool]) -> None:
+        """Take a ``step`` of `Presence`; report where the recording turns out to be a new one."""
         with self._opened.begin() as connection:
             is_known = step(connection)
         must_be, self._is_known = self._is_known, True
@@ -485,23 +495,23 @@ class Recorder:
                 " the recording goes on in what is there now."
             )
 
-    def _bring_home(self) -> None:
-        """See that what was written stands in the file itself, for whoever copies or moves it."""
-        with contextlib.suppress(Exception):  # of what is wrong, the next batch tells
-            if self._written > self._written_home and self._watch.checkpoint():
-                self._written_home = self._written
+    def _checkpoint(self) -> None:
+        """Have SQLite write its log into the file, for whoever copies or moves it alone."""
+        with contextlib.suppress(Exception):  # the next batch reports what is wrong
+            if self._written > self._written_into_file and self._watch.checkpoint():
+                self._written_into_file = self._written
 
     def _renew(self) -> None:
-        # By the clock on the wall: the others' also went on while this machine slept.
+        # By the wall clock: it goes on while this machine sleeps, as the others' clocks do.
         now = time.time()
         if self._renew_at - RENEW_SECONDS <= now < self._renew_at:
             return
-        self._say_that_it_is_there(self._presence.renew)
-        self._bring_home()
+        self._update_presence(self._presence.renew)
+        self._checkpoint()
         self._renew_at = now + RENEW_SECONDS
 
     def _prune(self, pruning: Pruning) -> None:
-        """Take a little out of what need not stay, where it is time."""
+        """Where it is time, delete a little of what ``retain`` does not keep."""
         look = time.monotonic() >= self._prune_at
         if not (self._is_pruning or look):
             return
@@ -517,7 +527,7 @@ class Recorder:
             pruning.leave_alone()
         except Exception as error:
             self._is_pruning = False
-            # Where nothing can be written, the next batch tells.
+            # A database that cannot be written is reported with the next batch.
             if not self._database.is_to_blame(error):
                 self._tell(f"old sessions stay in {self._name}: {message_of(error)}")
 
@@ -536,11 +546,11 @@ class Recorder:
         self._leave()
 
     def _fails(self, error: Exception) -> None:
-        # The next attempt is made with a new connection: one that has seen the disk full, or the
-        # server go, may be of no use again.
+        # The next attempt uses a new connection: one that has seen a full disk, or lost its server,
+        # may never work again.
         if self._engine:
             self._engine.dispose()
-        # And it is looked first whether the recording is still the same.
+        # Before it, the recorder checks that the recording is still the same.
         self._renew_at = 0.0
         if isinstance(error, RecordingError):
             reason, is_lasting = error.reason, error.is_lasting
@@ -550,7 +560,7 @@ class Recorder:
         self._cannot_write(reason, is_lasting=is_lasting)
 
     def _cannot_write(self, reason: str, *, is_lasting: bool) -> None:
-        """Say why, once; and again where it turns out that somebody has to do something."""
+        """Report why, once; and again when it becomes something that a person must change."""
         with self._state:
             is_news = not self._failing or (is_lasting and reason not in self._told_reasons)
             self._failing = True
@@ -570,7 +580,7 @@ class Recorder:
         self._has_changed = False
 
     def _loss(self) -> str:
-        """What was lost since that was last told."""
+        """What was lost since the last report, as the end of a sentence."""
         lost, self._told_lost = self._lost - self._told_lost, self._lost
         sessions, self._told_sessions = (
             self._backlog.sessions_lost - self._told_sessions,
@@ -590,32 +600,32 @@ class Recorder:
             self._tell(f"{self._name} was too slow; {self._loss()}.")
 
     def _tell(self, sentence: str) -> None:
-        # Nobody listens to what goes wrong in this thread, and it must go on.
+        # An error of the receiver must not end this thread.
         with contextlib.suppress(Exception):
             self._report(sentence)
 
 
 _recorders: list[Recorder] = []
-"""Those of this process that have not ended, in the order in which they were made."""
+"""The recorders of this process that have not ended, in the order in which they were made."""
 
 
 def check_all() -> None:
-    """See whether their databases answer; to be called every second, from any thread."""
+    """Call `Recorder.check` of every recorder; to be done every second, from any thread."""
     for recorder in [*_recorders]:
         recorder.check()
 
 
 def finish_all() -> None:
-    """Wait for those that were stopped; each ends within the time that it was given."""
+    """Wait for the recorders that were stopped; each ends within its own time."""
     for recorder in [*_recorders]:
         if recorder._deadline is not None:
             recorder._wait_for_its_end()
 
 
 def _look(database: Database) -> None:
-    """Raise RecordingError where ``place`` is wrong by itself.
+    """Raise RecordingError where ``database`` can never be written, as far as that is known soon.
 
-    A disk that hangs does not hold the caller: then it is known when it is opened.
+    Where a disk hangs, the caller does not wait for it.
     """
     refusals: list[RecordingError] = []
 

@@ -1,4 +1,4 @@
-"""What can be said to a recorder. Each is small, and is kept until it is written."""
+"""The records that a recorder is given. Each is small, and waits in memory until it is written."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from s2_mitm.s2.verdict import Finding, Role, Verdict
 
 @dataclass(frozen=True, slots=True)
 class SessionStart:
-    """A connection on which S2 is spoken.
+    """A session begins: a WebSocket connection on which S2 is spoken.
 
-    ``id`` is mitmproxy's flow id, ``started_at`` is in seconds since 1970, ``client_role`` is the
-    role of the WebSocket client, None where it is not known. ``proxy`` is what people call the
-    proxy that saw it.
+    ``id`` is mitmproxy's flow id; ``started_at`` is in seconds since 1970 (UTC); ``client_role`` is
+    the role of the WebSocket client, None where it is not known; ``proxy`` is what people call the
+    proxy that the session passes through.
     """
 
     id: str
@@ -27,7 +27,7 @@ class SessionStart:
 
 
 class SessionFacts(TypedDict, total=False):
-    """What becomes known of a session on its way."""
+    """What becomes known of a session while it goes on."""
 
     client_role: Role | None
     rm_id: str | None
@@ -38,11 +38,12 @@ class SessionFacts(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class MessageRecord:
-    """A message, judged.
+    """A message and its verdict.
 
-    ``seq`` counts the messages of its session from 1; ``content`` is what came over the wire;
-    ``injected`` says that it was ours, ``dropped`` that it was not forwarded; ``sent`` is what went
-    on where that is something else; ``binary`` says that it came in a binary WebSocket frame.
+    ``seq`` counts the messages of its session from 1. ``content`` is what its sender sent, byte for
+    byte; ``binary`` says that it came in a binary WebSocket frame. ``injected`` says that the user
+    of the proxy sent it, ``dropped`` that it was not forwarded; ``sent`` is what went on to the
+    peer, None where that is ``content`` or nothing.
     """
 
     session_id: str
@@ -56,7 +57,7 @@ class MessageRecord:
 
 
 class WaitingMessage(NamedTuple):
-    """A MessageRecord without its parsed message, which would weigh ten times as much."""
+    """A MessageRecord without the parsed JSON, which takes ten times as much memory."""
 
     session_id: str
     seq: int
@@ -75,7 +76,7 @@ class WaitingMessage(NamedTuple):
 
     @classmethod
     def of(cls, record: MessageRecord) -> WaitingMessage:
-        """What is kept of ``record``; later findings of its verdict are not among it."""
+        """What is kept of ``record``, with the findings that its verdict has now."""
         verdict = record.verdict
         return cls(
             record.session_id,
@@ -103,7 +104,10 @@ class SessionChange(NamedTuple):
 
 
 class Reception(NamedTuple):
-    """The answer that the message ``message_id`` of ``sender`` got, and after how long."""
+    """The ReceptionStatus that answers the message ``message_id`` of ``sender``.
+
+    ``delay_ms`` is the time from the message to its answer.
+    """
 
     session_id: str
     sender: Role
@@ -113,9 +117,9 @@ class Reception(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """The message ``seq`` of a session was not forwarded, or went on as ``sent``, other than said.
+    """The message ``seq`` of a session was dropped or changed after it was recorded.
 
-    ``sent`` is None where it went on as it came.
+    ``sent`` is what went on to the peer, None where that is what came, or nothing.
     """
 
     session_id: str
@@ -125,7 +129,7 @@ class Delivery(NamedTuple):
 
 
 class LateFindingRecord(NamedTuple):
-    """Something was found about the message ``seq`` of a session after it was recorded."""
+    """A finding about the message ``seq`` of a session, made after that was recorded."""
 
     session_id: str
     seq: int
@@ -133,13 +137,13 @@ class LateFindingRecord(NamedTuple):
 
 
 class SendersSwapped(NamedTuple):
-    """The roles of a session are the other way round."""
+    """RM and CEM of a session were taken for each other."""
 
     session_id: str
 
 
 class SessionEnd(NamedTuple):
-    """A session was closed, by ``RM``, ``CEM`` or ``proxy``."""
+    """A session ended at ``ended_at``, in seconds since 1970; by ``RM``, ``CEM`` or ``proxy``."""
 
     session_id: str
     ended_at: float
@@ -150,10 +154,10 @@ class SessionEnd(NamedTuple):
 
 @dataclass(slots=True)
 class Gap:
-    """Messages of a session, one after the other, that could not be recorded.
+    """A run of ``messages`` messages of a session that could not be recorded.
 
-    ``since`` and ``until`` are when the first and the last of them were seen; ``reason`` is for
-    people.
+    ``since`` and ``until`` are the times of the first and the last of them, in seconds since 1970;
+    ``reason`` says why, for people.
     """
 
     session_id: str
@@ -166,12 +170,12 @@ class Gap:
 
     @classmethod
     def of(cls, message: WaitingMessage, reason: str) -> Gap:
-        """The gap that ``message`` alone leaves."""
+        """The gap of one message."""
         seq, time = message.seq, message.time
         return cls(message.session_id, seq, seq, 1, time, time, reason)
 
     def add(self, message: WaitingMessage) -> None:
-        """Let ``message`` be missing too, which came next."""
+        """Extend the gap by ``message``, which is the next that could not be recorded."""
         self.last_seq = message.seq
         self.until = message.time
         self.messages += 1

@@ -1,4 +1,4 @@
-"""How long a recording is kept: old sessions are taken out, whole ones, in small steps."""
+"""How long sessions are kept: old ones are deleted, as a whole and in small steps."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from s2_mitm.history.typed_times import UNITS, duration
 
 MESSAGES_AT_ONCE = 250
 BYTES_AT_ONCE = 2 * 1024 * 1024
-"""What is taken out at most in one step, but for a single message that is larger."""
+"""How much is deleted at most in one step; a single message may be larger."""
 SESSIONS_AT_ONCE = 100
 """How many of the oldest sessions are looked up together."""
 ENOUGH = 0.9
-"""Where there is too much, it is brought down to this part of the limit, not to do it all the time.
-"""
+"""A recording that is too large is reduced to this part of the limit, so as not to be too large
+again at once."""
 MESSAGE_BYTES = 350
 FINDING_BYTES = 350
 SESSION_BYTES = 500
-"""About what a row and its places in the indexes take, a message's without its content."""
+"""About how many bytes a row and its index entries take, that of a message without its content."""
 TAKEN_OUT = "taken out to make room"
-"""The reason of the gap that a session has while it is taken out."""
+"""``gaps.reason`` of a session that is being deleted."""
 
 _SIZES = {"kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _LIMIT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([a-zA-Z]{1,3})", re.ASCII)
@@ -51,9 +51,9 @@ _LONGEST = timedelta(days=365_000)
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Which sessions may stay: those that ended within ``max_age``, and what fits ``max_bytes``.
+    """Which sessions are kept: those that ended within ``max_age`` and fit ``max_bytes``.
 
-    None is no limit. A session that is open stays in any case.
+    None is no limit. A session that is open is always kept.
     """
 
     max_age: timedelta | None = None
@@ -62,7 +62,7 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What was taken out: ``bytes`` is about what it took."""
+    """What was deleted, or would be; ``bytes`` is an estimate of the space that it took."""
 
     sessions: int = 0
     messages: int = 0
@@ -75,10 +75,11 @@ class Pruned:
 
 
 def parse_retention(text: str) -> Retention:
-    """What ``30d``, ``500MB`` or ``30d, 2GB`` mean; an empty text keeps all.
+    """What ``30d``, ``500MB`` or ``30d, 2GB`` mean; an empty text is no limit.
 
-    An age has ``s``, ``m``, ``h``, ``d`` or ``w``, a size ``kB``, ``MB``, ``GB``, ``KiB``, ``MiB``
-    or ``GiB``. Raises ValueError, with a sentence for the one who typed it.
+    The units of an age are ``s``, ``m``, ``h``, ``d`` and ``w``, those of a size ``kB``, ``MB``,
+    ``GB``, ``KiB``, ``MiB`` and ``GiB``. Raises ValueError, with a sentence for the person who
+    typed it, where it is something else.
     """
     max_age: timedelta | None = None
     max_bytes: int | None = None
@@ -101,7 +102,7 @@ def parse_retention(text: str) -> Retention:
 
 
 def parse_size(text: str) -> int | None:
-    """The bytes that ``500MB`` or ``1.5 GiB`` mean; None where it is no size."""
+    """The number of bytes that ``500MB`` or ``1.5 GiB`` mean; None where it is no size."""
     limit = _LIMIT.fullmatch(text.strip())
     unit = _SIZES.get(limit[2].lower()) if limit else None
     return int(float(limit[1]) * unit) if limit and unit else None
@@ -154,10 +155,11 @@ _EACH_SESSION = (
 
 
 class Pruning:
-    """Takes the sessions that may go out of a recording, those that ended first before others.
+    """Deletes the sessions of a recording that are not kept, those that ended first before others.
 
-    Each step is small, and may come between two batches of a recorder. A session that was begun
-    and not ended, by whomever, is ended first. Several may be at it at once, in one recording.
+    First `look`, then `step` until it returns None. Each step is small, so that a recorder can take
+    one between two batches. A session that was deleted in part, by whatever program, is deleted
+    first. Several programs may prune the same recording at once.
     """
 
     def __init__(self, database: Database, retain: Retention) -> None:
@@ -170,9 +172,9 @@ class Pruning:
         self._too_much = 0
 
     def look(self, connection: Connection, *, exactly: bool = False) -> bool:
-        """See how much there is too much; whether it is more than there may be.
+        """See how much is to be deleted; returns whether the recording is too large.
 
-        With ``exactly`` the size is not estimated, which may take its time.
+        With ``exactly`` its size is not estimated, which may take long.
         """
         self._begun = deque(connection.execute(_BEGUN).scalars())
         self._oldest.clear()
@@ -188,12 +190,12 @@ class Pruning:
         return self._too_much > 0
 
     def step(self, connection: Connection) -> Pruned | None:
-        """Take a little out; None where there is nothing more until the next look."""
+        """Delete a little; None where nothing more is to be deleted until the next look."""
         if self._session is None:
             self._session = self._next(connection)
         if self._session is None:
             return Pruned() if self._database.give_back(connection) else None
-        pruned = _take_out(connection, self._session)
+        pruned = _delete_some(connection, self._session)
         if pruned is None:
             self.leave_alone()
             return Pruned()
@@ -203,13 +205,13 @@ class Pruning:
         return pruned
 
     def leave_alone(self) -> None:
-        """Let the session that was to be taken out stay until the next look."""
+        """Keep the session that was to be deleted until the next look."""
         if self._session is not None:
             self._left_alone.add(self._session)
             self._session = None
 
     def all_that_may_go(self, connection: Connection) -> Pruned:
-        """What would be taken out, if it were done now; nothing is changed."""
+        """What would be deleted now; nothing is changed."""
         going = Pruned()
         too_much = 0
         if (most := self._retain.max_bytes) is not None:
@@ -223,7 +225,7 @@ class Pruning:
         return going
 
     def _next(self, connection: Connection) -> str | None:
-        """The session that is to go now."""
+        """The id of the session that is to be deleted next, if any."""
         if self._begun:
             return self._begun.popleft()
         if not (self._too_much > 0 or self._retain.max_age):
@@ -240,14 +242,14 @@ class Pruning:
         return max_age is not None and ended_at < self._limit(max_age)
 
     def _limit(self, age: timedelta) -> str:
-        # Before the year 1 there was nothing.
+        # A limit before the year 1 cannot be written as a time.
         return iso(max(time.time() - age.total_seconds(), _FIRST))
 
 
 def prune(database: Database, retain: Retention) -> Pruned:
-    """Take all that may go out of the recording at ``database``, which may be written meanwhile.
+    """Delete all that ``retain`` does not keep; the recording may be written meanwhile.
 
-    Raises RecordingError where it cannot be done.
+    Returns what was deleted. Raises RecordingError where it cannot be done.
     """
     with _opened(database) as engine:
         pruning = Pruning(database, retain)
@@ -258,13 +260,13 @@ def prune(database: Database, retain: Retention) -> Pruned:
             before = gone
             while (step := _step(engine, pruning)) is not None:
                 gone += step
-            # What went may have taken less than it seemed.
+            # What was deleted may have taken less space than was estimated.
             if not too_much or gone == before:
                 return gone
 
 
 def would_prune(database: Database, retain: Retention) -> Pruned:
-    """What ``prune`` would take out; nothing is changed. Raises RecordingError."""
+    """What `prune` would delete; nothing is changed. Raises RecordingError."""
     with database.reading():
         engine = database.open_for_reading()
         try:
@@ -279,14 +281,14 @@ def _step(engine: Engine, pruning: Pruning) -> Pruned | None:
         with engine.begin() as connection:
             return pruning.step(connection)
     except IntegrityError:
-        # Somebody opened it again.
+        # The session was opened again.
         pruning.leave_alone()
         return Pruned()
 
 
 @contextmanager
 def _opened(database: Database) -> Iterator[Engine]:
-    """Opened to prune it; what is no recording is left as it is."""
+    """Open a recording to prune it; what is no recording stays unchanged."""
     database.open_for_reading().dispose()
     engine = database.open_for_writing()
     try:
@@ -297,12 +299,12 @@ def _opened(database: Database) -> Iterator[Engine]:
         engine.dispose()
 
 
-def _take_out(connection: Connection, session: str) -> Pruned | None:
-    """Take some messages out of a session, and with the last of them itself.
+def _delete_some(connection: Connection, session: str) -> Pruned | None:
+    """Delete some messages of a session, and with the last of them the session itself.
 
-    None where it may not go: it is open, or somebody else is at it.
+    None where it cannot be deleted: it is open, or another program is deleting it.
     """
-    # Who takes something out locks the session first, so that nobody waits for another's rows.
+    # The session is locked first, so that two programs never wait for each other's rows.
     if connection.execute(_LOCK, {"session": session}).first() is None:
         return None
     rows = connection.execute(_FIRST_MESSAGES, {"session": session}).all()
@@ -317,7 +319,7 @@ def _take_out(connection: Connection, session: str) -> Pruned | None:
     connection.execute(delete(messages).where(messages.c.id.in_(some)))
     takes = size + len(some) * MESSAGE_BYTES + found * FINDING_BYTES
     if not is_last:
-        _say_that_it_is_begun(connection, session)
+        _mark_as_begun(connection, session)
         return Pruned(0, len(some), takes)
     for table in (findings, gaps):
         connection.execute(delete(table).where(table.c.session_id == session))
@@ -325,10 +327,10 @@ def _take_out(connection: Connection, session: str) -> Pruned | None:
     return Pruned(1, len(some), takes + SESSION_BYTES)
 
 
-def _say_that_it_is_begun(connection: Connection, session: str) -> None:
-    """See that the session has the gap that it has until it is gone.
+def _mark_as_begun(connection: Connection, session: str) -> None:
+    """Write the gap by which a session that is deleted in part is known, unless it has it.
 
-    Whoever reads it then knows, and so does whoever comes after a crash.
+    Readers see from it that messages are missing, and after a crash it says what to go on with.
     """
     if connection.execute(_BEGUN.where(gaps.c.session_id == session)).first():
         return

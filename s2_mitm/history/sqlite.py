@@ -29,13 +29,13 @@ from s2_mitm.history.sqlite_watch import (
 )
 
 LOG_BYTES = 16 * 1024 * 1024
-"""How large the log beside the file stays at most when it has been written into the file."""
+"""How large the log beside the file may stay when it has been written into the file."""
 _PASSING = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENOTCONN}
-"""What a disk, or one on the network, says when it is out of order for a while."""
+"""Errors of a disk, or of one on the network, that may pass by themselves."""
 PAGES_AT_ONCE = 250
-"""How many free pages are given back to the disk at once, so that nobody waits for it."""
+"""How many free pages are given back to the disk at once, so that it never takes long."""
 REST_SECONDS = 1.0
-"""How long a file that came here must not have been written before it is gone on with."""
+"""How long a file that came here must have been left alone before the recording goes on in it."""
 
 _IDENTITY = "identity"
 _log = logging.getLogger(__name__)
@@ -61,8 +61,7 @@ class SqliteFile(Database):
                 try:
                     return self._writable(thoroughly)
                 except DBAPIError as error:
-                    # Where several begin the same file, SQLite refuses the switch to WAL without
-                    # waiting.
+                    # SQLite does not wait for others that switch the same new file to WAL mode.
                     if "locked" not in str(error) or time.monotonic() > deadline:
                         raise
             time.sleep(0.02)
@@ -98,8 +97,8 @@ class SqliteFile(Database):
         before = _pragma(connection, "freelist_count")
         if not before:
             return False
-        # One by one: SQLite frees a page with each row that is asked for, and not every Python's
-        # sqlite3 asks for rows that have no columns, as these.
+        # Page by page: the pragma frees one page a row that is fetched, and its rows have no
+        # columns, which not every version of sqlite3 fetches.
         cursor = connection.connection.cursor()
         for _ in range(min(before, PAGES_AT_ONCE)):
             cursor.execute("PRAGMA incremental_vacuum(1)")
@@ -140,10 +139,10 @@ class SqliteFile(Database):
                 raise PermissionError
 
     def _expect_a_database(self) -> None:
-        """Raise where the beginning of the file says that it is none.
+        """Raise sqlite3.Error where the file does not begin as a database of SQLite.
 
-        SQLite reads it, and without locks: to open and close the file past SQLite would take away
-        the locks that other connections of this process have on it.
+        SQLite reads it, without locks. Opened and closed otherwise, the file would lose the locks
+        that other connections of this process have on it: POSIX releases them all.
         """
         uri = uri_of(self.file, "immutable=1")
         with closing(sqlite3.connect(uri, uri=True)) as connection:
@@ -164,7 +163,7 @@ class SqliteFile(Database):
 
         @event.listens_for(engine, "connect")
         def set_up(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
-            # Nothing was read yet: a file that came here meanwhile is not touched.
+            # Nothing was read yet: another file that has its name now stays unchanged.
             if identity_of(self.file) != identity:
                 connection.close()
                 raise sqlite3.OperationalError("it was moved or replaced just now")
@@ -181,9 +180,9 @@ class SqliteFile(Database):
         return engine
 
     def _make(self) -> bool:
-        """Make the file where there is none, for its owner alone; whether it was made."""
+        """Make the file if there is none, readable by its owner alone; returns whether it did."""
         file = Path(os.path.realpath(self.file))
-        # Looked at before the file is: another recorder may be making both.
+        # Its size is read before that of the file: another recorder may be making both.
         log = _size(log_of(file))
         if log and not _size(file):
             aside = put_aside(log_of(file))
@@ -193,7 +192,7 @@ class SqliteFile(Database):
                 *(self.file, aside),
             )
         try:
-            # SQLite gives what it lays beside it the same mode.
+            # SQLite gives its log and its index the same mode.
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except FileExistsError:
             return False
@@ -206,28 +205,28 @@ class SqliteFile(Database):
             raise UnfitError("it is no regular file")
 
     def _expect_its_own_log(self) -> None:
-        """Raise where the log beside the file is not its own; SQLite would write it into it."""
+        """Raise where the log beside the file belongs to another; SQLite would write it into it."""
         file = Path(os.path.realpath(self.file))
         counts = counts_without_log(file)
         if counts and _size(log_of(file)) and not belongs(log_of(file), counts[0]):
             raise UnfitError(f"{log_of(file)} is not of this file: move it away")
 
     def _expect_rest(self) -> None:
-        """Raise while the file may still be being copied here; nobody copies one with a log."""
+        """Raise where the file may still be copied here. A file with a log is not being copied."""
         age = time.time() - self.file.stat().st_mtime
         if abs(age) < REST_SECONDS and not _size(log_of(Path(os.path.realpath(self.file)))):
             raise BlockingIOError("another program seems to be writing it")
 
     def _look_first(self, thoroughly: bool) -> None:
-        """Raise unless the file is a recording, or a database with nothing in it yet.
+        """Raise unless the file is a recording, or a database without tables.
 
-        Through connections that cannot write: even opening and closing a foreign database could
-        otherwise move its log into it.
+        Its connections cannot write: otherwise even to open and close the database of another
+        program could write its log into it.
         """
-        # Without the log at first, which may be that of a recording that stood here before. What
-        # cannot be read without it is no database of something else.
+        # First without the log, which may be that of a recording that had this name before. A file
+        # that cannot be read without its log is not the database of another program.
         with suppress(DBAPIError), self._reading("immutable=1") as connection:
-            schema.expect_no_strangers(connection)
+            schema.expect_ours_or_none(connection)
         self._expect_its_own_log()
         if thoroughly:
             self._expect_rest()
@@ -236,8 +235,8 @@ class SqliteFile(Database):
         try:
             self._expect_ours_or_nothing("mode=ro", thoroughly)
         except DBAPIError as error:
-            # One whose beginning was cut off, by a power cut, is first to be rolled back, and that
-            # is to write.
+            # After a power cut while it was being made, it must be rolled back first, which a
+            # connection that cannot write cannot do.
             if not (_is_forbidden(str(error.orig)) and Path(f"{self.file}-journal").exists()):
                 raise
             self._expect_ours_or_nothing("immutable=1", thoroughly)
@@ -269,8 +268,8 @@ class SqliteFile(Database):
             with engine.connect() as connection:
                 schema.revision(connection)
         except DBAPIError as error:
-            # Even to read, SQLite wants to write beside a file that is in WAL mode. Where it may
-            # not, and no writer is or left anything there, the file alone is the whole recording.
+            # To read a file in WAL mode, SQLite must write beside it. Where it may not, and there
+            # is no log, the file alone is the whole recording.
             if not _is_forbidden(str(error.orig)) or log_of(self.file).exists():
                 raise
             engine = self._connecting("immutable=1", NullPool)
@@ -279,7 +278,7 @@ class SqliteFile(Database):
         return engine
 
     def _connecting(self, options: str, pool: type[Pool], **more: Any) -> Engine:
-        # SQLAlchemy knows only how to connect: a file's name would need quoting to be in a URL.
+        # Not a URL with the file's name, which would have to be quoted.
         uri = uri_of(self.file, options)
         return create_engine(
             "sqlite://",
@@ -289,9 +288,9 @@ class SqliteFile(Database):
 
 
 def _may_write(path: Path) -> bool:
-    """Whether there is the right to write a file, or to make one in a folder.
+    """Whether we have the right to write a file, or to make one in a folder.
 
-    A disk that can only be read is no question of rights: it may be one that has just failed.
+    On a disk that is mounted read-only the answer is yes: the disk may have failed for a while.
     """
     effective = os.access in os.supports_effective_ids
     mode = os.W_OK | (os.X_OK if path.is_dir() else os.R_OK)
@@ -305,20 +304,21 @@ def _pragma(connection: Connection, name: str) -> int:
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
-    # sqlite3 would begin transactions when it sees fit; ours begin where we say (_begin).
+    # sqlite3 would begin transactions by itself; ours are begun by _begin.
     connection.isolation_level = None
-    # So that what is deleted can be given back to the disk. To be said before anything else is.
+    # So that free pages can be given back to the disk. It must come before anything is written.
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    # Readers and the writer do not wait for each other; a power cut may cost the last moments,
-    # never the file.
+    # Readers and the writer do not wait for each other; a power cut may lose the last transactions,
+    # but never damages the file.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
-    # What a long reader or an outage made of the log is given back once it is over.
+    # A log that has become long, because of a slow reader or an outage, is cut afterwards.
     connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
 
 
 def _begin(connection: Connection) -> None:
-    # To take the lock at once: one taken halfway is refused without waiting for it.
+    # IMMEDIATE takes the lock to write now. Where a transaction takes it later, SQLite may refuse
+    # it without waiting.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     dbapi_connection = connection.connection.driver_connection
     assert isinstance(dbapi_connection, sqlite3.Connection)

@@ -1,9 +1,9 @@
 """Whether the log beside a file of SQLite belongs to it.
 
-SQLite takes any for the file's own: over a backup that was restored, or over the file of another
-program, it would write what belongs to what stood there before. But each of our transactions counts
-up a number in the file's first page, which is then in the log (`sqlite_watch.count_up`). A log goes
-on from the number in its file.
+SQLite takes any log with the right name for that of the file: it would write the log of an earlier
+file into a backup that was restored, or into the file of another program. But each of our
+transactions increases a number in the first page of the file, which is then in the log
+(`sqlite_watch.count_up`). The numbers in a log continue the number in its file.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _NUMBER = struct.Struct(">60xI")
 
 
 def log_of(file: Path) -> Path:
-    """The log beside ``file``, whether it is there or not."""
+    """The path of the log beside ``file``, whether it exists or not."""
     return Path(f"{file}-wal")
 
 
 def belongs(log: Path, count: int) -> bool:
-    """Whether ``log`` may go on from a file whose number, without the log, is ``count``.
+    """Whether ``log`` can be that of a file whose number, without the log, is ``count``.
 
-    A file without a number, 0, may have any. Raises OSError where the log cannot be read.
+    A file whose number is 0 can have any log. Raises OSError where the log cannot be read.
     """
     with log.open("rb") as opened:
         numbers = _numbers(opened)
@@ -37,7 +37,7 @@ def belongs(log: Path, count: int) -> bool:
 
 
 def _numbers(log: BinaryIO) -> list[int]:
-    """The numbers in the first pages that the log has; 0 alone where it does not begin with one."""
+    """The numbers in the copies of the first page in a log; only 0 where it begins with another."""
     numbers: list[int] = []
     header = log.read(_HEADER)
     if len(header) < _HEADER or not header.startswith(_MAGIC):
@@ -46,7 +46,7 @@ def _numbers(log: BinaryIO) -> list[int]:
     while len(frame := log.read(_FRAME.size)) == _FRAME.size:
         page, _, its_salts = _FRAME.unpack(frame)
         if its_salts != salts:
-            break  # what was in the log before it was begun anew
+            break  # the rest is from before SQLite began to use the log from its beginning again
         if len(content := log.read(page_size)) < page_size:
             break
         if page == 1:

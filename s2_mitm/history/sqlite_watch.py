@@ -1,13 +1,13 @@
-"""Whether the file that is written is still what stands under its name, and the way of its log.
+"""Whether the file that is written is still the one that has its name, and what becomes of its log.
 
-What was written last stands in a log beside a file of SQLite, which is found by its name alone:
-``s2.sqlite3-wal``, with an index to it in ``s2.sqlite3-shm``. A file that is moved leaves them
-behind, and whatever comes to stand under the name next takes them for its own and is destroyed by
-them. So one connection stays open: through it the log finds the file wherever that is.
+SQLite writes to a log beside the file first, and finds it by its name: ``s2.sqlite3-wal``, with an
+index in ``s2.sqlite3-shm``. A file that is moved leaves them behind, and SQLite would take them for
+those of the file that gets the name next, and destroy it. So the watch keeps one connection open:
+through it the log can still be written into its own file, wherever that is now.
 
-A file that is overwritten in place is still the same to the system. To notice it, each transaction
-counts up a number in the file's first page (`count_up`). What the file says without its log is then
-never less than it was, and never more than what it says with it.
+A file that is overwritten in place is still the same file to the system. To notice that, each
+transaction increases a number in the first page of the file (`count_up`). The number in the file
+without its log never decreases, and is never greater than the number with the log.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from s2_mitm.history.sqlite_log import log_of
 Identity = tuple[int, int]
 """A file's device and inode."""
 Counts = tuple[int, int]
-"""How often a file was written, and how often its tables were changed."""
+"""The number that `count_up` increases, and how often the tables were changed."""
 
 _LARGEST = 2**31 - 1
 """The largest number that there is room for in a file's first page."""
@@ -45,10 +45,10 @@ ROBBED = Change("had lost its -wal or its -shm, and is whole again")
 
 
 class SqliteWatch(Watch):
-    """Watches the file called ``name``, which ``connection`` has open and which is ``identity``.
+    """Watches the file ``name``, which ``connection`` has open and whose identity is ``identity``.
 
-    The connection is the watch's own from now on. Where another program is in the way of the log,
-    it is waited for, ``patience`` seconds at a time.
+    From now on only the watch uses the connection. ``patience`` is how long, in seconds, an attempt
+    to write the log into the file waits for other programs.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class SqliteWatch(Watch):
         self._connection: sqlite3.Connection | None = connection
         self._identity = identity
         self._patience = patience
-        # They stand beside the file itself, wherever a link to it is.
+        # They are beside the file itself, not beside a link to it.
         self._file = Path(os.path.realpath(name))
         self._log, self._index = log_of(self._file), Path(f"{self._file}-shm")
         self._beside = {side: identity_of(side) for side in (self._log, self._index)}
@@ -74,7 +74,7 @@ class SqliteWatch(Watch):
         return self._change
 
     def checkpoint(self) -> bool:
-        return self._connection is not None and _bring_home(self._connection, "TRUNCATE")
+        return self._connection is not None and _checkpoint(self._connection, "TRUNCATE")
 
     def leave(self) -> None:
         change = self.change()
@@ -82,12 +82,12 @@ class SqliteWatch(Watch):
             return
         if change is MOVED:
             self._put_aside_the_log()
-            self._see_home(connection, "TRUNCATE")
+            self._write_log_into_file(connection, "TRUNCATE")
         elif change is OVERWRITTEN:
             self._empty_the_log()
         elif change in (SET_BACK, ROBBED):
             # Not emptied: others may have opened it with what is beside it now.
-            self._see_home(connection, "FULL")
+            self._write_log_into_file(connection, "FULL")
         if change and change.is_elsewhere:
             self._remove(*self._beside)
         self._close(connection)
@@ -104,40 +104,40 @@ class SqliteWatch(Watch):
                 return OVERWRITTEN
             self._stamp = stamp
         counts = _counts(connection)
-        if not _is_upto(self._counts, counts):
+        if not _at_most(self._counts, counts):
             return SET_BACK
         self._counts = counts
         return None
 
     def _is_the_same(self, connection: sqlite3.Connection) -> bool:
-        """Whether what the file says without its log is what was written to it."""
+        """Whether the numbers in the file, without its log, can be ours."""
         counts = counts_without_log(self._file)
-        if counts is None or not _is_upto(self._without_log, counts):
+        if counts is None or not _at_most(self._without_log, counts):
             return False
         self._without_log = counts
-        return _is_upto(counts, _counts(connection))
+        return _at_most(counts, _counts(connection))
 
-    def _see_home(self, connection: sqlite3.Connection, how: str) -> None:
-        """Bring the log into its file; raise sqlite3.OperationalError while that cannot be."""
-        if not _bring_home(connection, how, self._patience):
+    def _write_log_into_file(self, connection: sqlite3.Connection, how: str) -> None:
+        """Write the log into its file; raise sqlite3.OperationalError where others prevent it."""
+        if not _checkpoint(connection, how, self._patience):
             raise sqlite3.OperationalError("database is locked")
 
     def _put_aside_the_log(self) -> None:
-        """See that nothing which comes under the name takes the log for its own."""
+        """Rename the log, so that it is not taken for that of the next file with this name."""
         self._remove(self._index)
         identity = self._beside.get(self._log)
         if identity and identity_of(self._log) == identity:
             self._beside[put_aside(self._log)] = identity
 
     def _remove(self, *beside: Path) -> None:
-        """Take away the names of these, where they are the file's; it has them open."""
+        """Delete these names where they are still those of the log and the index of the file."""
         for side in beside:
             identity = self._beside.get(side)
             if identity and identity_of(side) == identity:
                 side.unlink()
 
     def _empty_the_log(self) -> None:
-        """See that nothing of the log gets into the file, not even when it is closed."""
+        """Empty the log, so that SQLite cannot write it into the file, not even on closing."""
         identity = self._beside[self._log]
         if identity and (descriptor := _descriptor(identity)):
             os.ftruncate(descriptor, 0)
@@ -145,7 +145,7 @@ class SqliteWatch(Watch):
             os.truncate(self._log, 0)
 
     def _close(self, connection: sqlite3.Connection) -> None:
-        """Close it, and keep what others laid beside the file: SQLite would delete it by name."""
+        """Close it, and keep the logs of other files: SQLite would delete them by their names."""
         others = [
             (side, put_aside(side))
             for side in (self._log, self._index)
@@ -158,7 +158,7 @@ class SqliteWatch(Watch):
 
 
 def put_aside(file: Path) -> Path:
-    """Give ``file`` a name by which nobody looks for it, in the same folder; that name."""
+    """Rename ``file``, within its folder, so that SQLite does not find it; returns the new name."""
     for number in range(1, 10_000):
         aside = Path(f"{file}.{number}")
         if not aside.exists():
@@ -168,12 +168,12 @@ def put_aside(file: Path) -> Path:
 
 
 def uri_of(file: Path, more: str) -> str:
-    """What SQLite opens ``file`` by, with the options ``more``."""
+    """The URI by which SQLite opens ``file``, with the options ``more``."""
     return f"file:{quote(os.fsencode(file.absolute()))}?{more}"
 
 
 def identity_of(file: Path) -> Identity | None:
-    """The device and inode of ``file``, or of what a link leads to; None where it is gone."""
+    """The device and inode of ``file``, links followed; None where there is no such file."""
     try:
         status = file.stat()
     except OSError:
@@ -182,21 +182,21 @@ def identity_of(file: Path) -> Identity | None:
 
 
 def count_up(connection: sqlite3.Connection) -> None:
-    """Count the transaction that has begun in ``connection``."""
+    """Increase the number in the first page, in the transaction that has begun."""
     count, _ = _counts(connection)
-    # Two recordings do not count alike, for each begins somewhere.
+    # Each recording begins at a random number, so that one is not taken for another.
     count = count + 1 if 0 < count < _LARGEST else random.randrange(1, _LARGEST // 2)
     connection.execute(f"PRAGMA user_version = {count}")
 
 
 def counts_without_log(file: Path) -> Counts | None:
-    """What the file says by itself; None where it is no database."""
-    # By SQLite: where another opens and closes the file, the locks of this process are gone.
+    """The numbers in the file without its log; None where it is no database."""
+    # SQLite reads them. Opened and closed otherwise, the file would lose the locks of this process.
     with (
         suppress(sqlite3.Error),
         closing(sqlite3.connect(uri_of(file, "immutable=1"), uri=True)) as connection,
     ):
-        # Of a file whose end is still in the log, too.
+        # This works even where a part of the file is still in the log.
         connection.execute("PRAGMA writable_schema = ON")
         return _counts(connection)
     return None
@@ -208,19 +208,19 @@ def _counts(connection: sqlite3.Connection) -> Counts:
     return count, tables
 
 
-def _is_upto(lower: Counts, upper: Counts) -> bool:
+def _at_most(lower: Counts, upper: Counts) -> bool:
     return all(low <= high for low, high in zip(lower, upper, strict=True))
 
 
-def _bring_home(connection: sqlite3.Connection, how: str, patience: float = 0.0) -> bool:
-    """Bring all that is in the log into the file; False where another program is in the way."""
+def _checkpoint(connection: sqlite3.Connection, how: str, patience: float = 0.0) -> bool:
+    """Write all of the log into the file; False where another program prevents it."""
     connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
     [busy, _, _] = connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
     return not busy
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
-    """What changes with a file's content: its size and when it was changed."""
+    """What changes when a file is written: its size, and the time of its last change."""
     try:
         status = file.stat()
     except OSError:
@@ -229,13 +229,13 @@ def _stamp(file: Path) -> tuple[int, int] | None:
 
 
 def _is_deleted(identity: Identity) -> bool:
-    """Whether the open file has no name any more."""
+    """Whether the open file was deleted: it has no name any more."""
     descriptor = _descriptor(identity)
     return descriptor is not None and os.fstat(descriptor).st_nlink == 0
 
 
 def _descriptor(identity: Identity) -> int | None:
-    """The descriptor by which SQLite has the file open, where the system tells."""
+    """The descriptor by which SQLite has the file open, where the system lists descriptors."""
     with suppress(OSError):
         for descriptor in map(int, os.listdir("/dev/fd")):
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Records into rows: everything that is written to a recording is written here."""
+"""Writes records as rows of a recording, in as few statements as possible."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ from s2_mitm.s2.wording import printable
 Row = dict[str, Any]
 
 LONGEST_ID = 500
-"""Characters; of a longer id of a message this much is kept, for no index holds it all."""
+"""Characters; a longer id of a message is cut, since an index cannot hold it."""
 
 
 class UnknownRecorderError(LookupError):
-    """Who writes has no row in ``recorders``."""
+    """The recorder that writes has no row in ``recorders``."""
 
 
 def _other_role(column: Any) -> Any:
@@ -54,7 +54,7 @@ def _other_role(column: Any) -> Any:
 
 
 def _insert_or(dialect: str, table: Table) -> Any:
-    # Of the dialect in use only: SQLAlchemy loads each when it is asked for.
+    # Imported here, so that SQLAlchemy loads only the dialect that is in use.
     if dialect == "sqlite":
         from sqlalchemy.dialects import sqlite
 
@@ -66,7 +66,7 @@ def _insert_or(dialect: str, table: Table) -> Any:
 
 @cache
 def _opening(dialect: str) -> Executable:
-    # A session may be opened again, by a reloaded script: then it goes on, and is not over.
+    # A session that was closed may be opened again, such as by an addon that was reloaded.
     start = _insert_or(dialect, sessions).values(
         {name: bindparam(name) for name in (*SessionStart.__slots__, "recorder")}
     )
@@ -80,7 +80,7 @@ def _opening(dialect: str) -> Executable:
 
 @cache
 def _adding(dialect: str) -> Executable:
-    # What is there already must not refuse the others of its batch.
+    # A message that is recorded already must not make the whole batch fail.
     adding: Executable = _insert_or(dialect, messages).on_conflict_do_nothing(
         index_elements=[messages.c.session_id, messages.c.seq]
     )
@@ -127,43 +127,43 @@ _DELIVERED = (
     .where(messages.c.session_id == bindparam("session"), messages.c.seq == bindparam("number"))
     .values(dropped=bindparam("was_dropped"), sent=bindparam("went", type_=messages.c.sent.type))
 )
-_MESSAGES_AT_ONCE = (
+_BULK_MESSAGES = (
     f"INSERT INTO messages ({', '.join(column.name for column in messages.columns[1:])}) "
     "VALUES {rows} ON CONFLICT (session_id, seq) DO NOTHING"
 )
-# By its place in the session, for few messages have findings: asking the database for the id of
-# every message that it takes makes all of them slower. A message that had to go has no row, and
-# then neither has the finding.
-_SAID = ("code", "severity", "source", "path", "text", "hint")
+# The row of its message is looked up by session and seq, because few messages have findings: to ask
+# the database for the id of every message that it writes would make all of them slower. Where the
+# message was discarded and has no row, the finding is not written either.
+_FIELDS = ("code", "severity", "source", "path", "text", "hint")
 _FINDING = insert(findings).from_select(
-    ["message", "session_id", *_SAID],
+    ["message", "session_id", *_FIELDS],
     select(
         messages.c.id,
         messages.c.session_id,
-        *(bindparam(name, type_=findings.c[name].type) for name in _SAID),
+        *(bindparam(name, type_=findings.c[name].type) for name in _FIELDS),
     ).where(messages.c.session_id == bindparam("session"), messages.c.seq == bindparam("seq")),
 )
 _GAP = insert(gaps)
-# The same for SQLite (see `at_once`); a row is named by its place, column1 and so on.
-_RECEIVED_AT_ONCE = """
-UPDATE messages SET reception_status = said.column4, reception_delay_ms = said.column5
-FROM (VALUES {rows}) AS said
+# The same for SQLite (see `bulk_statements`); the values of a row are column1, column2 and so on.
+_BULK_RECEIVED = """
+UPDATE messages SET reception_status = given.column4, reception_delay_ms = given.column5
+FROM (VALUES {rows}) AS given
 WHERE messages.id = (
     SELECT max(id) FROM messages AS subject
-    WHERE subject.session_id = said.column1
-        AND subject.sender = said.column2 AND subject.message_id = said.column3
+    WHERE subject.session_id = given.column1
+        AND subject.sender = given.column2 AND subject.message_id = given.column3
 ) AND messages.reception_status IS NULL
 """
-_FINDINGS_AT_ONCE = """
+_BULK_FINDINGS = """
 INSERT INTO findings (session_id, message, code, severity, source, path, text, hint)
 SELECT
-    said.column1,
+    given.column1,
     (
         SELECT id FROM messages
-        WHERE messages.session_id = said.column1 AND messages.seq = said.column2
+        WHERE messages.session_id = given.column1 AND messages.seq = given.column2
     ) AS subject,
-    said.column3, said.column4, said.column5, said.column6, said.column7, said.column8
-FROM (VALUES {rows}) AS said
+    given.column3, given.column4, given.column5, given.column6, given.column7, given.column8
+FROM (VALUES {rows}) AS given
 WHERE subject IS NOT NULL
 """
 
@@ -171,13 +171,13 @@ WHERE subject IS NOT NULL
 def store_once(
     connection: Connection, records: Sequence[Record], recorder: str, before: int
 ) -> None:
-    """Write ``records`` as `store` does, but for those of them that are written already.
+    """Write ``records`` as `store` does, but leave out those that are written already.
 
-    The recorder with the id ``recorder`` had ``before`` others to write before them. So it may
-    offer the same again where it does not know whether they were written, because the answer to a
-    COMMIT was lost. Where that transaction is not over yet, this one waits for it.
+    ``recorder`` is the id of the recorder in ``recorders``, and ``before`` how many records it has
+    written before these. Where the answer to a COMMIT was lost, it does not know whether they were
+    written, and may give the same again. If that transaction still runs, this one waits for it.
 
-    Raises UnknownRecorderError, and what `store` raises.
+    Raises UnknownRecorderError where the recorder has no row, and what `store` raises.
     """
     count = {"me": recorder, "before": before, "after": before + len(records)}
     if connection.execute(_COUNT, count).rowcount:
@@ -193,10 +193,10 @@ def store_once(
 def store(connection: Connection, records: Iterable[Record], recorder: str | None = None) -> None:
     """Write ``records``, in their order, within the transaction of ``connection``.
 
-    ``recorder`` is the id, in ``recorders``, of the one that writes.
+    ``recorder`` is the id, in ``recorders``, of the recorder that writes.
 
-    Raises what SQLAlchemy raises, and ValueError, TypeError or OverflowError for a record that
-    holds what no row can.
+    Raises what SQLAlchemy raises, and ValueError, TypeError or OverflowError for a record with a
+    value that no row can hold.
     """
     batch = _Batch(_opening(connection.dialect.name), recorder)
     for record in records:
@@ -205,10 +205,11 @@ def store(connection: Connection, records: Iterable[Record], recorder: str | Non
 
 
 class _Batch:
-    """Records as rows, for as few statements as their order allows.
+    """Records as rows, in as few statements as their order allows.
 
-    Messages, most of all there is, are written last and together. So what else concerns a message
-    of this batch is done to its row here; the statements before concern older ones only.
+    The messages, which are most of the records, are written last and together. A record that
+    changes a message of this batch therefore changes its row here; the statements that are executed
+    before change only messages of earlier batches.
     """
 
     def __init__(self, opening: Executable, recorder: str | None) -> None:
@@ -219,7 +220,7 @@ class _Batch:
         self._newest: dict[tuple[str, str | None, str | None], Row] = {}
         self._findings: list[Row] = []
         self._received: dict[tuple[str, str, str | None], Row] = {}
-        """Answers to older messages; the first to each."""
+        """The first answer to each message of an earlier batch."""
 
     def add(self, record: Record) -> None:
         match record:
@@ -234,12 +235,14 @@ class _Batch:
             case Delivery():
                 self._add_delivery(record)
             case Gap():
-                self._say(_GAP, _gap_row(record))
+                self._add_statement(_GAP, _gap_row(record))
             case SessionStart():
-                self._say(self._opening, _session_row(record) | {"recorder": self._recorder})
+                self._add_statement(
+                    self._opening, _session_row(record) | {"recorder": self._recorder}
+                )
             case SessionChange(session_id, facts):
                 if facts:
-                    self._say(_CHANGE, {"session": session_id, **_facts_row(facts)})
+                    self._add_statement(_CHANGE, {"session": session_id, **_facts_row(facts)})
             case SendersSwapped(session_id):
                 self._swap(session_id)
             case SessionEnd(session_id, ended_at, close_code, close_reason, closed_by):
@@ -249,14 +252,14 @@ class _Batch:
                     "close_reason": storable(close_reason),
                     "closed_by": storable(closed_by),
                 }
-                self._say(_CHANGE, {"session": session_id, **end})
+                self._add_statement(_CHANGE, {"session": session_id, **end})
 
     def write(self, connection: Connection) -> None:
-        for _, group in groupby(self._statements, key=lambda said: (id(said[0]), said[1].keys())):
+        for _, group in groupby(self._statements, key=lambda each: (id(each[0]), each[1].keys())):
             alike = list(group)
             connection.execute(alike[0][0], [row for _, row in alike])
         if connection.dialect.name == "sqlite":
-            self._write_at_once(connection)
+            self._write_in_bulk(connection)
             return
         for statement, rows in (
             (_RECEIVED, [*self._received.values()]),
@@ -266,25 +269,25 @@ class _Batch:
             if rows:
                 connection.execute(statement, rows)
 
-    def _write_at_once(self, connection: Connection) -> None:
+    def _write_in_bulk(self, connection: Connection) -> None:
         for row in self._messages:
             row["content"] = text_or_bytes(row["content"])
             if row["sent"] is not None:
                 row["sent"] = text_or_bytes(row["sent"])
         for template, rows in (
-            (_RECEIVED_AT_ONCE, self._received.values()),
-            (_MESSAGES_AT_ONCE, self._messages),
-            (_FINDINGS_AT_ONCE, self._findings),
+            (_BULK_RECEIVED, self._received.values()),
+            (_BULK_MESSAGES, self._messages),
+            (_BULK_FINDINGS, self._findings),
         ):
             bulk_statements.execute(connection, template, [[*row.values()] for row in rows])
 
-    def _say(self, statement: Executable, row: Row) -> None:
+    def _add_statement(self, statement: Executable, row: Row) -> None:
         self._statements.append((statement, row))
 
     def _add_message(self, message: WaitingMessage) -> None:
         row = _message_row(message)
         self._messages.append(row)
-        self._newest[_whose(row)] = row
+        self._newest[_key_of_message(row)] = row
         for finding in message.findings:
             self._add_finding(message.session_id, message.seq, finding)
 
@@ -307,17 +310,17 @@ class _Batch:
             if (row["session_id"], row["seq"]) == (session_id, seq):
                 row["valid"] = 0
                 return
-        self._say(_INVALID, {"session": session_id, "number": seq})
+        self._add_statement(_INVALID, {"session": session_id, "number": seq})
 
     def _add_delivery(self, delivery: Delivery) -> None:
-        # It is mostly among the last.
+        # It is mostly one of the last messages.
         for row in reversed(self._messages):
             if (row["session_id"], row["seq"]) == (delivery.session_id, delivery.seq):
                 row |= {"dropped": int(delivery.dropped), "sent": delivery.sent}
                 return
         older = {"session": delivery.session_id, "number": delivery.seq}
         went = {"was_dropped": int(delivery.dropped), "went": delivery.sent}
-        self._say(_DELIVERED, older | went)
+        self._add_statement(_DELIVERED, older | went)
 
     def _add_reception(self, reception: Reception) -> None:
         sender, message_id = str(reception.sender), _id(reception.message_id)
@@ -330,43 +333,44 @@ class _Batch:
                 "status": storable(reception.status),
                 "delay": reception.delay_ms,
             }
-            self._received.setdefault(_whose_answer(older), older)
+            self._received.setdefault(_key_of_answered(older), older)
         elif row["reception_status"] is None:
             row["reception_status"] = storable(reception.status)
             row["reception_delay_ms"] = reception.delay_ms
 
     def _swap(self, session_id: str) -> None:
-        self._say(_SWAP_CLIENT, {"session": session_id})
-        self._say(_SWAP_SENDERS, {"session": session_id})
+        self._add_statement(_SWAP_CLIENT, {"session": session_id})
+        self._add_statement(_SWAP_SENDERS, {"session": session_id})
         for row in self._messages:
             if row["session_id"] == session_id and row["sender"] is not None:
                 row["sender"] = str(Role(row["sender"]).other)
         for row in self._received.values():
             if row["session"] == session_id:
                 row["spoken_by"] = str(Role(row["spoken_by"]).other)
-        self._received = {_whose_answer(row): row for row in self._received.values()}
-        self._newest = {_whose(row): row for row in self._messages}
+        self._received = {_key_of_answered(row): row for row in self._received.values()}
+        self._newest = {_key_of_message(row): row for row in self._messages}
 
 
 def storable(text: str | None) -> str | None:
-    """``text`` as people read it, with ``sqlite3`` too, and as SQL can hold it (see `printable`).
+    """``text`` as SQL can hold it and as is safe to show, with ``sqlite3`` too (see `printable`).
 
-    So is every column but ``messages.content``, which has the bytes as they were.
+    Every column of text is written so, but for ``messages.content`` and ``messages.sent``, which
+    have what went over the wire.
     """
-    # str makes a Role plain text, which is what a database driver expects.
+    # str() because the drivers do not take a Role, which is a StrEnum.
     return None if text is None else printable(str(text))
 
 
 def _id(text: str | None) -> str | None:
-    # Cut twice: an escape is longer than what it stands for.
+    # Cut twice: an escape is longer than the character that it stands for.
     return (storable(text[:LONGEST_ID]) or "")[:LONGEST_ID] if text else text
 
 
-def _whose(row: Row) -> tuple[str, str | None, str | None]:
+def _key_of_message(row: Row) -> tuple[str, str | None, str | None]:
     return row["session_id"], row["sender"], row["message_id"]
 
 
-def _whose_answer(row: Row) -> tuple[str, str, str | None]:
+def _key_of_answered(row: Row) -> tuple[str, str, str | None]:
     return row["session"], row["spoken_by"], row["subject"]
 
 
@@ -395,7 +399,7 @@ def _gap_row(gap: Gap) -> Row:
 
 
 def _iso_or_now(seconds: float) -> str:
-    # A message may be missing because of its time.
+    # The time of a message may be why it could not be recorded.
     try:
         return iso(seconds)
     except (ValueError, OverflowError, OSError):
@@ -403,8 +407,8 @@ def _iso_or_now(seconds: float) -> str:
 
 
 def _facts_row(facts: SessionFacts) -> Row:
-    # To the database it would be a statement that it does not understand: its fault, not the
-    # record's, and all that comes after would wait.
+    # The database would refuse the statement as it does where it has lost a column, and the
+    # recorder would try it again for ever: it must be an error of the record.
     if unknown := facts.keys() - SessionFacts.__annotations__.keys():
         raise ValueError(f"a session has no {', '.join(unknown)}")
     return {name: None if fact is None else storable(str(fact)) for name, fact in facts.items()}

@@ -1,8 +1,8 @@
 """The tables of a recording. Their names and columns are a contract: people query them by hand.
 
 Times are ISO 8601 text in UTC, always with microseconds, so that they sort as text; flags are 0
-and 1. What is here since a later revision than the first says so in its ``info``; the way from one
-revision to the next is in ``migrations``.
+and 1. A table or column that a later revision than the first has added says so in its ``info``;
+``migrations`` has the steps from one revision to the next.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from sqlalchemy import (
 )
 from sqlalchemy import Text as AnyText
 
-# As on SQLite, text sorts by its characters and not as some language would have it.
+# As on SQLite, text sorts by its code points, and not by the rules of a language.
 Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
-# A row id of SQLite is one only if its type has this very name; it holds 64 bits all the same.
+# SQLite makes a primary key the row id only if its type is INTEGER, which has 64 bits there.
 Number = BigInteger().with_variant(Integer(), "sqlite")
 
 TEXT_FRAME, BINARY_FRAME = "text", "binary"
@@ -36,9 +36,9 @@ TEXT_FRAME, BINARY_FRAME = "text", "binary"
 class WireContent(TypeDecorator[str | bytes]):
     """What went over the wire: bytes go in; text comes out, or bytes where they are no text.
 
-    SQLite keeps text as text and anything else as a BLOB. PostgreSQL has one type for a column:
-    there the rest stands as ``\\x`` and hexadecimal digits, as ``content::bytea`` understands it,
-    and so does the text that happens to begin like that.
+    SQLite stores text as text and anything else as a BLOB. A column of PostgreSQL has one type:
+    there anything else is stored as ``\\x`` and hexadecimal digits, which ``content::bytea``
+    decodes, and so is text that begins with ``\\x``.
     """
 
     impl = AnyText
@@ -63,7 +63,7 @@ class WireContent(TypeDecorator[str | bytes]):
 
 
 def text_or_bytes(content: bytes) -> str | bytes:
-    """``content`` as text, unless it is none that SQL can hold: not UTF-8, or with a NUL in it."""
+    """``content`` as text; as it is where SQL cannot hold that: not UTF-8, or with a NUL in it."""
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -77,8 +77,8 @@ _SINCE_4 = {"since": "0004"}
 
 
 def _refers(column: str, table: str) -> ForeignKeyConstraint:
-    # SQLite notes it and lets everything pass. PostgreSQL would refuse a message whose session it
-    # does not know, and that message may be the one that matters: there it is not declared.
+    # SQLite does not enforce it. PostgreSQL would refuse a message whose session it does not know,
+    # and that message may be the one that matters: there it is not declared.
     return ForeignKeyConstraint([column], [f"{table}.id"]).ddl_if(dialect="sqlite")
 
 
@@ -105,8 +105,9 @@ sessions = Table(
     Column("recorder", Text, info=_SINCE_2),
     _refers("recorder", "recorders"),
 )
-"""One row a WebSocket connection; ``closed_by`` is RM, CEM or proxy, ``proxy`` is the name of the
-proxy that saw it."""
+"""One row a session, which is a WebSocket connection. ``closed_by`` is RM, CEM or proxy; ``proxy``
+is the name of the proxy that it passes through; ``recorder`` is the ``id`` of the row in
+``recorders`` of the one that wrote it."""
 
 recorders = Table(
     "recorders",
@@ -120,8 +121,8 @@ recorders = Table(
     Column("written", Number, info=_SINCE_3),
     info=_SINCE_2,
 )
-"""One row a run of a proxy that wrote here; ``seen_at`` is renewed as long as it lives, ``written``
-is how far it has come with what it has to write, so that nothing is written twice."""
+"""One row a run of a proxy that wrote here. ``seen_at`` is its last heartbeat; ``written`` is how
+many records it has written, so that nothing is written twice."""
 
 gaps = Table(
     "gaps",
@@ -138,7 +139,8 @@ gaps = Table(
     Index("gaps_by_session", "session_id"),
     info=_SINCE_2,
 )
-"""One row for messages of a session, one after the other, that could not be recorded."""
+"""One row a run of messages of a session that could not be recorded: ``messages`` of them, from
+``first_seq`` to ``last_seq``."""
 
 messages = Table(
     "messages",
@@ -164,9 +166,10 @@ messages = Table(
     Index("messages_by_seq", "session_id", "seq", unique=True),
     Index("messages_by_message_id", "session_id", "message_id"),
 )
-"""One row a message. ``content`` is what came over the wire (see `WireContent`); ``size`` is its
-length in bytes. ``sent`` is what went on to the peer where it differs; it is NULL where it is the
-same, and where nothing went. ``opcode`` is that of the WebSocket frame, ``text`` or ``binary``."""
+"""One row a message. ``seq`` counts the messages of its session from 1. ``content`` is what its
+sender sent (see `WireContent`), ``size`` its length in bytes. ``sent`` is what went on to the peer
+where that differs; it is NULL where it is the same, and where nothing went on. ``opcode`` is that
+of the WebSocket frame, ``text`` or ``binary``."""
 
 findings = Table(
     "findings",
@@ -190,9 +193,9 @@ there is none."""
 
 
 def iso(seconds: float) -> str:
-    """A time in seconds since 1970 as the tables hold it: ``2026-11-21T19:56:43.123456Z``.
+    """A time in seconds since 1970 (UTC) as the tables have it: ``2026-11-21T19:56:43.123456Z``.
 
-    Raises ValueError, OverflowError or OSError for what is no time of the years 1 to 9999.
+    Raises ValueError, OverflowError or OSError for a time outside of the years 1 to 9999.
     """
     time = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
     return time.removesuffix("+00:00") + "Z"

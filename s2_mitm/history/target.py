@@ -13,7 +13,7 @@ from s2_mitm.history.sqlite import SqliteFile
 _NEARLY_A_URL = re.compile(
     r"(sqlite|postgres(ql)?)(\+\w+)?:|(.*\s)?(host|user|password|dbname)\s*="
 )
-"""What was meant for a database, and not for the name of a file."""
+"""What people type who mean a database, and not a file."""
 
 _NAME_ONE = (
     "name a file or postgresql://USER@HOST/DATABASE,"
@@ -28,20 +28,20 @@ def database_of(target: str) -> Database:
     """
     if "://" not in target:
         if _NEARLY_A_URL.match(target):
-            # It may hold a password: it is not repeated.
+            # It may contain a password: do not repeat it.
             raise RecordingError(f"that is no database URL; {_NAME_ONE}")
         return _file(target, target)
     try:
         url = make_url(target)
     except (ArgumentError, ValueError):
-        # It may hold a password: it is not repeated.
+        # It may contain a password: do not repeat it.
         raise RecordingError(f"that is no database URL; {_NAME_ONE}") from None
     match url.get_backend_name():
         case "sqlite":
             return _file(url.database, target)
         case "postgresql" | "postgres":
             if "@" in (url.host or ""):
-                # Part of a password then stands where the host does.
+                # Then a part of the password was taken for the host: do not repeat it.
                 raise RecordingError(
                     "that is no database URL: an @ in a user name or password is written %40"
                 )

@@ -10,19 +10,19 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"
 """The units of a duration, and their names in a timedelta."""
 
 
-def moment(text: str, *, now: datetime) -> datetime:
-    """What ``text`` means: ISO 8601, in UTC unless it says otherwise, or ``10m``, ``2h``, ``3d``
-    (also ``s`` and ``w``) before ``now``.
+def parse_time(text: str, *, now: datetime) -> datetime:
+    """The point in time that ``text`` names, an aware datetime.
 
-    ``now`` is an aware datetime, and so is what is returned. Raises ValueError, with a sentence
-    for the one who typed it, where it is neither, or lies before the year 1.
+    It is ISO 8601, in UTC unless it names an offset, or a duration before ``now``, which is an
+    aware datetime too: ``10m``, ``2h``, ``3d``, also with ``s`` and ``w``. Raises ValueError, with
+    a sentence for the person who typed it, where it is neither or not of the years 1 to 9999.
     """
     text = text.strip()
     try:
         if ago := _AGO.fullmatch(text):
             return now - duration(float(ago[1]), ago[2])
         time = datetime.fromisoformat(text)
-        # To UTC at once: a time at the edge of the calendar has none, and must fail here.
+        # To UTC here: a time at the end of the calendar may have none, and that must fail here.
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(
@@ -31,7 +31,7 @@ def moment(text: str, *, now: datetime) -> datetime:
 
 
 def duration(number: float, unit: str) -> timedelta:
-    """So many of a unit, one of ``UNITS``; the longest timedelta where there is none so long."""
+    """``number`` of a ``unit``, which is one of ``UNITS``; at most the longest timedelta."""
     try:
         return timedelta(**{UNITS[unit]: number})
     except OverflowError:

@@ -1,8 +1,8 @@
-"""Write batches, and under load in a process of its own.
+"""Writes batches of records, under load in a process of its own.
 
-Beside the hooks a thread that writes costs them more than the writing does: they share Python's
-lock and the memory's bookkeeping, at every statement. In a process of its own it costs them to
-hand the records over. A device that says something now and then never needs it.
+A thread that writes slows mitmproxy's hooks down by more than the writing takes, since they share
+Python's lock (the GIL). For a process of its own the records only have to be handed over. A device
+that sends a message now and then never needs that process.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ from s2_mitm.history.records import Record
 from s2_mitm.history.storing import store_once
 
 LOAD = 50
-"""Records in a batch from which on it is worth a process."""
+"""From so many records in a batch on, a process is worth its start."""
 
 IDLE_SECONDS = 60.0
-"""After so long without such a batch the process ends; it takes some 50 MB."""
+"""After so long without such a batch the process ends; it takes about 50 MB of memory."""
 
 _HERE = str(Path(__file__).resolve().parents[2])
 _CHILD = f"import sys; sys.path.insert(0, {_HERE!r}); from {__name__} import serve; serve()"
 _LENGTH = 4
-"""Bytes in which the length of what is handed over stands before it."""
+"""Bytes: before each thing that is handed over stands its length."""
 
 
 class Writer:
-    """Writes batches into the recording at ``database``."""
+    """Writes batches of records to ``database``; for use by one thread, but for `kill`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._process: subprocess.Popen[bytes] | None = None
         self._asked: subprocess.Popen[bytes] | None = None
-        """The process while its answer is waited for."""
+        """The process, while its answer is waited for."""
         self._is_ready = False
         self._loaded_at = 0.0
 
     def store(self, engine: Engine, records: Sequence[Record], recorder: str, before: int) -> None:
-        """Write ``records`` in one transaction, once (see `store_once`).
+        """Write ``records`` in one transaction, unless they are written already (see `store_once`).
 
-        ``engine`` is for where there is no process (yet). Raises what `store_once` raises. Where
-        the process ends meanwhile, nobody knows whether they were written; it is an
-        OperationalError, and the next batch is written here.
+        ``engine`` is used where there is no process. Raises what `store_once` raises, and
+        OperationalError where the process ends meanwhile: then nobody knows whether the records
+        were written, and the next batch is written without a process.
         """
         now = time.monotonic()
         if len(records) >= LOAD:
@@ -69,7 +69,7 @@ class Writer:
                 store_once(connection, records, recorder, before)
 
     def close(self) -> None:
-        """End the process; what it was handed is written. It is made anew when it is needed."""
+        """End the process when it has written what it was handed. `store` starts another one."""
         process, self._process = self._process, None
         self._is_ready = False
         if process is None:
@@ -85,15 +85,15 @@ class Writer:
                 process.wait(1)
 
     def kill(self) -> None:
-        """End the process where it is waited for, from any thread, so that this is over.
+        """Kill the process if its answer is waited for, so that the waiting ends.
 
-        What it was handed is then not known to be written.
+        Any thread may call this. Nobody then knows whether what it was handed was written.
         """
         if process := self._asked:
             process.kill()
 
     def _start(self) -> None:
-        if os.name == "nt":  # where one cannot look whether a pipe has something to say
+        if os.name == "nt":  # where select() cannot see whether a pipe can be read
             return
         try:
             self._process = subprocess.Popen(
@@ -104,10 +104,10 @@ class Writer:
                 # Ctrl-C is for the proxy, which then hands over the last.
                 start_new_session=True,
             )
-            # Not as an argument, which everybody on the machine could read: it may hold a password.
+            # Not as an argument, which all users of the machine can read: it may have a password.
             _send(_pipe(self._process.stdin), self._database)
         except OSError:
-            self.close()  # it goes without
+            self.close()  # then the records are written here
 
     def _can_take(self, process: subprocess.Popen[bytes]) -> bool:
         if not self._is_ready:
@@ -137,9 +137,9 @@ class Writer:
 
 
 def serve() -> None:
-    """Be the process: write what is handed over on standard input, until that ends."""
+    """The process: write what is handed over on standard input, until that ends."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whoever prints something does not answer
+    os.dup2(2, 1)  # what a library prints must not be taken for an answer
     engine: Engine | None = None
     database = _receive(sys.stdin.buffer)
     _send(answers, "ready")
@@ -150,7 +150,7 @@ def serve() -> None:
                 store_once(connection, *handed)
         except Exception as error:
             _send(answers, _without_rows(error))
-            # One that has seen the disk full, or the server go, may be of no use again.
+            # A connection that has seen a full disk, or lost its server, may never work again.
             if engine:
                 engine.dispose()
         else:
@@ -158,7 +158,7 @@ def serve() -> None:
 
 
 def _without_rows(error: Exception) -> Exception:
-    """``error`` as it can be handed over, without the thousand rows of its statement."""
+    """``error`` as it can be handed over: without the rows of its statement, and picklable."""
     if isinstance(error, DBAPIError):
         error.statement = error.params = None
     try:
@@ -171,7 +171,7 @@ def _without_rows(error: Exception) -> Exception:
 
 
 def _failure(sentence: str) -> OperationalError:
-    """What is wrong with the database, and not with the records."""
+    """An error that counts as one of the database, and not of the records."""
     return OperationalError(None, None, Exception(sentence))
 
 
@@ -187,7 +187,7 @@ def _send(pipe: IO[bytes], what: object) -> None:
 
 
 def _receive(pipe: IO[bytes]) -> Any:
-    """What was sent; None where the other side has ended."""
+    """What was sent, None where the other side has ended."""
     length = int.from_bytes(pipe.read(_LENGTH), "big")
     data = pipe.read(length)
     return pickle.loads(data) if length and len(data) == length else None

@@ -218,7 +218,7 @@ class Proxies:
             start = session(each.id)
             with recording.engine.begin() as connection:
                 store(connection, [start], each.id)
-            each.heed([start])
+            each.note([start])
 
     def beat(self, each: Presence) -> None:
         with self._recording.engine.begin() as connection:

@@ -144,12 +144,12 @@ def test_what_a_table_says_of_its_revision_is_so(connection: Connection, revisio
         )
     }
     expected = {
-        table.name for table in metadata.tables.values() if not schema.is_there(table, revision)
+        table.name for table in metadata.tables.values() if not schema.exists_in(table, revision)
     } | {
         f"{table.name}.{column.name}"
         for table in metadata.tables.values()
         for column in table.columns
-        if schema.is_there(table, revision) and not schema.is_there(column, revision)
+        if schema.exists_in(table, revision) and not schema.exists_in(column, revision)
     }
     assert removed == expected
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2_mitm.history.tables import iso
-from s2_mitm.history.typed_times import moment
+from s2_mitm.history.typed_times import parse_time
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -27,7 +27,7 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
     ],
 )
 def test_so_long_ago(text: str, meant: timedelta) -> None:
-    assert moment(text, now=NOW) == NOW - meant
+    assert parse_time(text, now=NOW) == NOW - meant
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_so_long_ago(text: str, meant: timedelta) -> None:
     ],
 )
 def test_a_date_and_time(text: str, meant: datetime) -> None:
-    assert moment(text, now=NOW) == meant
-    assert moment(text, now=NOW).utcoffset() == timedelta()
+    assert parse_time(text, now=NOW) == meant
+    assert parse_time(text, now=NOW).utcoffset() == timedelta()
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_a_date_and_time(text: str, meant: datetime) -> None:
 )  # fmt: skip
 def test_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="is no time: give 2026-") as refused:
-        moment(text, now=NOW)
+        parse_time(text, now=NOW)
     assert f"'{text.strip()}'" in str(refused.value)
 
 
 @given(st.text())
 def test_any_text_is_a_time_or_is_refused(text: str) -> None:
     with contextlib.suppress(ValueError):
-        assert moment(text, now=NOW).tzinfo is UTC
+        assert parse_time(text, now=NOW).tzinfo is UTC
 
 
 @given(
@@ -67,9 +67,9 @@ def test_any_text_is_a_time_or_is_refused(text: str) -> None:
     # ISO 8601 has whole minutes; of less than a second Python writes what it does not read.
     st.integers(-23 * 60, 23 * 60),
 )
-def test_what_is_written_is_read_as_the_same_moment(time: datetime, minutes: int) -> None:
+def test_what_is_written_is_read_as_the_same_time(time: datetime, minutes: int) -> None:
     aware = time.replace(tzinfo=timezone(timedelta(minutes=minutes)))
-    assert moment(aware.isoformat(), now=NOW) == aware
+    assert parse_time(aware.isoformat(), now=NOW) == aware
 
 
 def test_a_time_as_the_tables_hold_it() -> None:
