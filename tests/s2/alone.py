@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from s2_mitm.s2.conversation.settings import Settings
-from s2_mitm.s2.finding_types import FINDING_TYPES
-from s2_mitm.s2.verdict import Source
+from s2_mitm.s2.rules import RULES
 
-RULE_CODES = frozenset(code for code, kind in FINDING_TYPES.items() if kind.source is Source.RULE)
+RULE_CODES = frozenset(rule.finding_type.code for rules in RULES.values() for rule in rules)
 
 ALONE = Settings(ignore=RULE_CODES)
 """Settings with which no rule of the conversation says anything."""
