@@ -29,9 +29,10 @@ def from_lines(data: bytes, name: str) -> list[RecordedSession]:
     over the wire), ``content_base64`` or ``message`` (a JSON object). With ``session_id`` they are
     of several sessions, with ``seq`` numbered within it. ``opcode`` is ``text`` or ``binary``, and
     ``text`` where it is left out (``binary`` may be true instead); ``injected`` says that the user
-    of the proxy sent the message, ``dropped`` that it was not forwarded. The RM is taken to be the
-    WebSocket client. The end of the lines is the end of each session. Raises NotRecordedError where
-    a line is something else.
+    of the proxy sent the message, ``dropped`` that it was not forwarded; ``sent`` (or
+    ``sent_base64``) is what went on to the peer where that is something else. The RM is taken to be
+    the WebSocket client. The end of the lines is the end of each session. Raises NotRecordedError
+    where a line is something else.
     """
     sessions: dict[str, _Lines] = {}
     # At line feeds only: str.splitlines would also cut within JSON strings.
@@ -75,6 +76,7 @@ class _Lines:
             _is_binary(row),
             _is_true(row, "injected"),
             _is_true(row, "dropped"),
+            _sent_of(row),
         )
         self.messages.append(message)
 
@@ -116,16 +118,9 @@ def _time_of(row: Row) -> float:
 
 
 def _content_of(row: Row) -> bytes:
-    content = row.get("content")
-    if isinstance(content, str):
-        return wire_bytes(content)
-    encoded = row.get("content_base64")
-    if isinstance(encoded, str):
-        try:
-            return b64decode(encoded, validate=True)
-        except ValueError:
-            raise _UnfitError('"content_base64" is no base64') from None
-    message = row.get("message", content)
+    if (content := _wire_content(row, "content")) is not None:
+        return content
+    message = row.get("message", row.get("content"))
     if isinstance(message, dict):
         return json.dumps(message).encode()
     name = next(
@@ -134,6 +129,26 @@ def _content_of(row: Row) -> bytes:
     )
     found = f"{describe(row[name])}" if name in row else "missing"
     raise _UnfitError(f'"{name}" is {excerpt(found)}, expected the message, an object')
+
+
+def _sent_of(row: Row) -> bytes | None:
+    sent = _wire_content(row, "sent")
+    if sent is None and (other := row.get("sent")) is not None:
+        raise _UnfitError(f'"sent" is {describe(other)}, expected what went on, as text')
+    return sent
+
+
+def _wire_content(row: Row, name: str) -> bytes | None:
+    """The bytes that ``name`` has as text, or ``name_base64``; None where neither is text."""
+    text, encoded = row.get(name), row.get(f"{name}_base64")
+    if isinstance(text, str):
+        return wire_bytes(text)
+    if isinstance(encoded, str):
+        try:
+            return b64decode(encoded, validate=True)
+        except ValueError:
+            raise _UnfitError(f'"{name}_base64" is no base64') from None
+    return None
 
 
 def _is_true(row: Row, name: str) -> bool:

@@ -20,7 +20,7 @@ class RecordedMessage:
     ``number`` counts the messages of its session from 1; ``time`` is in seconds since 1970 (UTC);
     ``content`` is what its sender sent, byte for byte, and ``binary`` says that it came in a binary
     WebSocket frame; ``injected`` says that the user of the proxy sent it, ``dropped`` that it was
-    not forwarded.
+    not forwarded; ``sent`` is what went on to the peer, None where that is ``content`` or nothing.
     """
 
     number: int
@@ -30,6 +30,7 @@ class RecordedMessage:
     binary: bool = False
     injected: bool = False
     dropped: bool = False
+    sent: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

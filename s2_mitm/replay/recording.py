@@ -69,4 +69,5 @@ def _messages_of(history: History, session: str, client: Role) -> Iterator[Recor
             row["opcode"] == BINARY_FRAME,
             row["injected"],
             row["dropped"],
+            None if row["sent"] is None else wire_bytes(row["sent"]),
         )

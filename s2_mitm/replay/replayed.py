@@ -117,7 +117,7 @@ class _Stretch:
         if message.dropped:
             self.judge.discard()
         else:
-            self.judge.take_in()
+            self.judge.take_in(message.sent)
         if self.judge.conversation.client_role is not self._client:
             self._client = self.judge.conversation.client_role
             for earlier in self._judged:

@@ -50,6 +50,7 @@ def database(tmp_path: Path) -> str:
     record(recorder, "one", 1, b'{"message_type": "SessionRequest"}', injected=True)
     record(recorder, "two", 4, SHAKE, client=Role.CEM)
     record(recorder, "one", 2, b"\xff\x00", binary=True, dropped=True)
+    record(recorder, "one", 3, SHAKE, sent=b"changed")
     recorder.session_changed("two", protocol_version="1.0.0-beta")
     recorder.session_closed("one", NOW + 60, 1000, "", "RM")
     recorder.close()
@@ -63,7 +64,7 @@ def test_a_database(database: str) -> None:
     assert (two.id, two.client_role, two.version) == ("two", Role.CEM, "1.0.0-beta")
     assert one.ended == pytest.approx(NOW + 60, abs=1e-6)
     assert two.ended is None
-    first, second = one.messages
+    first, second, edited = one.messages
     assert (first.number, first.content) == (1, b'{"message_type": "SessionRequest"}')
     assert first.time == pytest.approx(NOW + 1, abs=1e-6)
     assert (first.from_client, first.injected, first.binary, first.dropped) == (
@@ -73,6 +74,7 @@ def test_a_database(database: str) -> None:
         False,
     )
     assert (second.content, second.binary, second.dropped) == (b"\xff\x00", True, True)
+    assert [message.sent for message in (first, second, edited)] == [None, None, b"changed"]
     [third] = two.messages
     assert (third.number, third.from_client, third.content) == (4, True, SHAKE)
     history.close()
@@ -184,6 +186,13 @@ def test_flags() -> None:
     assert (second.injected, second.dropped, second.binary) == (False, False, False)
 
 
+def test_what_went_on_where_it_was_changed() -> None:
+    said = {"sender": "RM", "time": 0, "content": "{}"}
+    whats: list[dict[str, Any]] = [{"sent": "[]"}, {"sent_base64": "/wA="}, {"sent": None}, {}]
+    [session] = lines(*(said | what for what in whats))
+    assert [message.sent for message in session.messages] == [b"[]", b"\xff\x00", None, None]
+
+
 def test_the_opcode_says_whether_the_frame_was_binary() -> None:
     said = {"sender": "RM", "time": 0, "content": ""}
     whats: list[dict[str, Any]] = [{"opcode": "binary"}, {"opcode": "text"}, {"opcode": None}, {}]
@@ -259,6 +268,8 @@ GOOD = {"sender": "RM", "time": 0, "content": ""}
             {"sender": "RM", "time": 0, "content_base64": "?"},
             '"content_base64" is no base64',
         ),
+        ({**GOOD, "sent": {}}, '"sent" is an object, expected what went on, as text'),
+        ({**GOOD, "sent_base64": "?"}, '"sent_base64" is no base64'),
         ({**GOOD, "opcode": "ping"}, '"opcode" is text "ping", expected "text" or "binary"'),
         ({**GOOD, "opcode": ["text"]}, '"opcode" is a list of 1, expected "text" or "binary"'),
         ({**GOOD, "seq": "4"}, '"seq" is text "4", expected a number greater than the 1 before it'),

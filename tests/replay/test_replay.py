@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -118,6 +119,24 @@ def test_what_was_not_forwarded_is_not_waited_for() -> None:
     assert found(RecordedSession("x", [*before, dropped], ended=last.time + 60)) == [
         (7, "schema.too-few")
     ]
+
+
+def test_what_was_changed_on_its_way_is_answered_as_it_went() -> None:
+    session, _ = recorded(SHAKE + 'rm("PowerMeasurement", answer=None)\nwait(1)')
+    *before, last = session.messages
+    message = json.loads(last.content)
+    id_that_went = "7d5a0f1c-52a3-4c93-9b6d-0f6c0a6b7e11"
+    changed = replace(last, sent=json.dumps(message | {"message_id": id_that_went}).encode())
+    receipt = {
+        "message_type": "ReceptionStatus",
+        "subject_message_id": id_that_went,
+        "status": "OK",
+    }
+    answer = RecordedMessage(last.number + 1, last.time + 1, False, json.dumps(receipt).encode())
+    end = last.time + 60
+    assert found(RecordedSession("x", [*before, changed, answer], ended=end)) == []
+    codes = [code for _, code in found(RecordedSession("x", [*before, last, answer], ended=end))]
+    assert sorted(codes) == ["ack.missing", "ack.unknown-subject"]
 
 
 def test_a_beginning_that_was_not_recorded() -> None:
