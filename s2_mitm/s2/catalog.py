@@ -419,6 +419,8 @@ _ONLY_SENDER = {
     row.name: next(iter(row.sent_from)) for row in MESSAGE_TYPES.values() if len(row.sent_from) == 1
 }
 
+_CONTROL_TYPE = {row.name: row.control_type for row in MESSAGE_TYPES.values()}
+
 _EARLIEST = {
     (row.name, role): row.sent_from.get(
         role, State.CONTROLLED if row.control_type else State.CONNECTED
@@ -444,8 +446,7 @@ def earliest_state(message_type: str, sender: Role) -> State:
 
 def control_type_of(message_type: str | None) -> str | None:
     """The control type that a message type belongs to: PEBC, PPBC, OMBC, FRBC or DDBC."""
-    row = MESSAGE_TYPES.get(message_type or "")
-    return row.control_type if row else None
+    return _CONTROL_TYPE.get(message_type or "")
 
 
 def referring(*things: Thing) -> dict[str, tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """Judge one message on its own: readable JSON, the JSON Schema, s2-python.
 
-What a message must be in the light of those before it is the conversation's business.
+Whether it fits the messages before it is for the rules of the conversation to decide.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from s2_mitm.s2.catalog import (
     DESCRIPTIONS,
     INSTRUCTIONS,
+    MESSAGE_TYPES,
     Thing,
     control_type_of,
     only_sender,
@@ -47,6 +48,13 @@ PREVIOUS = "previous_operation_mode_id"
 """The field of a status that may name an operation mode of an earlier description."""
 
 
+_DESCRIPTION_OF = {
+    row.name: DESCRIPTIONS[row.control_type]
+    for row in MESSAGE_TYPES.values()
+    if row.control_type in DESCRIPTIONS
+}
+
+
 def worked_out_once(
     function: Callable[[Message, Conversation], T],
 ) -> Callable[[Message, Conversation], T]:
@@ -64,7 +72,7 @@ def worked_out_once(
 
 def description_of(message: Message) -> str:
     """The type of the system description that a message goes by."""
-    return DESCRIPTIONS[control_type_of(message.message_type) or ""]
+    return _DESCRIPTION_OF[message.message_type]
 
 
 def actuator_id_of(message: Message) -> str | None:
@@ -126,14 +134,17 @@ class Lookup(NamedTuple):
     unknown: Inside | None = None
 
 
+_NOTHING_TO_SAY = Lookup(Reference())
+
+
 @worked_out_once
 def look_up(message: Message, conversation: Conversation) -> Lookup:
     """Look up what a message names in the descriptions that it may go by."""
     givens, unknown = described(message, conversation), _unknown(message, conversation)
     if givens and unknown is None:
-        return Lookup(Reference(givens[0]))
+        return _NOTHING_TO_SAY
     if not _in_place(message, conversation):
-        return Lookup(Reference())
+        return _NOTHING_TO_SAY
     if doubt := _doubt(message, conversation):
         text = f"what this refers to cannot be checked: {doubt}"
         return Lookup(Reference(None, ReferenceFault.UNSURE, text))
@@ -141,7 +152,7 @@ def look_up(message: Message, conversation: Conversation) -> Lookup:
         return Lookup(_none_given(message, conversation))
     place = _elsewhere(message, conversation, unknown, givens)
     if place is None:
-        return Lookup(Reference())
+        return _NOTHING_TO_SAY
     actuator_id = actuator_id_of(message) or ""
     newest = next((each for each in givens if actuator_id in each.actuators), givens[0])
     known = listed(_things(newest, actuator_id, unknown.thing))
