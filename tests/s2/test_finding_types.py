@@ -1,4 +1,4 @@
-"""Every kind of finding can be made, is explained, and is made from its kind only."""
+"""Every type of finding can be made, is explained, and no finding is made without one."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ NAMES = {
 ASKED_FOR = {finding_types.REFUSED.code, finding_types.JSON_BINARY.code}
 """Codes that other places ask a finding for."""
 
-OF_MESSAGES = [kind for kind in FINDING_TYPES.values() if not kind.is_rule]
-by_itself = [kind for kind in OF_MESSAGES if kind.wrong]
+OF_MESSAGES = [finding_type for finding_type in FINDING_TYPES.values() if not finding_type.is_rule]
+by_itself = [finding_type for finding_type in OF_MESSAGES if finding_type.wrong]
 
 
 def receive(
@@ -37,20 +37,20 @@ def receive(
     return judge.receive(data, from_client=True, time=0.0, binary=binary).findings
 
 
-@pytest.mark.parametrize("kind", by_itself, ids=lambda kind: kind.code)
-def test_the_wrong_example_has_this_finding_and_no_other(kind: FindingType) -> None:
-    findings = receive(kind.wrong, binary=kind.in_binary_frame)
+@pytest.mark.parametrize("finding_type", by_itself, ids=lambda finding_type: finding_type.code)
+def test_the_wrong_example_has_this_finding_and_no_other(finding_type: FindingType) -> None:
+    findings = receive(finding_type.wrong, binary=finding_type.in_binary_frame)
     found = {(finding.code, finding.severity, finding.source) for finding in findings}
-    this = (kind.code, kind.severity, kind.source)
-    if kind is finding_types.MORE:  # there is more where this is
+    this = (finding_type.code, finding_type.severity, finding_type.source)
+    if finding_type is finding_types.MORE:  # there is more where this is
         assert this in found
     else:
         assert found == {this}
 
 
-@pytest.mark.parametrize("kind", OF_MESSAGES, ids=lambda kind: kind.code)
-def test_the_right_example_has_no_finding(kind: FindingType) -> None:
-    assert receive(kind.right) == []
+@pytest.mark.parametrize("finding_type", OF_MESSAGES, ids=lambda finding_type: finding_type.code)
+def test_the_right_example_has_no_finding(finding_type: FindingType) -> None:
+    assert receive(finding_type.right) == []
 
 
 def test_what_only_schemas_of_ones_own_say(tmp_path: Path) -> None:
@@ -61,27 +61,33 @@ def test_what_only_schemas_of_ones_own_say(tmp_path: Path) -> None:
     [finding] = receive(b'{"message_type": "Ping", "count": 7}', settings=settings)
     assert (finding.code, finding.path) == (finding_types.OTHER.code, "/count")
     assert receive(b'{"message_type": "Ping", "count": 10}', settings=settings) == []
-    assert [kind for kind in OF_MESSAGES if not kind.wrong] == [finding_types.OTHER]
+    assert [finding_type for finding_type in OF_MESSAGES if not finding_type.wrong] == [
+        finding_types.OTHER
+    ]
 
 
-@pytest.mark.parametrize("kind", FINDING_TYPES.values(), ids=lambda kind: kind.code)
-def test_every_kind_is_explained(kind: FindingType) -> None:
-    assert re.fullmatch(r"[a-z0-9-]+\.[a-z0-9-]+", kind.code)
-    assert len(kind.title) <= 80
-    assert not kind.title.endswith(".")
-    assert kind.title[0].isupper() or kind.title.startswith("s2-")
-    assert kind.meaning.endswith(".")
-    assert kind.remedy.endswith(".")
-    assert kind.origin
+@pytest.mark.parametrize(
+    "finding_type", FINDING_TYPES.values(), ids=lambda finding_type: finding_type.code
+)
+def test_every_finding_type_is_explained(finding_type: FindingType) -> None:
+    assert re.fullmatch(r"[a-z0-9-]+\.[a-z0-9-]+", finding_type.code)
+    assert len(finding_type.title) <= 80
+    assert not finding_type.title.endswith(".")
+    assert finding_type.title[0].isupper() or finding_type.title.startswith("s2-")
+    assert finding_type.meaning.endswith(".")
+    assert finding_type.remedy.endswith(".")
+    assert finding_type.origin
 
 
-def test_every_kind_has_a_name_and_is_in_the_registry_once() -> None:
+def test_every_finding_type_has_a_name_and_is_in_the_registry_once() -> None:
     assert list(NAMES.values()) == OF_MESSAGES
-    assert all(FINDING_TYPES[kind.code] is kind for kind in NAMES.values())
-    assert len({kind.title for kind in FINDING_TYPES.values()}) == len(FINDING_TYPES)
+    assert all(FINDING_TYPES[finding_type.code] is finding_type for finding_type in NAMES.values())
+    assert len({finding_type.title for finding_type in FINDING_TYPES.values()}) == len(
+        FINDING_TYPES
+    )
 
 
-def test_every_kind_can_be_found() -> None:
+def test_every_finding_type_can_be_found() -> None:
     used = {
         node.attr if isinstance(node, ast.Attribute) else node.id
         for path in PACKAGE.glob("s2/**/*.py")
@@ -93,7 +99,7 @@ def test_every_kind_can_be_found() -> None:
 
 
 def test_no_code_is_written_but_where_it_is_explained() -> None:
-    families = "|".join({kind.family for kind in FINDING_TYPES.values()})
+    families = "|".join({finding_type.family for finding_type in FINDING_TYPES.values()})
     like_a_code = re.compile(rf"(?:{families}|rule)\.[a-z][a-z0-9-]*")
     files = re.compile(r"\.(?:json|schema|py)$")
     written = {
@@ -108,7 +114,7 @@ def test_no_code_is_written_but_where_it_is_explained() -> None:
     assert written == set()
 
 
-def test_no_finding_is_made_but_from_its_kind() -> None:
+def test_no_finding_is_made_but_from_its_type() -> None:
     makers = {
         path.name
         for path in PACKAGE.glob("s2/**/*.py")

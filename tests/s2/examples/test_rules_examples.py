@@ -9,7 +9,9 @@ from s2_mitm.s2.finding_types import FINDING_TYPES, FindingType
 from s2_mitm.s2.rules import RULES
 from s2_mitm.s2.verdict import Source
 
-RULE_KINDS = [kind for kind in FINDING_TYPES.values() if kind.source is Source.RULE]
+OF_RULES = [
+    finding_type for finding_type in FINDING_TYPES.values() if finding_type.source is Source.RULE
+]
 
 
 CONSEQUENCES = {
@@ -28,19 +30,19 @@ def broken_by(script: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("kind", RULE_KINDS, ids=lambda kind: kind.code)
-def test_the_wrong_example_breaks_this_rule_and_no_other(kind: FindingType) -> None:
-    if kind.code == "ack.refused":
-        assert "ack.refused" in Script().run(kind.wrong.decode()).codes
+@pytest.mark.parametrize("finding_type", OF_RULES, ids=lambda finding_type: finding_type.code)
+def test_the_wrong_example_breaks_this_rule_and_no_other(finding_type: FindingType) -> None:
+    if finding_type.code == "ack.refused":
+        assert "ack.refused" in Script().run(finding_type.wrong.decode()).codes
         return
-    broken = broken_by(kind.wrong.decode())
-    assert kind.code in broken
-    assert set(broken) <= {kind.code} | CONSEQUENCES.get(kind.code, set())
+    broken = broken_by(finding_type.wrong.decode())
+    assert finding_type.code in broken
+    assert set(broken) <= {finding_type.code} | CONSEQUENCES.get(finding_type.code, set())
 
 
-@pytest.mark.parametrize("kind", RULE_KINDS, ids=lambda kind: kind.code)
-def test_the_right_example_breaks_none(kind: FindingType) -> None:
-    assert broken_by(kind.right.decode()) == []
+@pytest.mark.parametrize("finding_type", OF_RULES, ids=lambda finding_type: finding_type.code)
+def test_the_right_example_breaks_none(finding_type: FindingType) -> None:
+    assert broken_by(finding_type.right.decode()) == []
 
 
 def test_every_rule_is_explained() -> None:
