@@ -117,7 +117,7 @@ JSON_BINARY = _finding_type(
     Severity.ERROR,
     "A message in a binary WebSocket frame",
     meaning="S2 messages are text. Some receivers take binary frames, others close the connection"
-    " or drop the message without a word.",
+    " or ignore the message without an answer.",
     origin="S2 over WebSockets: JSON text messages",
     remedy="Send the message as text: most WebSocket libraries send bytes as binary frames and"
     " strings as text frames.",
@@ -128,8 +128,8 @@ JSON_TOO_LARGE = _finding_type(
     "json.too-large",
     Severity.ERROR,
     "A message larger than s2-mitm reads",
-    meaning="No device sends a megabyte in earnest, and few receivers could take it. The message"
-    " is forwarded and recorded, but nobody has looked into it.",
+    meaning="No device needs messages of a megabyte, and few receivers can read one. The message"
+    " is forwarded and recorded, but it is not judged any further.",
     origin="a bound of s2-mitm",
     remedy="Look for a list that grows without end, or a text that holds a file.",
     wrong='{"diagnostic_label": "' + "x" * 1024 * 1024 + '"}',
@@ -203,15 +203,15 @@ JSON_LOSES_DIGITS = _finding_type(
     meaning="Nearly all receivers hold numbers as 64-bit floating point, some 16 digits. What they"
     " read is not what was sent.",
     origin=f"{_JSON}, section 6",
-    remedy="Round to the digits that mean something.",
+    remedy="Round to the digits that are significant.",
     wrong=_STATUS.replace("57.3", "57.30000000000000000001"),
 )
 JSON_TOO_DEEP = _finding_type(
     "json.too-deep",
     Severity.ERROR,
     "JSON that nests too deep",
-    meaning="The deepest S2 message has 10 levels. Parsers give up somewhere, and some of them"
-    " crash.",
+    meaning="The deepest S2 message has 10 levels. Many parsers refuse what nests much deeper,"
+    " and some of them crash.",
     origin="a bound of s2-mitm",
     remedy="Look for an object that contains itself.",
     wrong='{"message_type": ' + "[" * 70 + "]" * 70 + "}",
@@ -303,7 +303,7 @@ UNKNOWN_FIELD = _finding_type(
     Severity.ERROR,
     "A field that S2 does not have here",
     meaning="The schemas allow no other fields, and receivers that validate refuse the whole"
-    " message. When a required field is missing and this one looks like it, it is said here.",
+    " message. When a required field is missing and this one looks like it, that is reported here.",
     origin=f"{_SCHEMA}: additionalProperties",
     remedy="Look at the spelling; leave out what is your own. A diagnostic_label can hold remarks.",
     wrong=_MEASURED.replace("230.5", '230.5, "unit": "W"'),
@@ -334,7 +334,7 @@ PATTERN = _finding_type(
     "schema.pattern",
     Severity.ERROR,
     "Text that does not have the form asked for",
-    meaning="In S2 this is said of ids: 2 to 64 letters, digits, -, _ and :. Receivers that"
+    meaning="In S2 only ids have one: 2 to 64 letters, digits, -, _ and :. Receivers that"
     " validate refuse the message, or cannot find what it refers to.",
     origin=f"{_SCHEMA}: pattern",
     remedy="Use UUIDs as they are, without braces, spaces or a line feed.",
@@ -355,7 +355,7 @@ MINIMUM = _finding_type(
     "schema.minimum",
     Severity.ERROR,
     "A number that is too small",
-    meaning="In S2 this is said of durations, which are milliseconds and never negative.",
+    meaning="In S2 only durations have a minimum: they are in milliseconds and never negative.",
     origin=f"{_SCHEMA}: minimum",
     remedy="Look for a difference of two times that was taken the wrong way round.",
     wrong=_DETAILS.replace("1500", "-1"),
@@ -375,7 +375,7 @@ TOO_MANY = _finding_type(
     "schema.too-many",
     Severity.ERROR,
     "A list with too many items",
-    meaning="Receivers need not have room for more than the schema allows.",
+    meaning="Receivers may refuse more than the schema allows.",
     origin=f"{_SCHEMA}: maxItems",
     remedy="Join items, or send less of the future at once.",
     wrong=_DETAILS.replace('["ELECTRIC.POWER.L1"]', str(["OIL.FLOW_RATE"] * 11)).replace("'", '"'),
@@ -398,7 +398,7 @@ MORE = _finding_type(
     meaning="The first faults of a message are explained, the rest are counted, so that a peer that"
     " sends much that is wrong does not slow the others.",
     origin="a bound of s2-mitm",
-    remedy="Mend the first ones; the others are mostly of the same kind.",
+    remedy="Correct the first ones; the others are mostly of the same type.",
     wrong=_DETAILS.replace('["ELECTRIC.POWER.L1"]', "[" + ", ".join("01234567891") + "]"),
     right=_DETAILS,
 )
@@ -413,7 +413,7 @@ REFUSED = _finding_type(
     " schema: ranges that are upside down, references to what is not there, the same thing twice."
     " It answers INVALID_MESSAGE.",
     origin="the validators of s2-python, mostly from sentences of the specification",
-    remedy="Mend what it says.",
+    remedy="Correct what it names.",
     wrong=_MEASURED.replace(
         "230.5}", '230.5}, {"commodity_quantity": "ELECTRIC.POWER.L1", "value": 231.5}'
     ),
@@ -426,7 +426,7 @@ NARROWER = _finding_type(
     meaning="S2 allows it. A peer that is built on s2-python does not take it, and answers"
     " INVALID_MESSAGE.",
     origin="the validators of s2-python",
-    remedy="Nothing to mend; know that some peers will not understand it.",
+    remedy="Nothing needs to be corrected; but some peers will not understand it.",
     wrong=_TIMER.replace("12:00:00Z", "23:59:60Z"),
     right=_TIMER,
 )
