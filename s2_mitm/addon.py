@@ -31,6 +31,7 @@ try:
     from s2_mitm.proxy import (
         contentview,
         delivery,
+        internals,
         interpreter,
         memory,
         mitmweb,
@@ -46,16 +47,7 @@ try:
     from s2_mitm.proxy.observers.observer import Observers
     from s2_mitm.proxy.observers.recording import MOVED, Recording
     from s2_mitm.proxy.options import Address, Area, OptionError, Values, only_for_new_sessions
-    from s2_mitm.proxy.patches import (
-        descriptors,
-        fast_path,
-        frames,
-        hangup,
-        idle,
-        masking,
-        output,
-        pacing,
-    )
+    from s2_mitm.proxy.patches.switch import Switch
     from s2_mitm.proxy.session import LIVE, Judged, Session
     from s2_mitm.s2.conversation.settings import Settings
     from s2_mitm.s2.verdict import LateFinding
@@ -87,6 +79,7 @@ class S2Mitm:
         self._observers = Observers()
         self._to_say: deque[str] = deque()
         self._may_complain = False
+        self._patches = Switch()
         self._clock: asyncio.Task[None] | None = None
         self._running = False
         self._over = False
@@ -94,14 +87,7 @@ class S2Mitm:
     def load(self, loader: Loader) -> None:
         for option in options.OPTIONS:
             loader.add_option(option.name, type(option.default), option.default, option.help)
-        output.install_in(ctx.master)
-        frames.install()
-        masking.install()
-        pacing.install()
-        delivery.install(self._delivered)
-        fast_path.install()
-        spool.install()
-        descriptors.raise_limit()
+        delivery.call(self._delivered)
         contentview.install(lambda: self._settings)
 
     def configure(self, updated: set[str]) -> None:
@@ -144,10 +130,12 @@ class S2Mitm:
             self._filter = values[options.FILTER]
             self._block_invalid = values[options.BLOCK_INVALID]
             self._keep_messages = values[options.KEEP_MESSAGES]
-            pacing.let_go_with(_let_go if self._keep_messages else None)
+            memory.MEMORY.let_go = _let_go if self._keep_messages else None
             memory.MEMORY.limit = values[options.MEMORY]
         if values.bear_on(Area.LOG):
             self._log = Log(values[options.LOG])
+        if values.bear_on(Area.PATCHES):
+            self._patches.choose(ctx.master, values[options.PATCHES])
         told = (self._recording, self._log, self._metrics)
         self._observers = Observers([observer for observer in told if observer])
         self._values = values
@@ -214,10 +202,8 @@ class S2Mitm:
 
     def running(self) -> None:
         self._running = True
-        output.end_within()
         interpreter.tune()
-        hangup.end_in_order(ctx.master)
-        descriptors.bound_connections()
+        self._patches.running()
         self._clock = asyncio.create_task(self._watch_the_clock())
         mitmweb.prepare(ctx.master)
         for session in [*LIVE.values()]:  # that were closed while the addon could not be loaded
@@ -226,23 +212,22 @@ class S2Mitm:
                 self.websocket_end(session.flow)
 
     def server_connect_error(self, data: ServerConnectionHookData) -> None:
-        descriptors.server_connect_error(data)
+        self._patches.server_connect_error(data)
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
-        session = self._session(flow)
-        self._safely(session, partial(idle.may_be_silent, flow))
-        pacing.keep_pace(flow)  # also where it is left alone: the memory is everyone's
+        self._session(flow)
+        self._patches.websocket_start(flow)
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:
         started = time.perf_counter()
         session = self._session(flow)
         if not self._over:
             self._safely(session, lambda: self._take(flow, session))
-        elif flow.websocket and session.recognised and ctx.master.should_exit.is_set():
+        elif flow.websocket and session.recognised and internals.is_ending(ctx.master):
             # Too late to be judged and recorded; so it does not go on, just before all is closed.
             flow.websocket.messages[-1].dropped = True
         seconds = time.perf_counter() - started
-        pacing.charge(flow, seconds)
+        self._patches.charge(flow, seconds)
         if self._metrics and session.recognised:
             self._observers.took(session, seconds)
 
@@ -318,7 +303,7 @@ class S2Mitm:
             await asyncio.sleep(1)
             self._say_what_had_to_wait()
             check_all()
-            await pacing.tidy_memory()
+            await self._patches.every_second()
             for session in [*LIVE.values()]:
                 if session.is_live and session.recognised:
                     self._safely(session, partial(self._tick, session))
@@ -353,25 +338,22 @@ class S2Mitm:
             self._clock.cancel()
         self._say_what_had_to_wait()
         # When only the addon is reloaded, its sessions go on in the next one.
-        ending = [*LIVE.values()] if ctx.master.should_exit.is_set() else []
+        is_ending = internals.is_ending(ctx.master)
+        ending = [*LIVE.values()] if is_ending else []
         for session in ending:
             if judged := session.hold_back():
                 self._safely(session, partial(self._differs, session, judged))
             self._safely(session, partial(self._end, session, time.time()))
         if self._recording:
             self._recording.stop(ending)
-        if ctx.master.should_exit.is_set() or not self._running:
+        if is_ending or not self._running:
             finish_all()
         self._serve_metrics(None)
         contentview.uninstall()
         interpreter.restore()
-        if not ctx.master.should_exit.is_set():  # else mitmproxy has yet to write what is open
-            spool.uninstall()
-        fast_path.uninstall()
-        delivery.uninstall()
-        pacing.uninstall()
-        frames.uninstall()
-        masking.uninstall()
+        delivery.call(None)
+        if not is_ending:  # else mitmproxy has yet to write what is open
+            self._patches.done()
 
     # CmdArgs is text as it was given: of a str, mitmproxy would decode what JSON has escaped.
     @command.command("s2.inject")

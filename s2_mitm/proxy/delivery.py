@@ -1,7 +1,7 @@
-"""What becomes of a message: it goes on to the peer as it came, or as somebody made it, or not.
+"""What becomes of a message: it goes on to the peer as it came, or changed, or not at all.
 
 Addons before and after ours may change a message or drop it, and so may the user who holds it back.
-What they left is taken by mitmproxy's layer when it goes on after the hook: only then is it known.
+The patch of the same name says here what came, and when mitmproxy goes on with it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import logging
 from collections.abc import Callable
 
 from mitmproxy.http import HTTPFlow
-from mitmproxy.proxy import events
-from mitmproxy.proxy.layers.websocket import WebsocketMessageHook
 from mitmproxy.websocket import WebSocketMessage
 
 logger = logging.getLogger(__name__)
@@ -22,16 +20,10 @@ _CAME = "s2_came"
 _tell: Tell | None = None
 
 
-def install(tell: Tell) -> None:
-    """Call ``tell`` with every message, in order, when all have had their say and it goes on."""
+def call(tell: Tell | None) -> None:
+    """Call ``tell`` with each message when all addons are done with it; None calls nobody."""
     global _tell
     _tell = tell
-
-
-def uninstall() -> None:
-    """Tell nobody any more."""
-    global _tell
-    _tell = None
 
 
 def is_known(message: WebSocketMessage) -> bool:
@@ -55,32 +47,19 @@ def sent(message: WebSocketMessage) -> bytes | None:
     return message.content
 
 
-class Passing:
-    """The message of a WebSocket that is with the addons; there is one at a time."""
+def comes(message: WebSocketMessage) -> None:
+    """A message came from its sender; no addon has seen it yet."""
+    setattr(message, _CAME, message.content)
 
-    def __init__(self, flow: HTTPFlow) -> None:
-        self._flow = flow
-        self._hook: object = None
-        self._message: WebSocketMessage | None = None
 
-    def begins(self, hook: WebsocketMessageHook) -> WebSocketMessage:
-        """The newest message of the flow goes to the addons. Returns it."""
-        assert self._flow.websocket is not None
-        self._hook, self._message = hook, self._flow.websocket.messages[-1]
-        setattr(self._message, _CAME, self._message.content)
-        return self._message
-
-    def heeds(self, event: events.Event) -> None:
-        """The layer is about to handle an event: it may be that the addons are done."""
-        if self._message is None or getattr(event, "command", None) is not self._hook:
-            return
-        message, self._message, self._hook = self._message, None, None
-        if not isinstance(message.content, bytes):
-            # mitmproxy's layer would fail on it, and the conversation with it.
-            logger.error(
-                f"s2-mitm: an addon made a message of the WebSocket {self._flow.id}"
-                f" {type(message.content).__name__}, which is not bytes: it is not forwarded."
-            )
-            message.content, message.dropped = came(message), True
-        if _tell:
-            _tell(self._flow, message)
+def goes_on(flow: HTTPFlow, message: WebSocketMessage) -> None:
+    """All addons are done with a message that came: mitmproxy goes on with it as it now is."""
+    if not isinstance(message.content, bytes):
+        # mitmproxy's layer would fail on it, and the conversation with it.
+        logger.error(
+            f"s2-mitm: an addon made a message of the WebSocket {flow.id}"
+            f" {type(message.content).__name__}, which is not bytes: it is not forwarded."
+        )
+        message.content, message.dropped = came(message), True
+    if _tell:
+        _tell(flow, message)

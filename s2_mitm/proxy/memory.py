@@ -11,11 +11,16 @@ from collections.abc import Callable
 from typing import Protocol
 from weakref import WeakSet
 
+from mitmproxy.http import HTTPFlow
+
 MEGABYTE = 1000 * 1000
 MOST = 512 * MEGABYTE
 """Bytes. A quarter of the machine's memory is taken, and no more than this."""
 LEAST = MEGABYTE
 """What may be set; messages that are larger do not pass then."""
+
+MAX_MESSAGE = 32 * 1024 * 1024
+"""Bytes. A WebSocket with a message that is larger, when it is inflated, is closed with 1009."""
 
 SMALL = 128 * 1024
 """Bytes that a WebSocket may have in any case, so that those with small messages go on."""
@@ -34,10 +39,15 @@ class Holder(Protocol):
 
 
 class Memory:
-    """The sum over all WebSockets, which is to stay below ``limit`` bytes."""
+    """The sum over all WebSockets, which is to stay below ``limit`` bytes.
+
+    ``let_go`` takes all messages but the last few, whose number it is given, out of a flow; it is
+    None where all of them are to stay.
+    """
 
     def __init__(self, limit: int = MOST) -> None:
         self.limit = limit
+        self.let_go: Callable[[HTTPFlow, int], None] | None = None
         self.total = 0
         self.peak = 0
         """The most that there was since somebody set it back."""

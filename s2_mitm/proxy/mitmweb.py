@@ -1,4 +1,4 @@
-"""What mitmweb needs from us: a route for our command, calm, and a word about its safety.
+"""What mitmweb needs from us: a route for our commands, and a word about its safety.
 
 mitmweb's route for commands takes letters and dots only, so that its command bar and its REST
 interface answer 404 to ``s2.inject``. Ours asks for more than mitmweb's own: a page of another
@@ -13,8 +13,6 @@ from typing import Any
 
 from mitmproxy.master import Master
 from mitmproxy.version import VERSION
-
-from s2_mitm.proxy.patches import updates
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +31,12 @@ def prepare(master: Master) -> None:
     if app is None or "s2_commands" in app.settings:
         return
     app.settings["s2_commands"] = ROUTE
-    app.add_handlers(".*" if app.default_host is None else _BY_ADDRESS, [(ROUTE, _handler())])
-    updates.moderate(master)
+    try:
+        app.add_handlers(".*" if app.default_host is None else _BY_ADDRESS, [(ROUTE, _handler())])
+    except (ImportError, AttributeError) as missing:  # its application is no interface
+        logger.warning(
+            f"s2-mitm: its commands, such as s2.inject, are not there in this mitmweb ({missing})."
+        )
     if not HAS_LOGIN:
         logger.warning(
             f"mitmweb {VERSION} has no login: whoever reaches its page, any program on this machine"

@@ -17,6 +17,7 @@ from mitmproxy import flowfilter
 from s2_mitm.history.retention import parse_retention, parse_size
 from s2_mitm.proxy import machine, memory
 from s2_mitm.proxy.observers.log import LEVELS
+from s2_mitm.proxy.patches.switch import parse_names
 from s2_mitm.s2.catalog import VERSIONS
 from s2_mitm.s2.choice import parse_codes, parse_severities
 from s2_mitm.s2.message.schemas import SchemaError, Schemas
@@ -42,6 +43,7 @@ class Area(Enum):
     RECORDING = auto()
     LOG = auto()
     METRICS = auto()
+    PATCHES = auto()
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,11 +259,19 @@ LOG = Option(
     _one_of({level: level for level in LEVELS}),
     Area.LOG,
 )
+PATCHES = Option(
+    "s2_patches",
+    "all",
+    "The parts of mitmproxy to replace: all, none, names, or -names for all but these.",
+    parse_names,
+    Area.PATCHES,
+    reaches_open=False,
+)
 
 OPTIONS: tuple[Option[Any], ...] = (
     *(DB, RETAIN, NAME),
     *(SCHEMAS, VERSION, FILTER, CLIENT_ROLE, BLOCK_INVALID, KEEP_MESSAGES, MEMORY),
-    *(ACK_TIMEOUT, IGNORE, SEVERITY, METRICS, LOG),
+    *(ACK_TIMEOUT, IGNORE, SEVERITY, METRICS, LOG, PATCHES),
 )
 """In the order in which mitmproxy has them."""
 

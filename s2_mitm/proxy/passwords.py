@@ -8,6 +8,7 @@ from __future__ import annotations
 from mitmproxy.options import Options
 
 from s2_mitm.history.target import database_of
+from s2_mitm.proxy.internals import set_quietly
 
 _GIVEN: dict[str, str] = {}
 """Databases as they were given, by what the option shows of them; a reload of the addon keeps it.
@@ -26,9 +27,8 @@ def take_out(options: Options) -> str:
     database = database_of(given)
     if not database.has_password:
         return _GIVEN.get(database.name, given)
-    # Not by update, which would tell all addons of a change, and us too. Those that hear of this
-    # one after us, as mitmweb's page does, find the value without the password.
-    options._options["s2_db"].set(database.name)
+    # Addons that hear of this change after us, and mitmweb's page, find it without the password.
+    set_quietly(options, "s2_db", database.name)
     return given
 
 

@@ -1,8 +1,9 @@
-"""Let ``-w FILE`` have every message of a WebSocket, although its flow keeps only the last ones.
+"""Messages that a flow has forgotten, while they may still have to be written with it.
 
-mitmproxy writes a WebSocket to that file when it is over. What its flow has forgotten until then
-waits in a file of its own that has no name, as mitmproxy would write it, and is copied in between
-when the flow is written. It does not come back into memory, which may be too small for all of it.
+A live flow keeps only its last messages, and mitmproxy writes it to ``-w FILE`` when it is over.
+What it has forgotten until then waits in a file of its own that has no name, as mitmproxy would
+write it, and is copied in between when the flow is written (see the patch ``saving``). It does not
+come back into memory, which may be too small for all of it.
 """
 
 from __future__ import annotations
@@ -10,35 +11,31 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from io import BufferedWriter
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, cast
+from typing import Any
 from weakref import WeakKeyDictionary
 
-from mitmproxy import ctx, flowfilter
-from mitmproxy.addons.save import Save
+from mitmproxy import ctx
 from mitmproxy.flow import Flow
 from mitmproxy.http import HTTPFlow
-from mitmproxy.io import FilteredFlowWriter, tnetstring
+from mitmproxy.io import tnetstring
 from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.proxy.annotation import lacking
-from s2_mitm.proxy.patches.stream_file import StreamFile
 from s2_mitm.proxy.session import Session
 from s2_mitm.render.summary import SUMMARY
 
 logger = logging.getLogger(__name__)
 
-_add = FilteredFlowWriter.add
-_save_flow = Save.save_flow
+_is_used = False
 _spools: WeakKeyDictionary[Flow, Spool | None] = WeakKeyDictionary()
 """By flow; None for one whose messages could not be kept."""
 
 
 class Spool:
-    """Messages that a flow has forgotten, one after the other, the last one not long ago.
+    """Messages that a flow has forgotten, the oldest first.
 
     They are in a file that goes with this object, in ``folder`` or where temporary files are.
     ``whole`` says that the first of them is the first of the flow. All methods but ``close``, and
@@ -76,22 +73,21 @@ class Spool:
             yield piece
 
 
-def install() -> None:
-    """Let flows that are written have all their messages, and the traffic go on if they cannot."""
-    FilteredFlowWriter.add = _add_whole  # type: ignore[method-assign, assignment]
-    Save.save_flow = _save_or_go_on  # type: ignore[method-assign, assignment]
-
-
-def uninstall() -> None:
-    """Let mitmproxy write flows as they are."""
-    FilteredFlowWriter.add = _add  # type: ignore[method-assign]
-    Save.save_flow = _save_flow  # type: ignore[method-assign]
+@contextmanager
+def used() -> Iterator[None]:
+    """While the context lasts there is somebody who writes what is kept here."""
+    global _is_used
+    _is_used = True
+    try:
+        yield
+    finally:
+        _is_used = False
 
 
 def keep(session: Session, messages: Sequence[WebSocketMessage]) -> None:
     """The flow of a session has just forgotten ``messages``, its oldest; they may be written later.
 
-    Where nothing is to be written, they and those before are gone.
+    Where nothing will be written, they and those before are gone.
     """
     flow = session.flow
     if not _is_writing():
@@ -105,19 +101,25 @@ def keep(session: Session, messages: Sequence[WebSocketMessage]) -> None:
         if spool := _spools[flow]:
             spool.add(messages)
     except OSError as problem:
-        _give_up(flow)
-        _say_lacking(flow, problem)
+        give_up(flow)
+        _spools[flow] = None  # also where it had none yet
+        say_lacking(flow, problem)
 
 
 def discard(flow: HTTPFlow) -> None:
     """The flow is over: unless it is to be written now, what it has forgotten is gone."""
     if not _is_writing():
-        _spools.pop(flow, None)
+        is_written(flow)
+
+
+def is_written(flow: Flow) -> None:
+    """The flow has been written, and will not be written again."""
+    _spools.pop(flow, None)
 
 
 def _is_writing() -> bool:
-    """Whether mitmproxy writes flows to a file."""
-    return _save() is not None and _save().stream is not None
+    """Whether mitmproxy writes flows to a file, and we write them with all their messages."""
+    return _is_used and getattr(_save(), "stream", None) is not None
 
 
 def _save() -> Any:
@@ -136,72 +138,24 @@ def _folder() -> Path | None:
     return file.parent if file.is_file() and os.access(file.parent, os.W_OK) else None
 
 
-def _give_up(flow: Flow) -> None:
-    spool, _spools[flow] = _spools.get(flow), None
-    if spool:
-        spool.close()
+def give_up(flow: Flow) -> bool:
+    """Keep no more of what the flow has forgotten; returns whether there was anything."""
+    if (spool := _spools.get(flow)) is None:
+        return False
+    _spools[flow] = None
+    spool.close()
+    return True
 
 
-def _say_lacking(flow: Flow, problem: OSError) -> None:
+def say_lacking(flow: Flow, problem: OSError) -> None:
+    """Say that the file will not have all messages of a flow, and why."""
     logger.error(
         f"s2-mitm: {_file()} will lack the first messages of the WebSocket {flow.id}, and"
         f" say how many: they cannot wait on the disk ({problem.strerror}). The traffic goes on."
     )
 
 
-def _save_or_go_on(save: Save, flow: Flow) -> None:
-    """In place of `Save.save_flow`, which ends mitmproxy if the next file cannot be opened."""
-    if save.stream is None:
-        return
-    before, save.stream = save.stream, None  # so that it is not closed yet
-    try:
-        save.maybe_rotate_to_new_file()
-    except OSError as problem:
-        _stream_file(before).goes_on(problem)
-    if save.stream is None:
-        save.stream = before
-    else:
-        _stream_file(before).close()
-    save.stream.add(flow)
-    save.active_flows.discard(flow)
-
-
-def _add_whole(writer: FilteredFlowWriter, flow: Flow) -> None:
-    """In place of `FilteredFlowWriter.add`."""
-    if not _is_writing() or _save().stream is not writer:  # another addon's
-        _add(writer, flow)
-        return
-    if not writer.flt or flowfilter.match(writer.flt, flow):
-        _write(_stream_file(writer), flow)
-    if isinstance(flow, HTTPFlow) and flow.websocket and flow.websocket.timestamp_end is not None:
-        _spools.pop(flow, None)  # it is not written again
-
-
-def _stream_file(writer: FilteredFlowWriter) -> StreamFile:
-    file: Any = writer.fo
-    if isinstance(file, BufferedWriter):  # it was not needed yet
-        writer.fo = file = StreamFile(file)
-    return cast(StreamFile, file)
-
-
-def _write(file: StreamFile, flow: Flow) -> None:
-    """Write a flow with all its messages; else with those that it has; else not at all."""
-    try:
-        try:
-            file.add(_written(flow))
-        except OSError as problem:
-            if _spools.get(flow) is None:
-                raise
-            _give_up(flow)
-            file.add(_written(flow))
-            _say_lacking(flow, problem)
-    except OSError as problem:
-        file.is_not_written(flow, problem)
-    else:
-        file.is_written()
-
-
-def _written(flow: Flow) -> Iterator[bytes]:
+def written(flow: Flow) -> Iterator[bytes]:
     """A flow as it is written, piece by piece. May raise OSError."""
     spool = _spools.get(flow)
     if spool is None or not isinstance(flow, HTTPFlow):

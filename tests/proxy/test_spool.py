@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 from mitmproxy import flowfilter
 from mitmproxy.addons.save import Save
 from mitmproxy.http import HTTPFlow
-from mitmproxy.io import FilteredFlowWriter, FlowReader, tnetstring
+from mitmproxy.io import FilteredFlowWriter, FlowReader, FlowWriter, tnetstring
 from mitmproxy.test import taddons, tflow
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from s2_mitm.proxy import spool
 from s2_mitm.proxy.annotation import annotate
+from s2_mitm.proxy.patches import saving
 from s2_mitm.proxy.session import Session
 from s2_mitm.replay.flow_file import from_flows
 
@@ -113,10 +114,8 @@ def on_a_disk(proxy: Proxy) -> Disk:
 
 @pytest.fixture
 def proxy(tmp_path: Path) -> Iterator[Proxy]:
-    spool.install()
-    with taddons.context(loadcore=False) as context:
+    with taddons.context(loadcore=False) as context, saving.installed(context.master):
         yield Proxy(context, tmp_path)
-    spool.uninstall()
 
 
 def test_the_file_has_every_message_and_the_flow_the_last(proxy: Proxy) -> None:
@@ -144,7 +143,7 @@ def test_it_is_the_file_that_mitmproxy_would_write(proxy: Proxy) -> None:
     (written,) = proxy.written()
 
     whole = io.BytesIO()
-    spool._add(FilteredFlowWriter(whole, None), written)
+    FlowWriter(whole).add(written)
     assert tnetstring.loads(whole.getvalue()) == tnetstring.loads(proxy.file.read_bytes())
     assert written.comment.startswith("Mine. S2 ")
     assert "lacks" not in written.comment

@@ -13,6 +13,7 @@ from mitmproxy import ctx
 from mitmproxy.utils import vt_codes
 
 from s2_mitm.proxy.annotation import summary_line
+from s2_mitm.proxy.internals import prints_log
 from s2_mitm.proxy.observers.observer import Observer
 from s2_mitm.proxy.session import Judged, Session
 from s2_mitm.render.verdicts import finding_lines, verdict_lines
@@ -62,7 +63,7 @@ class Log(Observer):
     def _print(self, lines: Iterable[str]) -> None:
         if self._level == "none":
             return
-        if ctx.master._termlog_addon is None:  # mitmproxy's console owns the screen
+        if not prints_log(ctx.master):
             logger.info(click.unstyle("\n".join(lines)))
             return
         text = "\n".join(lines) + "\n"

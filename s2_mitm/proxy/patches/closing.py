@@ -1,17 +1,23 @@
 """Let a WebSocket end as its peers end it.
 
-mitmproxy answers a close frame itself and closes both connections at once: what the other peer was
-just saying is lost, and so is its own close frame. Here a close frame is passed on like any other,
-and both connections are closed when both peers have sent theirs, or one of them is gone. Where one
-goes without a close frame, mitmproxy tells the other 1000, that all is well; here it tells nothing.
+Replaces mitmproxy's `WebsocketLayer` and `WebsocketConnection`.
+
+mitmproxy answers a close frame itself and closes both connections immediately: messages that the
+other peer was sending are lost, and so is its own close frame. Here a close frame is passed on like
+any other frame, and both connections are closed when both peers have sent theirs, or one of them is
+gone. Where a peer goes without a close frame, mitmproxy sends 1000 (all is well) to the other; here
+nothing is sent. Only here it is known whether it was a peer that closed the WebSocket, or this
+proxy, because what came from a peer could not be read.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from mitmproxy.master import Master
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import websocket
 from wsproto.connection import ConnectionState, ConnectionType
@@ -19,12 +25,29 @@ from wsproto.events import CloseConnection, Event
 from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason, Frame, FrameProtocol
 
+from s2_mitm.proxy.patches import exchange
+from s2_mitm.proxy.patches.replacing import on_top, replaced
+from s2_mitm.proxy.session import LIVE
+
+tried = exchange.through_layer
+
 _BAD_GATEWAY = 1014
 _BEGUN = {ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING}
 
 
+@contextmanager
+def installed(_master: Master) -> Iterator[None]:
+    """For the WebSockets that open meanwhile."""
+    with replaced(
+        websocket,
+        WebsocketLayer=on_top(ClosingLayer, websocket.WebsocketLayer),
+        WebsocketConnection=on_top(ClosingConnection, websocket.WebsocketConnection),
+    ):
+        yield
+
+
 class _Protocol(FrameProtocol):
-    """wsproto's, with the one close code that was registered after its list was made."""
+    """wsproto's, with close code 1014, which was registered after its list was made."""
 
     def _process_close(self, frame: Frame) -> Frame:
         payload: Any = frame.payload
@@ -36,10 +59,11 @@ class _Protocol(FrameProtocol):
 
 
 class ClosingConnection(websocket.WebsocketConnection):
-    """The connection to one peer, which keeps for its layer how it ends."""
+    """The connection to one peer; it keeps for its layer how it ends."""
 
     ending: CloseConnection | None = None
-    """The peer's close frame; or why there will be none: it is gone, or has sent what is wrong."""
+    """The peer's close frame; or why there will be none: the peer is gone, or what it has sent
+    cannot be read."""
 
     def __init__(self, kind: ConnectionType, extensions: list[Extension], **kwargs: Any) -> None:
         super().__init__(kind, extensions, **kwargs)
@@ -55,7 +79,7 @@ class ClosingConnection(websocket.WebsocketConnection):
     def send(self, event: Event) -> Any:
         if self.state is not ConnectionState.REMOTE_CLOSING or isinstance(event, CloseConnection):
             return super().send(event)
-        # The peer will say no more, but it hears what the other still says (RFC 6455 5.5.1).
+        # The peer sends no more data, but still receives what the other sends (RFC 6455 5.5.1).
         self._state = ConnectionState.OPEN
         try:
             return super().send(event)
@@ -64,7 +88,7 @@ class ClosingConnection(websocket.WebsocketConnection):
 
 
 class ClosingLayer(websocket.WebsocketLayer):
-    """mitmproxy's layer of a WebSocket, but for its end."""
+    """mitmproxy's layer of a WebSocket, with another end."""
 
     client_ws: ClosingConnection
     server_ws: ClosingConnection
@@ -91,9 +115,9 @@ class ClosingLayer(websocket.WebsocketLayer):
             about.closed_by_client = source is self.client_ws
             about.close_code = ending.code
             about.close_reason = ending.reason
-        has_said_so = source.state is ConnectionState.REMOTE_CLOSING
-        if has_said_so and other.state is ConnectionState.OPEN:
-            yield other.send2(ending)  # which may finish what it is saying, and answers
+        has_sent_close = source.state is ConnectionState.REMOTE_CLOSING
+        if has_sent_close and other.state is ConnectionState.OPEN:
+            yield other.send2(ending)  # it may finish its message, and then answers
             return
         about.timestamp_end = time.time()
         is_gone = ending.code is CloseReason.ABNORMAL_CLOSURE
@@ -101,6 +125,15 @@ class ClosingLayer(websocket.WebsocketLayer):
             if each.state in _BEGUN and not is_gone:
                 yield each.send2(ending)
             yield commands.CloseConnection(each.conn)
+        if session := LIVE.get(self.flow.id):
+            session.closed_by_proxy |= self._was_closed_here()
         yield websocket.WebsocketEndHook(self.flow)
         self.flow.live = False
         self._handle_event = self.done
+
+    def _was_closed_here(self) -> bool:
+        """Whether neither peer closed it: what came from one of them could not be passed on."""
+        by_client = self.flow.websocket and self.flow.websocket.closed_by_client
+        source = self.client_ws if by_client else self.server_ws
+        # The close frame of a peer was answered, and one that is gone was sent none.
+        return source.state is ConnectionState.LOCAL_CLOSING

@@ -1,19 +1,29 @@
 """Messages that are compressed: permessage-deflate, RFC 7692.
 
-wsproto has it too, but it forgets at a ping between two fragments that their message is compressed,
-loses what comes after a DEFLATE block that says it is the last, knows no window of 256 bytes though
-the RFC does, and makes a gigabyte of a few kilobytes.
+Replaces wsproto's `PerMessageDeflate`, for mitmproxy and for all else in this process.
+
+wsproto's has four faults. After a ping between two fragments it takes the second for one that is
+not compressed. After a DEFLATE block that is marked as the last it loses what follows. It refuses a
+window of 256 bytes, which the RFC allows. And it inflates without a limit: a few kilobytes may
+become a gigabyte.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import wsproto.extensions
+from mitmproxy.master import Master
 from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
-MAX_MESSAGE = 32 * 1024 * 1024
-"""Bytes. A WebSocket with a message that is larger, when it is inflated, is closed with 1009."""
+from s2_mitm.proxy.memory import MAX_MESSAGE
+from s2_mitm.proxy.patches import exchange
+from s2_mitm.proxy.patches.replacing import replaced
+
+tried = exchange.compressed
 
 _TAIL = b"\x00\x00\xff\xff"
 """How each compressed message ends; it is left out on the wire."""
@@ -21,6 +31,13 @@ _TAIL = b"\x00\x00\xff\xff"
 _LARGEST_WINDOW = 15
 _SMALLEST_WINDOW = 8
 _WINDOWS = {str(bits) for bits in range(_SMALLEST_WINDOW, _LARGEST_WINDOW + 1)}
+
+
+@contextmanager
+def installed(_master: Master) -> Iterator[None]:
+    """For the WebSockets that open meanwhile."""
+    with replaced(wsproto.extensions, PerMessageDeflate=PerMessageDeflate):
+        yield
 
 
 class PerMessageDeflate(Extension):

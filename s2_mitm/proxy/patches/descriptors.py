@@ -1,7 +1,10 @@
-"""No more connections than there are file descriptors for, and some left for the rest.
+"""Open no more connections than there are file descriptors for, and leave some for the rest.
 
-Where there is none left, asyncio prints a traceback each second, and the recording cannot open its
-file. A connection that is one too many is closed at once; those that are open go on.
+Replaces ``accept`` of the sockets on which mitmproxy's servers listen, and the event loop's handler
+of exceptions.
+
+Where no descriptor is left, asyncio prints a traceback each second, and the recording cannot open
+its file. Here a connection that is one too many is closed immediately; those that are open go on.
 """
 
 from __future__ import annotations
@@ -11,12 +14,12 @@ import errno
 import logging
 import socket
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from weakref import WeakSet
 
-from mitmproxy import ctx
+from mitmproxy.master import Master
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 if sys.platform != "win32":
@@ -25,17 +28,53 @@ if sys.platform != "win32":
 logger = logging.getLogger(__name__)
 
 RESERVED = 32
-"""Descriptors for the recording, the page, the metrics and the like."""
+"""Descriptors for the recording, mitmweb's page, the metrics and the like."""
 
 ENOUGH = 65536
-"""Descriptors that are asked of the system, where it gives so many."""
+"""Descriptors that the system is asked for."""
 
 _NONE_LEFT = (errno.EMFILE, errno.ENFILE)
 
 _accepted: WeakSet[socket.socket] = WeakSet()
-"""What was accepted from clients, and may have been closed since."""
+"""The connections that were accepted from clients; some may have been closed since."""
 _has_said = False
-_handler_before: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
+
+
+@contextmanager
+def installed(master: Master) -> Iterator[None]:
+    """For the servers that listen, and those that will; where an event loop runs.
+
+    What the event loop would say with a traceback is said in a sentence meanwhile.
+    """
+    raise_limit()
+    servers = _servers(master)
+
+    async def on_change() -> None:
+        _let_accept(_servers(master), _BoundedSocket)
+
+    _let_accept(servers, _BoundedSocket)
+    # A signal has only a weak reference to what it calls.
+    servers.changed.connect(on_change)
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        problem = context.get("exception")
+        if isinstance(problem, OSError) and problem.errno in _NONE_LEFT:
+            _say()
+        elif before:
+            before(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(handle)
+    try:
+        yield
+    finally:
+        if loop.get_exception_handler() is handle:
+            loop.set_exception_handler(before)
+        servers.changed.disconnect(on_change)
+        _let_accept(servers, socket.socket)
 
 
 def raise_limit() -> None:
@@ -49,45 +88,22 @@ def raise_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def bound_connections() -> None:
-    """Bound those of all servers that listen, and that will; to be called when mitmproxy runs.
-
-    What the event loop would say with a traceback is said in a sentence from now on.
-    """
-    global _handler_before
-    _bound_all()
-    ctx.master.addons.get("proxyserver").servers.changed.connect(_on_change)
-    loop = asyncio.get_running_loop()
-    if loop.get_exception_handler() is not _handle:
-        _handler_before = loop.get_exception_handler()
-        loop.set_exception_handler(_handle)
+def _servers(master: Master) -> Any:
+    return master.addons.get("proxyserver").servers
 
 
-async def _on_change() -> None:
-    _bound_all()
-
-
-def _bound_all() -> None:
-    for instance in ctx.master.addons.get("proxyserver").servers:
+def _let_accept(servers: Any, kind: type[socket.socket]) -> None:
+    """Let all sockets that listen be of this class."""
+    for instance in servers:
         for server in getattr(instance, "_servers", ()):
             if isinstance(server, asyncio.Server):
                 for listening in server.sockets:
                     # The event loop has this very object; asyncio lets nobody give it another.
-                    listening._sock.__class__ = _BoundedSocket  # type: ignore[attr-defined]
-
-
-def _handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    problem = context.get("exception")
-    if isinstance(problem, OSError) and problem.errno in _NONE_LEFT:
-        _say()
-    elif _handler_before:
-        _handler_before(loop, context)
-    else:
-        loop.default_exception_handler(context)
+                    listening._sock.__class__ = kind  # type: ignore[attr-defined]
 
 
 def server_connect_error(data: ServerConnectionHookData) -> None:
-    """mitmproxy could not connect to a server: say so if it is for want of descriptors."""
+    """mitmproxy could not connect to a server: say so if no descriptor was left for it."""
     if any(f"[Errno {number}]" in (data.server.error or "") for number in _NONE_LEFT):
         _say()
 
@@ -98,9 +114,9 @@ def most_connections() -> int:
 
 
 class _BoundedSocket(socket.socket):
-    """Listens, and closes at once what is one connection too many.
+    """Listens, and closes a connection that is one too many as soon as it is accepted.
 
-    Later would be too late: the event loop accepts a hundred in one go.
+    Later would be too late: the event loop accepts up to a hundred before it does anything else.
     """
 
     __slots__ = ()

@@ -1,9 +1,11 @@
-"""Let WebSocket messages pass in one go, without a task of the event loop for each.
+"""Let WebSocket messages pass without a task of the event loop for each.
 
-For every message mitmproxy makes a task that calls the addons, waits until it is that task's turn,
-and then sends the message by itself; that is a good part of its time. Here the addons that listen
-are called on the spot, as long as none of them waits for something, and what came in with one read
-goes out with one write. Addons see what they always see, in the same order.
+Replaces mitmproxy's `ProxyConnectionHandler`.
+
+For every message mitmproxy makes a task that calls the addons, and waits until it is that task's
+turn; then it sends each message by itself. That is a good part of its time. Here the addons that
+listen are called directly, as long as none of them waits for something, and the messages that came
+with one read go out with one write. Addons see what they always see, in the same order.
 """
 
 from __future__ import annotations
@@ -12,33 +14,36 @@ import asyncio
 import types
 from collections import deque
 from collections.abc import Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from mitmproxy.connection import Connection
 from mitmproxy.http import HTTPFlow
+from mitmproxy.master import Master
 from mitmproxy.proxy import mode_servers
 from mitmproxy.proxy.commands import Command, SendData, StartHook
 from mitmproxy.proxy.events import Event, HookCompleted
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers.websocket import WebsocketMessageHook
 
+from s2_mitm.proxy.patches import exchange
 from s2_mitm.proxy.patches.listeners import Listeners
+from s2_mitm.proxy.patches.replacing import replaced
 
-AT_ONCE = 16
-"""Messages of a connection that pass in one go; then it is the turn of the other connections."""
+tried = exchange.through_handler
+
+IN_A_ROW = 16
+"""Messages of one connection in a row; then it is the turn of the other connections."""
 
 _Handler = mode_servers.ProxyConnectionHandler
 
 
-def install() -> None:
-    """Let the connections that open from now on do so."""
-    mode_servers.ProxyConnectionHandler = FastPathHandler  # type: ignore[misc]
-
-
-def uninstall() -> None:
-    """Give mitmproxy its own class back; connections that are open keep what they have."""
-    mode_servers.ProxyConnectionHandler = _Handler  # type: ignore[misc]
+@contextmanager
+def installed(_master: Master) -> Iterator[None]:
+    """For the connections that open meanwhile."""
+    with replaced(mode_servers, ProxyConnectionHandler=FastPathHandler):
+        yield
 
 
 class FastPathHandler(_Handler):
@@ -54,7 +59,7 @@ class FastPathHandler(_Handler):
 
 
 class FastPath:
-    """What a handler takes for its topmost layer."""
+    """Stands in front of the topmost layer of a handler, in its place."""
 
     def __init__(self, layer: Layer, handler: _Handler) -> None:
         self.context = layer.context
@@ -64,7 +69,7 @@ class FastPath:
         self._waiting: set[asyncio.Task[None]] = set()
 
     def handle_event(self, event: Event) -> Iterator[Command]:
-        """What the handler has to do about an event, without what is done about it here."""
+        """The commands that are left for the handler, after messages that can pass have passed."""
         events = deque([event])
         messages = 0
         unsent: dict[Connection, list[bytes]] = {}
@@ -74,7 +79,7 @@ class FastPath:
                     unsent.setdefault(command.connection, []).append(command.data)
                 elif (
                     isinstance(command, WebsocketMessageHook)
-                    and messages < AT_ONCE
+                    and messages < IN_A_ROW
                     and not self._listeners.have_coroutines
                 ):
                     messages += 1
@@ -86,14 +91,14 @@ class FastPath:
         yield from _joined(unsent)
 
     def _passes(self, hook: WebsocketMessageHook) -> bool:
-        """Call the addons. Where one holds the message back, a task waits until it is let go."""
+        """Call the addons; True when all are done. Else a task waits for the one that waits."""
         calling = self._call(hook.flow)
         try:
             waits_for = calling.send(None)
         except StopIteration:
             return True
         task = asyncio.create_task(self._go_on(calling, waits_for, hook))
-        # The event loop alone would not keep it.
+        # The event loop has only a weak reference to it.
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
         return False
@@ -113,7 +118,7 @@ class FastPath:
 
 @types.coroutine
 def _rest(calling: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
-    """What is left of a coroutine that waits, after its beginning was run outside of a task."""
+    """The rest of a coroutine that was begun outside of a task, and waits for ``waits_for``."""
     while True:
         try:
             yield waits_for

@@ -1,61 +1,54 @@
 """Let text frames pass byte for byte.
 
-mitmproxy decodes the payload of a text frame and encodes it again. A text that is not UTF-8 ends
-the connection on the way, before anyone can say what was wrong with it; and a message that was
-injected is cut into pieces of 4,000 bytes which are decoded one by one, so that a character across
-a cut arrives as U+FFFD, and a peer without support for continuation frames gets nothing at all.
-And it takes a message together until it is whole, however large that is, on the wire or inflated.
+Replaces mitmproxy's `WebsocketConnection` and `Fragmentizer`.
 
-mitmproxy has no setting for any of it, so its classes are replaced while the addon is loaded, and
-wsproto's for messages that are compressed.
+mitmproxy decodes the payload of a text frame and encodes it again. A text that is not UTF-8 ends
+its WebSocket there, before anyone can say what is wrong with it. A message that was injected is cut
+into pieces of 4,000 bytes that are decoded one by one: a character across a cut arrives as U+FFFD,
+and a peer that does not support continuation frames gets nothing at all. And mitmproxy collects the
+frames of a message until it is whole, however large it becomes.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import wsproto.extensions
+from mitmproxy.master import Master
 from mitmproxy.proxy.layers import websocket
 from wsproto.events import BytesMessage, Event, Message, TextMessage
 from wsproto.frame_protocol import CloseReason, Frame, MessageDecoder, ParseFailed
 
-from s2_mitm.proxy.patches.closing import ClosingConnection, ClosingLayer
-from s2_mitm.proxy.patches.deflate import MAX_MESSAGE, PerMessageDeflate
+from s2_mitm.proxy.memory import MAX_MESSAGE
+from s2_mitm.proxy.patches import exchange
+from s2_mitm.proxy.patches.replacing import on_top, replaced
+
+tried = exchange.through_layer
 
 MAX_FRAMES = 4096
-"""Frames of one message. What comes in more is passed on in so many, the last of which is long."""
+"""Frames of one message. When it comes in more, those after that are joined with the last one."""
 
 FRAME_BYTES = 100
-"""About what a frame takes in memory beside what is in it."""
-
-_Layer = websocket.WebsocketLayer
-_Connection = websocket.WebsocketConnection
-_Fragmentizer = websocket.Fragmentizer
-_PerMessageDeflate = wsproto.extensions.PerMessageDeflate
+"""About the memory that a frame takes beside its payload."""
 
 
-def install() -> None:
-    """Let the WebSockets that open from now on pass as they are."""
-    websocket.WebsocketLayer = ClosingLayer  # type: ignore[misc]
-    websocket.WebsocketConnection = _ByteExactConnection  # type: ignore[misc]
-    websocket.Fragmentizer = _ByteExactFragmentizer  # type: ignore[misc]
-    wsproto.extensions.PerMessageDeflate = PerMessageDeflate  # type: ignore[misc, assignment]
-
-
-def uninstall() -> None:
-    """Give mitmproxy its own classes back; WebSockets that are open keep what they have."""
-    websocket.WebsocketLayer = _Layer  # type: ignore[misc]
-    websocket.WebsocketConnection = _Connection  # type: ignore[misc]
-    websocket.Fragmentizer = _Fragmentizer  # type: ignore[misc]
-    wsproto.extensions.PerMessageDeflate = _PerMessageDeflate  # type: ignore[misc]
+@contextmanager
+def installed(_master: Master) -> Iterator[None]:
+    """For the WebSockets that open meanwhile."""
+    with replaced(
+        websocket,
+        WebsocketConnection=on_top(ByteExactConnection, websocket.WebsocketConnection),
+        Fragmentizer=_ByteExactFragmentizer,
+    ):
+        yield
 
 
 class _Text(str):
-    """The payload of a text frame; encoding it gives back the very bytes that came.
+    """The payload of a text frame; encoding it gives the very bytes that came.
 
-    Nobody reads it as text, so it holds none.
+    As a text it is empty, for nobody reads it as one.
     """
 
     raw: bytes
@@ -80,7 +73,7 @@ class _ByteExactDecoder(MessageDecoder):
     def __init__(self) -> None:
         super().__init__()
         self.size = 0
-        """Bytes of the message that is not finished."""
+        """Bytes of the message that is not whole."""
 
     def process_frame(self, frame: Frame) -> Frame:
         self.size += len(frame.payload)
@@ -101,7 +94,7 @@ class _ByteExactDecoder(MessageDecoder):
 
 
 class _Frames(list[Any]):
-    """The frames of a message that is coming, to the last of which more can be added in place."""
+    """The frames so far of a message that is not whole; bytes can be added to the last in place."""
 
     def __init__(self) -> None:
         super().__init__([bytearray()])
@@ -113,7 +106,9 @@ class _Frames(list[Any]):
             self[-1] += frame
 
 
-class _ByteExactConnection(ClosingConnection):
+class ByteExactConnection(websocket.WebsocketConnection):
+    """The connection to one peer, whose text frames keep their bytes."""
+
     _frames: _Frames
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -122,11 +117,11 @@ class _ByteExactConnection(ClosingConnection):
 
     @property
     def half_message(self) -> int:
-        """The bytes in memory of a message that is not finished."""
+        """The bytes in memory of a message that is not whole."""
         return self._decoder.size + FRAME_BYTES * (len(self._frames) - 1)
 
     def events(self) -> Generator[Event, None, None]:
-        # What is injected is no part of a message that is still coming in fragments.
+        # A message that is injected between two fragments is no part of theirs.
         while self._events and isinstance(self._events[0], Message):
             coming, self._frames = self._frames, _Frames()
             yield self._events.popleft()
@@ -142,8 +137,8 @@ class _ByteExactConnection(ClosingConnection):
         self._frames = _Frames()
 
 
-class _ByteExactFragmentizer(_Fragmentizer):
-    # One frame for what was injected, as a peer would send it. What was received keeps its frames.
+class _ByteExactFragmentizer(websocket.Fragmentizer):
+    # What was injected goes out in one frame, as a peer would send it. What came keeps its frames.
     FRAGMENT_SIZE = sys.maxsize
 
     def msg(self, data: bytes, message_finished: bool) -> Any:

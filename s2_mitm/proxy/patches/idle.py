@@ -1,5 +1,8 @@
 """Let an open WebSocket be silent for as long as its peers like, and notice when one is gone.
 
+Replaces, of the connections of each WebSocket that opens, ``drain_writers`` of mitmproxy's handler,
+and the timeout of its watchdog.
+
 mitmproxy ends every connection that is silent for ten minutes. An RM that has nothing to measure
 says nothing for hours. What is not a WebSocket yet, such as a handshake that nobody finishes, is
 still ended.
@@ -10,13 +13,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from mitmproxy import ctx
 from mitmproxy.http import HTTPFlow
+from mitmproxy.master import Master
 from mitmproxy.proxy.server import ConnectionHandler
 
-from s2_mitm.proxy.connections import handler_of
+from s2_mitm.proxy.internals import handler_of
+from s2_mitm.proxy.session import LIVE
 
 TIMEOUT_OPTION = "tcp_timeout"
 """mitmproxy's option for it, in seconds; mitmproxy 11 has none."""
@@ -26,15 +32,21 @@ KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 5}
 and after how many questions without an answer the connection is over."""
 
 
-def may_be_silent(flow: HTTPFlow) -> None:
+@contextmanager
+def installed(_master: Master) -> Iterator[None]:
+    """For the WebSockets that open meanwhile; nothing is replaced before one does."""
+    yield
+
+
+def websocket_start(flow: HTTPFlow) -> None:
     """Lift mitmproxy's timeout from the connections of a WebSocket, unless the user has set it.
 
-    The system is asked to probe the peers instead, so that one that vanished without a word ends
-    its session all the same. One that is there and reads nothing is not silent but stuck: to that
-    the timeout still applies.
+    The system is asked to probe the peers instead, so that a peer that vanished without a word ends
+    its session all the same. A peer that is there and reads nothing is not silent but stuck: the
+    timeout still applies to it. A WebSocket that s2-mitm does not look at is left as it is.
     """
-    handler = handler_of(flow)
-    if handler is None:
+    handler, session = handler_of(flow), LIVE.get(flow.id)
+    if handler is None or (session and session.left_alone):
         return
     for transport in handler.transports.values():
         if isinstance(transport.writer, asyncio.StreamWriter):  # else it has no socket to probe
@@ -42,16 +54,16 @@ def may_be_silent(flow: HTTPFlow) -> None:
     _drop_who_reads_nothing(handler, handler.timeout_watchdog.timeout)
     options = ctx.options
     if TIMEOUT_OPTION not in options or not options.has_changed(TIMEOUT_OPTION):
-        # It counts from the next time that the watchdog looks at it, which is before it bites.
+        # The watchdog looks at it each time before it ends a connection.
         handler.timeout_watchdog.timeout = sys.maxsize
 
 
 def _drop_who_reads_nothing(handler: ConnectionHandler, timeout: float) -> None:
     """In place of mitmproxy's waiting until what was sent is on its way.
 
-    mitmproxy waits for ever. And when it cannot send, it cancels the task that reads from there,
-    once for every piece: with the second time the end of the connection is lost, and its other
-    side stays open. The task notices by itself.
+    mitmproxy waits for ever. And when it cannot send to a peer, it cancels the task that reads from
+    that peer, once for every piece of data. A task that is cancelled twice does not close the other
+    connection. It need not be cancelled: it notices by itself.
     """
 
     async def drain_writers() -> None:

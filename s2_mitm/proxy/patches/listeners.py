@@ -1,7 +1,7 @@
-"""Which addons have something to say to a message.
+"""Which addons listen to messages: a part of the fast path.
 
-mitmproxy asks each of its forty addons about every event, twice a message, whether it has a handler
-for it; that is a good third of what a WebSocket message costs. Which have one changes only when an
+mitmproxy has some forty addons, and asks each of them twice a message whether it has a handler for
+it; that is a third of what a WebSocket message costs. Which of them have one changes only when an
 addon comes or goes.
 """
 
@@ -46,7 +46,7 @@ class Listeners:
                 except AddonHalt:
                     break
                 except Exception:
-                    # It is said in mitmproxy's words; whatever it was, the message goes on.
+                    # mitmproxy logs it in its own words; the message goes on.
                     with suppress(OptionsError), safecall():
                         raise
 

@@ -1,31 +1,29 @@
 """Mask and unmask frames with the compiled function of the package websockets.
 
-Replaces `wsproto.frame_protocol.XorMaskerSimple`, which does it in Python: 5 µs for a small message
-and 40 µs for a description of 12 kB, twice for each message of a client. Without it s2-mitm is
-slower, and nothing else.
+Replaces wsproto's `XorMaskerSimple`, which does it in Python: 5 µs for a small message and 40 µs
+for a description of 12 kB, twice for each message of a client.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import wsproto.frame_protocol
+from mitmproxy.master import Master
+from websockets.speedups import apply_mask
 
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # where websockets was installed without its compiled part
-    apply_mask = None  # type: ignore[assignment]
+from s2_mitm.proxy.patches import exchange
+from s2_mitm.proxy.patches.replacing import replaced
 
-_XorMasker = wsproto.frame_protocol.XorMaskerSimple
-
-
-def install() -> None:
-    """Mask the frames of all WebSockets so from now on, where the compiled function is there."""
-    if apply_mask is not None:
-        wsproto.frame_protocol.XorMaskerSimple = Masker  # type: ignore[misc, assignment]
+tried = exchange.through_layer
 
 
-def uninstall() -> None:
-    """Give wsproto its own class back."""
-    wsproto.frame_protocol.XorMaskerSimple = _XorMasker  # type: ignore[misc]
+@contextmanager
+def installed(_master: Master) -> Iterator[None]:
+    """For the frames of all WebSockets."""
+    with replaced(wsproto.frame_protocol, XorMaskerSimple=Masker):
+        yield
 
 
 class Masker:

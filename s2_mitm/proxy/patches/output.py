@@ -1,7 +1,9 @@
-"""What the process prints never keeps it waiting: a thread of its own does the writing.
+"""Printing never keeps the process waiting: a thread of its own does the writing.
+
+Replaces ``sys.stdout`` and ``sys.stderr``, also in mitmproxy's addons and log handlers.
 
 Whoever writes to a terminal that is paused (Ctrl-S, a pager, a dead ssh session), or to a pipe that
-nobody reads, waits until that goes on; and mitmproxy prints where it forwards the messages.
+nobody reads, waits until that goes on; and mitmproxy prints in the thread that forwards messages.
 """
 
 from __future__ import annotations
@@ -13,19 +15,20 @@ import os
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from s2_mitm.proxy.patches.replacing import UnexpectedError
 
 if TYPE_CHECKING:
     from mitmproxy.master import Master  # which `s2-mitm demo` does without
 
-logger = logging.getLogger(__name__)
-
 MOST_BYTES = 1024 * 1024
-"""What waits to be written, at most."""
+"""What may wait to be written, at most."""
 
 SECONDS_AT_THE_END = 1.0
-"""For so long the end of a proxy waits until all is written."""
+"""At its end, the proxy waits no longer than this until all is written."""
 
 _RETRY_SECONDS = 0.2
 _OVERHEAD = 64
@@ -35,9 +38,9 @@ _OVERHEAD = 64
 class Output:
     """A file that a daemon thread writes, in the order in which pieces were `put`.
 
-    What does not fit into ``most_bytes`` is left out, up to the moment when all that was before it
-    is written; then a line says how many lines that were. Where writing fails, for the disk is full
-    or nobody reads any more, it is tried again.
+    When more than ``most_bytes`` wait, what comes is left out until all that waits is written; then
+    a line says how many lines were left out. Where writing fails, because the disk is full or
+    nobody reads any more, it is tried again.
     """
 
     def __init__(self, file: io.RawIOBase, most_bytes: int = MOST_BYTES) -> None:
@@ -53,8 +56,8 @@ class Output:
         threading.Thread(target=self._write_on, name="s2-mitm output", daemon=True).start()
 
     def put(self, piece: bytes) -> None:
-        """Let a piece be written, as soon as can be; does not wait for it."""
-        if self._is_over:  # the thread is not there to give its lock back
+        """Let a piece be written as soon as possible; does not wait for it."""
+        if self._is_over:  # the thread may have ended while it had the lock
             return
         with self._changed:
             too_much = self._size + len(piece) + _OVERHEAD > self._most_bytes
@@ -65,9 +68,10 @@ class Output:
                 self._add(piece)
 
     def end(self, until: float | None) -> bool:
-        """Take no more, and wait until all is written, or it fails; whether nothing is left.
+        """Take no more, and wait until all is written, or writing fails.
 
-        ``until`` is when waiting ends, as ``time.monotonic()`` has it; None is never.
+        ``until`` is when waiting ends, on the clock of ``time.monotonic()``; None is never. Returns
+        whether all is written.
         """
         with self._changed:
             seconds = None if until is None else until - time.monotonic()
@@ -116,7 +120,7 @@ class Output:
 
 
 class _Buffer(io.BufferedIOBase):
-    """What a stream of text writes to: in all but the writing it is the file."""
+    """What a stream of text writes to. It is like the file, but `Output` does the writing."""
 
     def __init__(self, file: io.RawIOBase, name: str, output: Output) -> None:
         self._file = file
@@ -138,7 +142,7 @@ class _Buffer(io.BufferedIOBase):
 
 
 class _Replaced(NamedTuple):
-    """A stream of text that was replaced, what is there now, and where that writes."""
+    """A stream of text that was replaced, the one in its place, and where that writes."""
 
     before: io.TextIOWrapper
     now: io.TextIOWrapper
@@ -184,31 +188,54 @@ def _replace(name: str, stream: io.TextIOWrapper) -> None:
     setattr(sys, name, now)
 
 
-def install_in(master: Master) -> None:
+@contextmanager
+def installed(master: Master) -> Iterator[None]:
     """`install`, also in those parts of mitmproxy that took hold of ``sys.stdout`` before.
 
-    mitmproxy's console owns the screen, and prints nothing.
+    mitmproxy's console owns the screen, and prints nothing. Raises UnexpectedError where mitmproxy
+    prints in another way.
     """
-    if master._termlog_addon is None:
+    from s2_mitm.proxy.internals import prints_log  # not for `s2-mitm demo`, which has no mitmproxy
+
+    if not prints_log(master):
+        yield
         return
     install()
+    streams = [(each.before, each.now) for each in _replaced.values()]
+    _exchange_streams(master, streams)
+    try:
+        if streams and not _is_printed_to(now for _, now in streams):
+            raise UnexpectedError("the log is printed in another way")
+        yield
+    finally:
+        for name, each in _replaced.items():
+            each.now.flush()
+            setattr(sys, name, each.before)
+        _exchange_streams(master, [(now, before) for before, now in streams])
+
+
+def _is_printed_to(streams: Iterable[object]) -> bool:
     handlers = logging.getLogger().handlers
-    for holder in (*handlers, *master.addons.lookup.values()):
+    held = {id(each) for handler in handlers for _, each in _attributes(handler)}
+    return any(id(stream) in held for stream in streams)
+
+
+def _exchange_streams(master: Master, streams: list[tuple[Any, Any]]) -> None:
+    """Let everybody who holds the first stream of a pair hold the second."""
+    for holder in (*logging.getLogger().handlers, *master.addons.lookup.values()):
         for name, held in _attributes(holder):
-            for stream in _replaced.values():
-                if held is stream.before:
-                    setattr(holder, name, stream.now)
-    held_by_handlers = [held for handler in handlers for _, held in _attributes(handler)]
-    ours = [stream.now for stream in _replaced.values()]
-    if ours and not any(held is each for held in held_by_handlers for each in ours):
-        logger.warning(
-            "s2-mitm does not know how this mitmproxy prints: it runs, but a terminal that is"
-            " paused may stop the traffic."
-        )
+            for old, new in streams:
+                if held is old:
+                    setattr(holder, name, new)
 
 
 def _attributes(holder: object) -> list[tuple[str, object]]:
     return list(getattr(holder, "__dict__", {}).items())
+
+
+def running() -> None:
+    """mitmproxy runs; see `end_within`."""
+    end_within()
 
 
 def end_within(seconds: float = SECONDS_AT_THE_END) -> None:

@@ -1,9 +1,12 @@
 """Read a WebSocket no faster than its messages are dealt with.
 
+Replaces mitmproxy's `WebsocketLayer`; and of the connections of each WebSocket that opens,
+``drain_writers`` of their handler, and ``read`` of their asyncio streams.
+
 mitmproxy goes on reading while a hook runs, and keeps what it reads: a peer that sends as fast as
 it can fills the memory. And a peer whose messages take long to judge takes the time of all others.
-TCP tells a peer to wait when nobody reads; so that is what is done to such a one, and to all that
-have much in memory when it is full (see `memory`).
+When nobody reads, TCP makes the sender wait. So nothing is read for a while from such a peer, and
+from all that have much in memory when it is full (see `memory`).
 """
 
 from __future__ import annotations
@@ -11,82 +14,78 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakValueDictionary
 
 from mitmproxy.http import HTTPFlow
+from mitmproxy.master import Master
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import websocket
 from mitmproxy.proxy.server import ConnectionHandler
-from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection
 from wsproto.frame_protocol import CloseReason
 
 from s2_mitm.proxy import machine
-from s2_mitm.proxy.connections import handler_of
-from s2_mitm.proxy.delivery import Passing
-from s2_mitm.proxy.memory import MEGABYTE, MEMORY, SMALL
-from s2_mitm.proxy.patches.closing import ClosingLayer
-from s2_mitm.proxy.patches.deflate import MAX_MESSAGE
+from s2_mitm.proxy.internals import handler_of
+from s2_mitm.proxy.memory import MAX_MESSAGE, MEGABYTE, MEMORY, SMALL
+from s2_mitm.proxy.patches import exchange
+from s2_mitm.proxy.patches.frames import ByteExactConnection
+from s2_mitm.proxy.patches.replacing import on_top, replaced
 from s2_mitm.proxy.session import LIVE
 from s2_mitm.s2.wording import excerpt
 
 logger = logging.getLogger(__name__)
 
+tried = exchange.through_layer
+
 MOST_WAITING = 16
-"""Pieces that may wait until the messages before them are dealt with."""
+"""Pieces of data that may wait until the messages before them are dealt with."""
 
 LARGEST_PIECE, SMALLEST_PIECE = 65535, 512
-"""Bytes that are read at once: as many as mitmproxy does, or fewer where they cost too much."""
+"""Bytes that one read takes: as many as mitmproxy asks for, or fewer where they take long."""
 
 MOST_LOGS = 10
-"""Lines in the log, one for each ping, from one piece: ten thousand fit in, at half a ms each."""
+"""Lines in the log from one read. mitmproxy logs every ping, at half a millisecond each, and one
+read may have ten thousand of them."""
 
 COSTLY = 0.01
-"""Seconds. What takes less at a time is free; a message as they should be takes some 0.0005."""
+"""Seconds. What takes less is not counted; an ordinary message takes some 0.0005."""
 SHARE = 0.25
-"""Of the time, what is costly in one WebSocket may take in the long run."""
+"""The share of the time that costly data of one WebSocket may take in the long run."""
 BURST = 0.5
-"""Seconds that it may take at once."""
+"""Seconds that it may take before it has to wait for its share."""
 
 MOST_GROWTH = 1032
-"""A compressed byte becomes no more than so many."""
+"""Bytes that one compressed byte may become, at most."""
 AGAIN = 0.05
 """Seconds until one who waits for memory asks again."""
 LINGER = 30.0
 """Seconds that a peer has after the end of its WebSocket to read what was sent."""
 WORTH_GIVING_BACK = 16 * MEGABYTE
-"""Bytes that have become free."""
+"""Bytes. When so many have become free, they are given back to the system."""
 
-_Layer = websocket.WebsocketLayer
-_open: WeakValueDictionary[str, _PacedLayer] = WeakValueDictionary()
-_let_go: Callable[[HTTPFlow, int], None] | None = None
+_open: WeakValueDictionary[str, PacedLayer] = WeakValueDictionary()
 _looked_at = 0.0
 
 
-def install() -> None:
-    """Watch over the WebSockets that open from now on."""
-    websocket.WebsocketLayer = _PacedLayer  # type: ignore[misc]
+@contextmanager
+def installed(_master: Master) -> Iterator[None]:
+    """For the WebSockets that open meanwhile."""
+    with replaced(websocket, WebsocketLayer=on_top(PacedLayer, websocket.WebsocketLayer)):
+        yield
 
 
-def let_go_with(let_go: Callable[[HTTPFlow, int], None] | None) -> None:
-    """Call this to take all messages but the last few out of a flow; None where all are to stay."""
-    global _let_go
-    _let_go = let_go
+def websocket_start(flow: HTTPFlow) -> None:
+    """Let both peers of a WebSocket wait from now on when there is too much to do.
 
-
-def uninstall() -> None:
-    """Give mitmproxy its own class back; WebSockets that are open keep what they have."""
-    websocket.WebsocketLayer = _Layer  # type: ignore[misc]
-
-
-def keep_pace(flow: HTTPFlow) -> None:
-    """Let both peers of a WebSocket wait for us from now on when there is too much to do."""
+    Also where s2-mitm does not look at it: memory and time are shared by all.
+    """
     handler = handler_of(flow)
     paced = _open.get(flow.client_conn.id)
-    if handler is None or paced is None:  # it has a layer of mitmproxy's own
+    if handler is None or paced is None:  # it was open before this was installed
         return
     paced.watch(handler)
     drain_writers = handler.drain_writers
@@ -101,20 +100,21 @@ def keep_pace(flow: HTTPFlow) -> None:
     handler.drain_writers = drain_writers_and_rest  # type: ignore[method-assign]
     for transport in handler.transports.values():
         if isinstance(transport.reader, asyncio.StreamReader):
-            transport.reader.read = _Pieces(  # type: ignore[method-assign, assignment]
+            transport.reader.read = _PacedReader(  # type: ignore[method-assign, assignment]
                 transport.reader, paced
             ).read
 
 
-class _Pieces:
-    """What is read from a peer, in pieces that are no larger than they may be."""
+class _PacedReader:
+    """Reads from a peer, no more than there is time and memory for."""
 
-    def __init__(self, reader: asyncio.StreamReader, paced: _PacedLayer) -> None:
+    def __init__(self, reader: asyncio.StreamReader, paced: PacedLayer) -> None:
         self._read = reader.read
         self._paced = paced
         self._rest = b""
 
     async def read(self, most: int = LARGEST_PIECE) -> bytes:
+        """Between 1 and ``most`` bytes; none when the peer has closed the connection."""
         data = self._rest or await self._read(min(most, self._paced.piece))
         share = await self._paced.share(len(data)) if data else 0
         self._rest = data[share:]
@@ -127,8 +127,8 @@ def charge(flow: HTTPFlow, seconds: float) -> None:
         paced.charge(seconds)
 
 
-async def tidy_memory() -> None:
-    """Count anew what is in memory, and give back what was freed; to be called now and then."""
+async def every_second() -> None:
+    """Count anew what is in memory, and give back to the system what became free."""
     _look_again()
     if MEMORY.peak - MEMORY.total > WORTH_GIVING_BACK:
         MEMORY.peak = MEMORY.total
@@ -146,17 +146,17 @@ def _look_again() -> None:
 
 
 def _make_room() -> None:
-    while isinstance(holder := MEMORY.to_let_go(), _PacedLayer):
+    while isinstance(holder := MEMORY.to_let_go(), PacedLayer):
         before = holder.kept
         holder.let_go()
         if holder.kept >= before:
             break
-    while isinstance(holder := MEMORY.to_close(), _PacedLayer):
+    while isinstance(holder := MEMORY.to_close(), PacedLayer):
         holder.close()
 
 
 class Budget:
-    """The time that one may take: ``BURST`` at once, and ``SHARE`` of the time as it goes on."""
+    """The time that a WebSocket may take: ``BURST``, and after that ``SHARE`` of all time."""
 
     def __init__(self) -> None:
         self._used = 0.0
@@ -172,13 +172,16 @@ class Budget:
         return (self._used - BURST) / SHARE - (now - self._at)
 
 
-class _PacedLayer(ClosingLayer):
+class PacedLayer(websocket.WebsocketLayer):
+    """mitmproxy's layer of a WebSocket; it measures the time and the memory that this takes."""
+
+    client_ws: ByteExactConnection
+    server_ws: ByteExactConnection
     half = waiting = kept = 0  # for MEMORY
 
     def __init__(self, context: Context, flow: HTTPFlow) -> None:
         super().__init__(context, flow)
         self._budget = Budget()
-        self._passing = Passing(flow)
         self.piece = LARGEST_PIECE
         self._room = asyncio.Event()
         self._room.set()
@@ -200,7 +203,6 @@ class _PacedLayer(ClosingLayer):
             self._growth = MOST_GROWTH
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[Any]:
-        self._passing.heeds(event)
         logs, seconds, started = 0, 0.0, time.perf_counter()
         try:
             for command in super().handle_event(event):
@@ -209,15 +211,15 @@ class _PacedLayer(ClosingLayer):
                     if logs > MOST_LOGS:
                         continue
                 elif isinstance(command, websocket.WebsocketMessageHook):
-                    self._messages += len(self._passing.begins(command).content)
+                    self._messages += self._newest()
                 elif isinstance(command, websocket.WebsocketEndHook):
                     self._end()
-                # What others do meanwhile, such as the hook of a message, is charged by itself.
+                # What happens during the yield, such as a hook, is charged by who does it.
                 seconds += time.perf_counter() - started
                 yield command
                 started = time.perf_counter()
         except Exception:
-            self._room.set()  # nothing will come of what waits
+            self._room.set()  # what waits will not be dealt with
             raise
         self.charge(seconds + time.perf_counter() - started)
         if not (self._room.is_set() or self._paused_event_queue):
@@ -231,21 +233,21 @@ class _PacedLayer(ClosingLayer):
             self.piece = int(min(LARGEST_PIECE, max(SMALLEST_PIECE, self.piece * factor)))
 
     async def rest(self) -> None:
-        """Wait until what was read is dealt with, as far as it is more than may wait."""
+        """Wait while more than ``MOST_WAITING`` pieces wait, or the time of this one is used up."""
         task = asyncio.current_task()
         if task and task.cancelling():
-            # The connection is to be closed. mitmproxy expects to hear it here: where there is
-            # more to read it would hear it in another place, and leave the socket open.
+            # The connection is to be closed: let the task be cancelled here, where mitmproxy
+            # closes the socket. In the next read, it would leave it open.
             await asyncio.sleep(0)
         if len(self._paused_event_queue) > MOST_WAITING:
             self._room.clear()
             await self._room.wait()
         if self.piece < LARGEST_PIECE:
-            # Even a moment of no length lets the others go on.
+            # A sleep of 0 seconds lets the others go on, too.
             await asyncio.sleep(max(0.0, self._budget.wait(time.monotonic())))
 
     async def share(self, size: int) -> int:
-        """Wait until there is memory for some of ``size`` bytes that came: for how many."""
+        """Wait until there is memory for some of ``size`` bytes that came; returns for how many."""
         while MEMORY.total + min(size * self._growth, MAX_MESSAGE) > MEMORY.limit:
             if self._is_over or (share := MEMORY.share(self, size, self._growth)):
                 return size if self._is_over else share
@@ -269,9 +271,9 @@ class _PacedLayer(ClosingLayer):
                 half = self.client_ws.half_message + self.server_ws.half_message
             if self._messages > self._count_at:
                 self._count()
-            kept = self._messages if _let_go else 0
+            kept = self._messages if MEMORY.let_go else 0
             if self._paused:
-                last = self._last()
+                last = self._newest()
                 waiting += last + sum(
                     len(each.data)
                     for each in self._paused_event_queue
@@ -285,14 +287,15 @@ class _PacedLayer(ClosingLayer):
         self._messages = sum(len(message.content) for message in messages)
         self._count_at = self._messages + MEGABYTE
 
-    def _last(self) -> int:
+    def _newest(self) -> int:
+        """The bytes of the newest message."""
         messages = self.flow.websocket.messages if self.flow.websocket else []
         return len(messages[-1].content) if messages else 0
 
     def let_go(self) -> None:
-        """Take those messages out of the flow that went on."""
-        if _let_go:
-            _let_go(self.flow, 1 if self._paused else 0)
+        """Take out of the flow those messages that went on."""
+        if MEMORY.let_go:
+            MEMORY.let_go(self.flow, 1 if self._paused else 0)
         self._count()
         self._note()
 
@@ -311,27 +314,18 @@ class _PacedLayer(ClosingLayer):
         )
         reason = "more unfinished messages than fit into memory"
         source._events.append(CloseConnection(code=CloseReason.MESSAGE_TOO_BIG, reason=reason))
-        # It hears of that with the next that comes, which may be nothing.
+        # It looks for events only when something comes, so let something come.
         event = events.DataReceived(source.conn, b"")
         self._closing = asyncio.ensure_future(self._handler.server_event(event))
         self._note()
 
     def _end(self) -> None:
-        """The WebSocket is over; what it has in memory is not to wait for who finds garbage."""
+        """The WebSocket is over: free its memory now, not when Python looks for garbage."""
         self._is_over = True
-        if session := LIVE.get(self.flow.id):
-            session.closed_by_proxy = self._was_closed_here()
         self.client_ws.frame_buf = self.server_ws.frame_buf = []
         self._note()
         if self.waiting:
             asyncio.get_running_loop().call_later(LINGER, self._abandon)
-
-    def _was_closed_here(self) -> bool:
-        """Whether neither peer closed it: what came from one of them could not be passed on."""
-        by_client = self.flow.websocket and self.flow.websocket.closed_by_client
-        source = self.client_ws if by_client else self.server_ws
-        # The close frame of a peer was answered, and then it is closed, as where it broke off.
-        return source.state is ConnectionState.LOCAL_CLOSING
 
     def _abandon(self) -> None:
         for writer in self._writers:

@@ -1,14 +1,18 @@
 """Tell mitmweb's page of a WebSocket a few times a second, not at every message.
 
-mitmweb sums up all messages of a flow and sends the whole flow to each page that is open, at every
-message of it. That costs more than all else that is done with a message, and what a page cannot
-take in time waits in memory without a bound.
+Replaces what mitmweb connects with the signal that its view has changed,
+``WebMaster._sig_view_update``.
+
+At every message mitmweb sums up all messages of the flow and sends the whole flow to each page that
+is open. That takes more time than all else that is done with a message, and what a page does not
+take in time waits in memory, without a limit.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mitmproxy.flow import Flow
@@ -16,14 +20,14 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.master import Master
 
 SECONDS = 0.25
-"""At most so often, a page is told of a flow."""
+"""A page is told of a flow no more often than this."""
 
 
 class Updates:
-    """Passes on which flow has changed: the first time at once, then at most once in ``seconds``.
+    """Tells which flow has changed: the first time directly, then at most once in ``seconds``.
 
-    The last change is always told. ``still_there`` says whether a flow was not taken away since;
-    flows that are no WebSockets are told of at once.
+    The last change is always told, unless ``still_there`` says that the flow was taken away since.
+    A change of a flow that is no WebSocket is always told directly.
     """
 
     def __init__(
@@ -36,10 +40,10 @@ class Updates:
         self._still_there = still_there
         self._seconds = seconds
         self._changed: dict[str, bool] = {}
-        """Of the flows told of just now: whether they have changed since."""
+        """By id, the flows that were told of just now: whether they have changed since."""
 
     def changed(self, flow: Flow) -> None:
-        """A flow is another one now."""
+        """A flow has changed."""
         if not isinstance(flow, HTTPFlow) or flow.websocket is None:
             self._tell(flow)
         elif flow.id in self._changed:
@@ -57,15 +61,21 @@ class Updates:
             self._tell_and_wait(flow)
 
 
-def moderate(master: Master) -> None:
-    """Let mitmweb's pages be told by this from now on; mitmdump and the console have none."""
+@contextmanager
+def installed(master: Master) -> Iterator[None]:
+    """For mitmweb's pages; mitmdump and the console have none."""
     web: Any = master
     tell = getattr(master, "_sig_view_update", None)
-    if tell is None or "s2_updates" in web.app.settings:
+    if tell is None:
+        yield
         return
     view = web.view
     updates = Updates(tell, lambda flow: flow in view)
+    # A signal has only a weak reference to what it calls, so `updates` must stay here.
     view.sig_view_update.disconnect(tell)
     view.sig_view_update.connect(updates.changed)
-    # A signal holds its receivers weakly; the application lives as long as its pages.
-    web.app.settings["s2_updates"] = updates
+    try:
+        yield
+    finally:
+        view.sig_view_update.disconnect(updates.changed)
+        view.sig_view_update.connect(tell)

@@ -9,17 +9,14 @@ import pytest
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers.websocket import WebsocketEndHook
 from websocket_frames import CLOSE, CONTINUED, PING, PONG, TEXT, Frame
-from websocket_layer import Proxy
+from websocket_layer import Proxy, in_place
 from wsproto.events import CloseConnection
-
-from s2_mitm.proxy.patches import frames
 
 
 @pytest.fixture(autouse=True)
 def loaded() -> Iterator[None]:
-    frames.install()
-    yield
-    frames.uninstall()
+    with in_place("deflate", "closing", "frames"):
+        yield
 
 
 def close(code: int, reason: str = "") -> Frame:

@@ -18,10 +18,9 @@ from websocket_frames import (
     Frame,
     Inflater,
 )
-from websocket_layer import Proxy
+from websocket_layer import Proxy, in_place
 
-from s2_mitm.proxy.patches import frames
-from s2_mitm.proxy.patches.deflate import MAX_MESSAGE
+from s2_mitm.proxy.memory import MAX_MESSAGE
 
 DEFLATE = "permessage-deflate"
 AGREEMENTS = {
@@ -34,9 +33,8 @@ OTHER = b'{"message_type": "ReceptionStatus", "status": "OK"}'
 
 @pytest.fixture(autouse=True)
 def loaded() -> Iterator[None]:
-    frames.install()
-    yield
-    frames.uninstall()
+    with in_place("deflate", "closing", "frames"):
+        yield
 
 
 class Deflater:

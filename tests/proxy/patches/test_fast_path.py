@@ -88,7 +88,7 @@ class Counting:
         return self._on_message(flow)
 
 
-def straight_of(layer: Layer, handler: Handler) -> fast_path.FastPath:
+def fast_path_of(layer: Layer, handler: Handler) -> fast_path.FastPath:
     return fast_path.FastPath(cast(Any, layer), cast(Any, handler))
 
 
@@ -100,7 +100,7 @@ async def turns() -> None:
 
 def test_messages_that_came_together_go_out_together() -> None:
     addon = Counting()
-    (command,) = straight_of(Layer(5), Handler(addon)).handle_event(Start())
+    (command,) = fast_path_of(Layer(5), Handler(addon)).handle_event(Start())
     assert isinstance(command, commands.SendData)
     assert (command.connection, command.data) == (SERVER, b"0,1,2,3,4,")
     assert addon.called == 5
@@ -108,12 +108,12 @@ def test_messages_that_came_together_go_out_together() -> None:
 
 def test_after_so_many_it_is_the_turn_of_the_others() -> None:
     addon = Counting()
-    relay = straight_of(Layer(fast_path.AT_ONCE + 3), Handler(addon))
+    relay = fast_path_of(Layer(fast_path.IN_A_ROW + 3), Handler(addon))
     sent, hook = relay.handle_event(Start())
     assert isinstance(sent, commands.SendData)
-    assert sent.data.count(b",") == fast_path.AT_ONCE
+    assert sent.data.count(b",") == fast_path.IN_A_ROW
     assert isinstance(hook, WebsocketMessageHook)
-    assert addon.called == fast_path.AT_ONCE
+    assert addon.called == fast_path.IN_A_ROW
     (rest,) = relay.handle_event(HookCompleted(hook))
     assert isinstance(rest, commands.SendData)
     assert rest.data.count(b",") == 3
@@ -128,7 +128,7 @@ def test_what_is_sent_comes_before_what_is_done_next() -> None:
             yield commands.CloseConnection(SERVER)
             yield commands.SendData(OTHER, b"d")
 
-    done = [*straight_of(Closing(0), Handler()).handle_event(Start())]
+    done = [*fast_path_of(Closing(0), Handler()).handle_event(Start())]
     assert [getattr(command, "data", None) for command in done] == [b"ac", b"b", None, b"d"]
 
 
@@ -138,7 +138,7 @@ def test_other_hooks_are_mitmproxys() -> None:
             yield WebsocketStartHook(self.flow)
 
     addon = Counting()
-    (hook,) = straight_of(Opening(0), Handler(addon)).handle_event(Start())
+    (hook,) = fast_path_of(Opening(0), Handler(addon)).handle_event(Start())
     assert isinstance(hook, WebsocketStartHook)
     assert addon.called == 0
 
@@ -149,13 +149,13 @@ def test_coroutines_of_addons_are_mitmproxys(name: str) -> None:
 
     addon, slow = Counting(), type("Addon", (), {name: staticmethod(hook)})()
     handler = Handler(addon, slow)
-    relay = straight_of(Layer(1), handler)
+    relay = fast_path_of(Layer(1), handler)
     (hook_of_message,) = relay.handle_event(Start())
     assert isinstance(hook_of_message, WebsocketMessageHook)
     assert addon.called == 0
 
     handler.master.addons.remove(slow)
-    (sent,) = straight_of(Layer(1), handler).handle_event(Start())
+    (sent,) = fast_path_of(Layer(1), handler).handle_event(Start())
     assert isinstance(sent, commands.SendData)
     assert addon.called == 1
 
@@ -167,7 +167,7 @@ def test_a_message_that_is_intercepted_goes_on_when_it_is_resumed() -> None:
         layer = Layer(2)
         holding = Counting(lambda flow: flow.intercept() if holding.called == 1 else None)
         handler = Handler(holding)
-        relay = straight_of(layer, handler)
+        relay = fast_path_of(layer, handler)
         assert [*relay.handle_event(Start())] == []
         await turns()
         assert (handler.completed, holding.called) == ([], 1)
@@ -189,7 +189,7 @@ def test_what_came_before_one_that_is_intercepted_is_not_held_back() -> None:
         layer = Layer(3)
         holding = Counting(lambda flow: flow.intercept() if holding.called == 2 else None)
         handler = Handler(holding)
-        relay = straight_of(layer, handler)
+        relay = fast_path_of(layer, handler)
         (command,) = relay.handle_event(Start())
         assert isinstance(command, commands.SendData)
         assert command.data == b"0,"
@@ -206,7 +206,7 @@ def test_an_addon_that_returns_something_to_wait_for_is_waited_for() -> None:
         let_go = asyncio.Event()
         addon, after = Counting(lambda _: let_go.wait()), Counting()
         handler = Handler(addon, after)
-        relay = straight_of(Layer(1), handler)
+        relay = fast_path_of(Layer(1), handler)
         assert [*relay.handle_event(Start())] == []
         await turns()
         assert (handler.completed, after.called) == ([], 0)
@@ -228,7 +228,7 @@ def test_an_addon_that_fails_while_it_is_waited_for_holds_nothing_back(
     async def play() -> None:
         addon, after = Counting(lambda _: fail()), Counting()
         handler = Handler(addon, after)
-        relay = straight_of(Layer(1), handler)
+        relay = fast_path_of(Layer(1), handler)
         assert [*relay.handle_event(Start())] == []
         (command,) = relay.handle_event(await handler.completes())
         assert isinstance(command, commands.SendData)
@@ -243,7 +243,7 @@ def test_an_addon_that_fails_holds_nothing_back(caplog: pytest.LogCaptureFixture
         raise RuntimeError("a fault of this addon")
 
     after = Counting()
-    (command,) = straight_of(Layer(2), Handler(Counting(fail), after)).handle_event(Start())
+    (command,) = fast_path_of(Layer(2), Handler(Counting(fail), after)).handle_event(Start())
     assert isinstance(command, commands.SendData)
     assert (command.data, after.called) == (b"0,1,", 2)
     assert "Addon error: a fault of this addon" in caplog.messages
@@ -251,7 +251,6 @@ def test_an_addon_that_fails_holds_nothing_back(caplog: pytest.LogCaptureFixture
 
 def test_it_can_be_taken_away() -> None:
     before = mode_servers.ProxyConnectionHandler
-    fast_path.install()
-    assert mode_servers.ProxyConnectionHandler is not before
-    fast_path.uninstall()
+    with fast_path.installed(cast(Any, None)):
+        assert mode_servers.ProxyConnectionHandler is not before
     assert mode_servers.ProxyConnectionHandler is before

@@ -10,19 +10,16 @@ from hypothesis import strategies as st
 from mitmproxy.proxy import commands
 from mitmproxy.proxy.layers import websocket
 from websocket_frames import BINARY, CLOSE, CONTINUED, PING, TEXT, Frame
-from websocket_layer import Proxy
+from websocket_layer import Proxy, in_place
 
-from s2_mitm.proxy.patches import frames
-from s2_mitm.proxy.patches.deflate import MAX_MESSAGE
-
-MITMPROXYS_OWN = (websocket.WebsocketConnection, websocket.Fragmentizer)
+from s2_mitm.proxy.memory import MAX_MESSAGE
+from s2_mitm.proxy.patches.frames import MAX_FRAMES
 
 
 @pytest.fixture(autouse=True)
 def loaded() -> Iterator[None]:
-    frames.install()
-    yield
-    frames.uninstall()
+    with in_place("deflate", "closing", "frames"):
+        yield
 
 
 NOT_ALL_UTF8 = [
@@ -114,7 +111,6 @@ def test_a_message_after_a_broken_one_is_its_own() -> None:
 def test_any_frames_arrive_as_they_were_sent(
     sent: list[tuple[list[bytes], bool]], piece: int
 ) -> None:
-    frames.install()
     proxy = Proxy()
     for payloads, from_client in sent:
         message = fragments(*payloads)
@@ -142,10 +138,10 @@ def test_messages_are_large_each_for_itself() -> None:
 
 def test_very_many_fragments_are_joined_at_the_end() -> None:
     proxy = Proxy()
-    arrived = proxy.send(*fragments(*[b"x"] * (frames.MAX_FRAMES + 10)))
+    arrived = proxy.send(*fragments(*[b"x"] * (MAX_FRAMES + 10)))
 
-    assert len(arrived) == frames.MAX_FRAMES
-    assert b"".join(each.payload for each in arrived) == b"x" * (frames.MAX_FRAMES + 10)
+    assert len(arrived) == MAX_FRAMES
+    assert b"".join(each.payload for each in arrived) == b"x" * (MAX_FRAMES + 10)
     assert len(arrived[-1].payload) == 11
 
 
@@ -207,32 +203,3 @@ def test_an_unexpected_continuation_still_ends_the_connection() -> None:
     arrived = proxy.send(Frame(CONTINUED, b"x"))
 
     assert [frame.opcode for frame in arrived] == [CLOSE]
-
-
-def test_afterwards_mitmproxy_has_its_own_again() -> None:
-    assert (websocket.WebsocketConnection, websocket.Fragmentizer) != MITMPROXYS_OWN
-
-    frames.uninstall()
-
-    assert (websocket.WebsocketConnection, websocket.Fragmentizer) == MITMPROXYS_OWN
-    arrived = Proxy().send(Frame(TEXT, b"\xff"))
-    assert [frame.opcode for frame in arrived] == [CLOSE]
-
-
-def test_a_websocket_that_is_open_goes_on_as_it_began() -> None:
-    proxy = Proxy()
-    frames.uninstall()
-
-    assert proxy.send(Frame(TEXT, b"{}")) == [Frame(TEXT, b"{}")]
-
-    own = Proxy()
-    frames.install()
-    assert own.send(Frame(TEXT, "ä".encode())) == [Frame(TEXT, "ä".encode())]
-
-
-def test_loading_twice_and_unloading_once_is_enough() -> None:
-    frames.install()
-    frames.install()
-    frames.uninstall()
-
-    assert (websocket.WebsocketConnection, websocket.Fragmentizer) == MITMPROXYS_OWN

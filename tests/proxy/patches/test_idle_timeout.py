@@ -35,7 +35,7 @@ def test_the_timeout_is_lifted_and_the_peers_are_probed(set_by_user: bool) -> No
                 context.options.add_option(idle.TIMEOUT_OPTION, int, 600, "")
             if set_by_user:
                 context.options.update(**{idle.TIMEOUT_OPTION: 1200})
-            idle.may_be_silent(flow)
+            idle.websocket_start(flow)
         peer = writer.get_extra_info("socket")
         values = [peer.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
         values += [
@@ -56,4 +56,4 @@ def test_the_timeout_is_lifted_and_the_peers_are_probed(set_by_user: bool) -> No
 
 def test_a_flow_of_a_file_has_no_connections() -> None:
     with taddons.context():
-        idle.may_be_silent(tflow.twebsocketflow())
+        idle.websocket_start(tflow.twebsocketflow())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websocket_frames import TEXT, Frame
-from websocket_layer import Proxy
+from websocket_layer import Proxy, in_place
 from wsproto import frame_protocol
 
 from s2_mitm.proxy.patches import masking
@@ -19,9 +19,8 @@ wsprotos = frame_protocol.XorMaskerSimple
 
 @pytest.fixture
 def installed() -> Iterator[None]:
-    masking.install()
-    yield
-    masking.uninstall()
+    with in_place("masking"):
+        yield
 
 
 @given(data=st.binary(max_size=200), key=st.binary(min_size=4, max_size=4), cuts=st.data())
@@ -39,9 +38,9 @@ def test_messages_pass(installed: None) -> None:
         assert Proxy().send(sent, piece=piece) == [sent]
 
 
-def test_wsproto_has_its_own_class_back(installed: None) -> None:
-    assert used() is masking.Masker
-    masking.uninstall()
+def test_wsproto_has_its_own_class_back() -> None:
+    with in_place("masking"):
+        assert used() is masking.Masker
     assert used() is wsprotos
 
 

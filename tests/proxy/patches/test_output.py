@@ -21,6 +21,7 @@ from mitmproxy.master import Master
 
 from s2_mitm.proxy.patches import output
 from s2_mitm.proxy.patches.output import Output
+from s2_mitm.proxy.patches.replacing import UnexpectedError
 
 LEFT_OUT = re.compile(rb"s2-mitm: (\d+) lines were left out here, for nobody took them\.\n")
 
@@ -294,40 +295,36 @@ def master_with(termlog: TermLog | None, *addons: object) -> Master:
 def test_mitmproxys_own_lines_go_the_same_way(become_own: Become) -> None:
     own = become_own()
     termlog, dumper = TermLog(), Dumper()
-    output.install_in(master_with(termlog, termlog, dumper, None))
-    print("first")
-    logging.getLogger("anybody").error("second")
-    dumper.echo("third")
+    before = sys.stdout
+    with output.installed(master_with(termlog, termlog, dumper, None)):
+        print("first")
+        logging.getLogger("anybody").error("second")
+        dumper.echo("third")
 
-    first, second, third = (own.readline() for _ in range(3))
-    assert first == b"first\n"
-    assert second.endswith(b" second\n")
-    assert third == b"third\n"
-    assert termlog.logger.file is sys.stdout
-    assert dumper.outfp is sys.stdout
+        first, second, third = (own.readline() for _ in range(3))
+        assert first == b"first\n"
+        assert second.endswith(b" second\n")
+        assert third == b"third\n"
+        assert termlog.logger.file is dumper.outfp is sys.stdout is not before
+    assert termlog.logger.file is dumper.outfp is sys.stdout is before
     termlog.uninstall()
 
 
-def test_a_mitmproxy_that_prints_otherwise_is_said_to(
-    become_own: Become, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_mitmproxy_that_prints_otherwise_keeps_what_it_has(become_own: Become) -> None:
     become_own()
-    termlog = TermLog()
-    output.install_in(master_with(termlog, termlog))
-    assert caplog.records == []
-    termlog.logger.file = io.StringIO()
-    output.install_in(master_with(termlog, termlog))
-
-    assert "does not know how this mitmproxy prints" in caplog.text
+    before = sys.stdout
+    termlog = TermLog(io.StringIO())
+    with pytest.raises(UnexpectedError), output.installed(master_with(termlog, termlog)):
+        pass
+    assert sys.stdout is before
     termlog.uninstall()
 
 
 def test_the_screen_of_mitmproxys_console_is_left_alone(become_own: Become) -> None:
     become_own()
     before = sys.stdout
-    output.install_in(master_with(None))
-
-    assert sys.stdout is before
+    with output.installed(master_with(None)):
+        assert sys.stdout is before
 
 
 def test_at_the_end_python_has_its_own_back(

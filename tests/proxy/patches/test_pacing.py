@@ -10,8 +10,8 @@ from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import websocket
 from mitmproxy.test import tflow
+from websocket_layer import in_place
 
-from s2_mitm.proxy.patches import frames, pacing
 from s2_mitm.proxy.patches.pacing import BURST, MOST_LOGS, SHARE, Budget
 
 PING = b"\x89\x80\0\0\0\0"
@@ -44,8 +44,11 @@ def test_what_was_not_used_is_not_saved_up() -> None:
 @pytest.fixture
 def open_websocket() -> Iterator[websocket.WebsocketLayer]:
     """mitmproxy's layer with our watch over it, after the hook of its start."""
-    frames.install()
-    pacing.install()
+    with in_place("frames", "pacing"):
+        yield _opened()
+
+
+def _opened() -> websocket.WebsocketLayer:
     flow = tflow.twebsocketflow(messages=False)
     context = Context(flow.client_conn, Options())
     context.server = flow.server_conn
@@ -53,9 +56,7 @@ def open_websocket() -> Iterator[websocket.WebsocketLayer]:
     for command in layer.handle_event(events.Start()):
         assert isinstance(command, commands.StartHook)
         assert [*layer.handle_event(events.HookCompleted(command, None))] == []
-    yield layer
-    pacing.uninstall()
-    frames.uninstall()
+    return layer
 
 
 def received(layer: websocket.WebsocketLayer, data: bytes) -> tuple[int, bytes]:

@@ -7,21 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 from mitmproxy.proxy import events
-from websocket_layer import Proxy
+from websocket_layer import Proxy, in_place
 from websocket_streams import Listener, Part, Stream, random_stream
-
-from s2_mitm.proxy.patches import frames, pacing
 
 STREAMS, AT_A_TIME = 300, 50
 
 
 @pytest.fixture(autouse=True)
 def loaded() -> Iterator[None]:
-    frames.install()
-    pacing.install()
-    yield
-    pacing.uninstall()
-    frames.uninstall()
+    with in_place("deflate", "closing", "frames", "delivery", "pacing"):
+        yield
 
 
 class Side:

@@ -10,7 +10,7 @@ from mitmproxy.master import Master
 from mitmproxy.options import Options
 from mitmproxy.test import tflow
 
-from s2_mitm.proxy.patches.updates import Updates, moderate
+from s2_mitm.proxy.patches.updates import Updates, installed
 
 SOON = 0.01
 """Seconds between two tellings in these tests."""
@@ -113,18 +113,20 @@ def test_mitmweb_tells_its_pages_no_more_than_that(monkeypatch: pytest.MonkeyPat
         told: list[Flow] = []
         monkeypatch.setattr(WebMaster, "_sig_view_update", lambda _, flow: told.append(flow))
         master = WebMaster(Options(), with_termlog=False)
-        moderate(master)
-        moderate(master)  # as when the addon is reloaded
         master.view.add([flow])
-        for _ in range(1000):
-            master.view.update([flow])
-        assert told == [flow]
+        with installed(master):
+            for _ in range(1000):
+                master.view.update([flow])
+            assert told == [flow]
+        master.view.update([flow])
+        assert told == [flow, flow]
 
     asyncio.run(act())
 
 
 def test_a_master_without_pages_is_left_as_it_is() -> None:
     async def act() -> None:
-        moderate(Master(Options()))
+        with installed(Master(Options())):
+            pass
 
     asyncio.run(act())

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 from mitmproxy.connection import Connection
 from mitmproxy.http import HTTPFlow
@@ -14,6 +18,19 @@ from mitmproxy.test import tflow
 from mitmproxy.websocket import WebSocketMessage
 from websocket_frames import Frame, read_frames
 from wsproto.frame_protocol import Opcode
+
+from s2_mitm.proxy.patches.switch import Switch
+
+
+@contextmanager
+def in_place(*names: str) -> Iterator[None]:
+    """Have these patches, and no others, for the WebSockets that open meanwhile."""
+    switch = Switch()
+    master: Any = SimpleNamespace(options=Options())
+    switch.choose(master, frozenset(names))
+    assert {*switch.in_place} == {*names}
+    yield
+    switch.done()
 
 
 @dataclass

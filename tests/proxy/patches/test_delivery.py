@@ -14,9 +14,9 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import websocket
 from mitmproxy.test import tflow
 from mitmproxy.websocket import WebSocketMessage
+from websocket_layer import in_place
 
 from s2_mitm.proxy import delivery
-from s2_mitm.proxy.patches import frames, pacing
 from s2_mitm.proxy.session import LIVE, Session
 
 MASK = b"\0\0\0\0"
@@ -35,7 +35,7 @@ class Relay:
         self.context = context
         context.server = self.flow.server_conn
         self.told: list[tuple[bytes, bytes | None, bool]] = []
-        delivery.install(self.tell)
+        delivery.call(self.tell)
         self.layer = websocket.WebsocketLayer(context, self.flow)
         for command in self.layer.handle_event(events.Start()):
             assert isinstance(command, commands.StartHook)
@@ -65,12 +65,9 @@ class Relay:
 
 @pytest.fixture
 def relay() -> Iterator[Relay]:
-    frames.install()
-    pacing.install()
-    yield Relay()
-    delivery.uninstall()
-    pacing.uninstall()
-    frames.uninstall()
+    with in_place("closing", "delivery"):
+        yield Relay()
+    delivery.call(None)
 
 
 def untouched(_: WebSocketMessage) -> None: ...

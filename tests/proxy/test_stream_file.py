@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mitmproxy.test import tflow
 
-from s2_mitm.proxy.patches.stream_file import StreamFile
+from s2_mitm.proxy.stream_file import StreamFile
 
 
 def breaking_off() -> Iterator[bytes]:
