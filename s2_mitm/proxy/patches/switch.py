@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Set
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -55,7 +55,7 @@ class Switch:
         self._wanted: Set[str] = frozenset()
         self._master: Master | None = None
         self._is_running = False
-        self._in_place: dict[str, tuple[ModuleType, AbstractContextManager[None]]] = {}
+        self._in_place: dict[str, tuple[ModuleType, ExitStack]] = {}
         self._does_not_fit: set[str] = set()
 
     @property
@@ -101,18 +101,19 @@ class Switch:
     def _put_in_place(self) -> None:
         if self._master is None:
             return
-        chosen = [each for each in PATCHES if self._is_due(each)]
-        # All are compared before the first of them replaces anything.
-        for patch, differs in [(each, difference(each)) for each in chosen]:
+        due = [patch for patch in PATCHES if self._is_due(patch)]
+        # All are compared and loaded before the first of them replaces anything, for they are made
+        # of mitmproxy's own classes.
+        for patch, loaded in [(patch, _load(patch)) for patch in due]:
             missing = {*patch.needs} - self._in_place.keys()
             if patch.name in self._does_not_fit:  # it was named with the one that it needs
                 continue
             if missing:
                 self._leave_out(patch, f"it needs {' and '.join(missing)}")
-            elif differs:
-                self._leave_out(patch, differs)
+            elif isinstance(loaded, str):
+                self._leave_out(patch, loaded)
             else:
-                self._try(patch, self._master)
+                self._try(patch, loaded, self._master)
         if self._is_running:
             self._call("running")
         self._take_charges()
@@ -124,22 +125,15 @@ class Switch:
             and is_wanted(patch)
         )
 
-    def _try(self, patch: Patch, master: Master) -> None:
+    def _try(self, patch: Patch, module: ModuleType, master: Master) -> None:
         try:
-            module = import_module(f"{__package__}.{patch.name}")
-            installed = module.installed(master)
-            installed.__enter__()
+            with ExitStack() as stack:
+                stack.enter_context(module.installed(master))
+                if tried := getattr(module, "tried", None):
+                    tried(master)
+                self._in_place[patch.name] = module, stack.pop_all()
         except Exception as problem:
             self._leave_out(patch, _of(problem))
-            return
-        try:
-            if tried := getattr(module, "tried", None):
-                tried(master)
-        except Exception as problem:
-            installed.__exit__(None, None, None)
-            self._leave_out(patch, _of(problem))
-        else:
-            self._in_place[patch.name] = module, installed
 
     def _leave_out(self, patch: Patch, why: str) -> None:
         """Say that a patch is not in place, and which others are not because they need it."""
@@ -172,13 +166,23 @@ class Switch:
     def _take_away(self) -> None:
         for name in reversed(self.in_place):
             _, installed = self._in_place.pop(name)
-            installed.__exit__(None, None, None)
+            installed.close()
         self._take_charges()
 
     def _take_charges(self) -> None:
         modules = [module for module, _ in self._in_place.values()]
         charges = [module.charge for module in modules if hasattr(module, "charge")]
         self.charge = charges[0] if charges else _charge_nobody
+
+
+def _load(patch: Patch) -> ModuleType | str:
+    """The module of a patch; or why it does not fit."""
+    if differs := difference(patch):
+        return differs
+    try:
+        return import_module(f"{__package__}.{patch.name}")
+    except Exception as problem:
+        return _of(problem)
 
 
 def _charge_nobody(_flow: HTTPFlow, _seconds: float) -> None: ...

@@ -103,7 +103,6 @@ PATCHES = (
             "wsproto.connection:Connection.send": "self, event",
             "wsproto.connection:Connection.state": None,
             "wsproto.connection:Connection()._state": None,
-            "wsproto.connection:ConnectionState.REMOTE_CLOSING": None,
             "wsproto.frame_protocol:FrameProtocol._process_close": "self, frame",
         },
         lost=(
