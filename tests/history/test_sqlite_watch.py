@@ -87,7 +87,7 @@ def talk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Talk]:
     for _ in range(5):
         talk.go_on()
     yield talk
-    talk.recorder.close()
+    talk.recorder.close(0.5)  # where it cannot write any more, it waits so long
 
 
 def rows(file: Path, query: str) -> list[Any]:

@@ -322,7 +322,7 @@ def say(recorder: Recorder, parts: list[str], session: str) -> None:
 
 
 @settings(
-    max_examples=40,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

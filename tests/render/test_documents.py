@@ -56,12 +56,12 @@ def test_a_broken_array_is_one_message(text: bytes) -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=20,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
 )
 
 
-@given(st.lists(json_values), st.sampled_from([None, 2]), st.booleans())
+@given(st.lists(json_values, max_size=4), st.sampled_from([None, 2]), st.booleans())
 def test_any_array_is_cut_into_its_items(
     items: list[Any], indent: int | None, escaped: bool
 ) -> None:
@@ -72,7 +72,10 @@ def test_any_array_is_cut_into_its_items(
     assert repr(json.loads(again)) == repr(json.loads(text))
 
 
-@given(st.lists(st.dictionaries(st.text(), json_values), min_size=2), st.booleans())
+OBJECTS = st.dictionaries(st.text(), json_values, max_size=4)
+
+
+@given(st.lists(OBJECTS, min_size=2, max_size=4), st.booleans())
 def test_any_lines_are_cut_into_lines(items: list[Any], escaped: bool) -> None:
     lines = [json.dumps(item, ensure_ascii=escaped).encode(errors="replace") for item in items]
     found = list(documents(b"\n".join(lines)))
@@ -87,7 +90,7 @@ def test_no_bytes_are_lost_on_the_way(data: bytes) -> None:
         assert found == [Document(data)]
 
 
-@given(st.lists(json_values, min_size=1), st.sampled_from([None, 0, 2]), st.booleans())
+@given(st.lists(json_values, min_size=1, max_size=4), st.sampled_from([None, 0, 2]), st.booleans())
 def test_each_message_is_where_it_says(items: list[Any], indent: int | None, lines: bool) -> None:
     if lines:
         content = b"\n\n".join(json.dumps({"a": item}).encode() for item in items)

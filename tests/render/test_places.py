@@ -20,8 +20,8 @@ from s2_mitm.s2.verdict import pointer
 keys = st.text() | st.sampled_from(["", "a", "~", "/", "~1", 'a"b', "\\", "\n", "0", "é", "😀"])
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(keys, inner),
-    max_leaves=30,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=10,
 )
 
 
@@ -51,7 +51,7 @@ def test_every_value_is_where_it_says(value: Any, indent: int | None, escaped: b
     check(json.dumps(value, indent=indent, ensure_ascii=escaped))
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), json_values), min_size=1))
+@given(st.lists(st.tuples(st.sampled_from("abc"), json_values), min_size=1, max_size=6))
 def test_of_doubles_the_last_counts(members: list[tuple[str, Any]]) -> None:
     check("{" + ", ".join(f'"{key}": {json.dumps(value)}' for key, value in members) + "}")
 
