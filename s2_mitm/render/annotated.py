@@ -1,4 +1,4 @@
-"""A message as people read it: the verdict first, then the JSON with the places at fault."""
+"""A message as people read it: its verdict, then its JSON with a note at each value at fault."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from s2_mitm.s2.verdict import Finding, Severity, Verdict
 from s2_mitm.s2.wording import excerpt, printable
 
 Keys = tuple[str, ...]
-"""Where a value is in a message: the keys, as a pointer has them, and indices that lead to it."""
+"""Where a value is in a message: the keys and indices that lead to it, as a JSON Pointer has
+them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line to show.
 
-    ``severity`` is that of the fault that it speaks of, if it does; ``is_good`` says that it
-    speaks of a message without one.
+    ``severity`` is that of the finding that it is about, None where it is about none; ``is_good``
+    says that it is about a message without findings.
     """
 
     text: str
@@ -31,9 +32,8 @@ class Line:
 def annotated(verdict: Verdict, raw: bytes, remarks: Iterable[str] = ()) -> Iterator[Line]:
     """The lines for one message.
 
-    Takes its verdict, the bytes that it is about, and what else is to be said of it (such as that
-    it was injected). Remarks are YAML comments beside the JSON, so that a viewer that highlights
-    YAML highlights both.
+    Takes its verdict, its bytes, and remarks, such as that it was injected. What is not JSON is a
+    YAML comment, so that a viewer that highlights YAML highlights both.
     """
     sender = f"{verdict.sender} " if verdict.sender else ""
     judgement = "valid" if verdict.valid else "INVALID"
@@ -54,7 +54,7 @@ def annotated(verdict: Verdict, raw: bytes, remarks: Iterable[str] = ()) -> Iter
     at_fault: dict[Keys, list[Finding]] = {}
     for finding in verdict.findings:
         if finding.path:
-            at_fault.setdefault(_place(finding.path), []).append(finding)
+            at_fault.setdefault(_keys(finding.path), []).append(finding)
     for text, where in _json_lines(verdict.message, (), 0):
         here = at_fault.get(where, []) if where else []
         note = "  # <-- " + "; ".join(finding.text for finding in here) if here else ""
@@ -62,7 +62,7 @@ def annotated(verdict: Verdict, raw: bytes, remarks: Iterable[str] = ()) -> Iter
         yield Line(printable(text + note), severity)
 
 
-def _place(path: str) -> Keys:
+def _keys(path: str) -> Keys:
     """The parts of a JSON Pointer."""
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:])
 
@@ -71,37 +71,37 @@ def _remark(text: str, severity: Severity | None, *, is_good: bool = False) -> L
     return Line(f"# {printable(text)}", severity, is_good)
 
 
-def _json_lines(value: Any, place: Keys, depth: int) -> Iterator[tuple[str, Keys | None]]:
-    """Indented JSON, a line at a time, each with the place of the value that begins there.
+def _json_lines(value: Any, keys: Keys, depth: int) -> Iterator[tuple[str, Keys | None]]:
+    """Indented JSON, line by line, each with the keys of the value that begins on it.
 
-    A line that only closes a bracket has none. Nesting is bounded by the reader.
+    A line that only closes a bracket has None. `read` bounds the depth of nesting.
     """
     indent = "  " * depth
     if isinstance(value, dict) and value:
         named = ((f"{json.dumps(name, ensure_ascii=False)}: ", printable(name)) for name in value)
-        yield from _container("{}", named, value.values(), place, indent)
+        yield from _container("{}", named, value.values(), keys, indent)
     elif isinstance(value, list) and value:
         numbered = (("", str(index)) for index in range(len(value)))
-        yield from _container("[]", numbered, value, place, indent)
+        yield from _container("[]", numbered, value, keys, indent)
     else:
-        yield json.dumps(value, ensure_ascii=False), place
+        yield json.dumps(value, ensure_ascii=False), keys
 
 
 def _container(
     brackets: str,
     names: Iterable[tuple[str, str]],
     items: Iterable[Any],
-    place: Keys,
+    keys: Keys,
     indent: str,
 ) -> Iterator[tuple[str, Keys | None]]:
-    yield brackets[0], place
+    yield brackets[0], keys
     pending: tuple[str, Keys | None] | None = None
     for (prefix, name), item in zip(names, items, strict=True):
         if pending:
             yield pending[0] + ",", pending[1]
         pending = None
         prefix = f"{indent}  {prefix}"
-        for text, here in _json_lines(item, (*place, name), len(indent) // 2 + 1):
+        for text, here in _json_lines(item, (*keys, name), len(indent) // 2 + 1):
             if pending:
                 yield pending
             pending = (prefix + text, here)

@@ -1,7 +1,7 @@
-"""What is done about each sentence of the specification that says must, shall or should.
+"""What checks each sentence of the specification that says must, shall or should.
 
 The sentences themselves are not ours: they come in a file, each with its number (N01, N02, ...).
-What stands here is the number and, where no rule holds it, why.
+Here are the numbers of those that no rule checks, and why.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BY_SCHEMA = {
     "N64": "at least one value",
     "N65": "at least one value",
 }
-"""What the JSON Schema holds, of all or of the countable part of a sentence."""
+"""What the JSON Schema checks of a sentence, at least the part of it that can be counted."""
 
 NOT_SEEN = {
     "N03": "elements have durations and no times: each begins where the one before ends",
@@ -44,16 +44,16 @@ NOT_SEEN = {
     "N46": "whether the CEM does its best for a target is for the CEM to know",
     "N66": "it says what an answer means; whether the receiver recovers is for it to know",
 }
-"""Why a sentence cannot be held by one who only sees what goes over the wire."""
+"""Why a sentence cannot be checked by a proxy, which only sees what goes over the wire."""
 
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """A sentence and what holds it.
+    """A sentence and what checks it.
 
-    ``where`` are the fields that it is said of; ``rules`` the codes of the rules that hold it;
-    ``by_schema`` what the JSON Schema holds of it, ``reason`` why a proxy cannot see it, both
-    empty where that is not so.
+    ``where`` are the fields that it is about; ``rules`` the codes of the rules that check it;
+    ``by_schema`` is what the JSON Schema checks of it, empty where it checks nothing; ``reason`` is
+    why a proxy cannot check it, empty where it can.
     """
 
     id: str
@@ -68,7 +68,7 @@ class Covered:
         return bool(self.rules or self.by_schema or self.reason)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON has it, without the sentence and where it stands."""
+        """As a JSON object, without the sentence itself and its fields."""
         return {
             "id": self.id,
             "rules": list(self.rules),
@@ -80,8 +80,8 @@ class Covered:
 def read_statements(content: bytes, file: str) -> list[dict[str, Any]]:
     """The sentences in a file, such as the ``normative-statements.json`` of a specification.
 
-    Takes its bytes and its name. Raises ValueError, with a sentence for the one who named it, where
-    it is something else.
+    Takes its bytes and its name. Returns a list of objects with at least ``id``. Raises ValueError,
+    with a sentence for the person who named the file, where it is something else.
     """
     try:
         statements = json.loads(content)
@@ -97,7 +97,7 @@ def _is_statement(value: Any) -> bool:
 
 
 def coverage(statements: Iterable[Mapping[str, Any]]) -> list[Covered]:
-    """What holds each of the statements.
+    """What checks each of the statements, in their order.
 
     A statement is a mapping with ``id``, and for the reader ``text`` and ``where``, a list.
     """
@@ -117,7 +117,7 @@ def coverage(statements: Iterable[Mapping[str, Any]]) -> list[Covered]:
 
 
 def _rules() -> dict[str, list[str]]:
-    """The codes of the rules that hold each statement, in the order of the registry."""
+    """The codes of the rules that check each statement, by its number, in their order."""
     codes: dict[str, list[str]] = {}
     for rule in dict.fromkeys(rule for rules in RULES.values() for rule in rules):
         for number in rule.statements:
@@ -126,7 +126,7 @@ def _rules() -> dict[str, list[str]]:
 
 
 def coverage_lines(covered: Iterable[Covered], width: int) -> Iterator[str]:
-    """The statements for a terminal of so many columns, and a line of sums.
+    """The statements for a terminal of ``width`` columns, and a line with their numbers.
 
     Yields lines styled with ANSI sequences.
     """

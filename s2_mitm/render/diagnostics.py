@@ -1,4 +1,4 @@
-"""A finding as compilers show theirs: what, where, the raw text, what to do."""
+"""A finding as compilers show theirs: what it is, where, the raw text, what to do."""
 
 from __future__ import annotations
 
@@ -10,41 +10,44 @@ import click
 
 from s2_mitm.render.documents import Document
 from s2_mitm.render.excerpts import Excerpt, Gutter
-from s2_mitm.render.places import Underline, places
+from s2_mitm.render.underlines import Underline, underlines
 from s2_mitm.render.verdicts import COLOURS
 from s2_mitm.s2.finding_types import FINDING_TYPES
 from s2_mitm.s2.verdict import Finding, Verdict
 from s2_mitm.s2.wording import excerpt, printable
 
 MAX_NAME = 200
-"""Characters shown of a message type or a path, which a message can make as long as it is."""
+"""How many characters are shown of a message type or a path, which may be as long as a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A finding and its place: in the message, and in the file (both from 1) where known."""
+    """A finding, what to underline for it, and its line and column in the file, from 1.
+
+    The last three are None where the finding is about no part of the text.
+    """
 
     finding: Finding
-    place: Underline | None
+    underline: Underline | None
     line: int | None
     column: int | None
 
     def as_dict(self) -> dict[str, Any]:
-        """The finding as JSON has it, with its line and column where they are known."""
-        position = {} if self.place is None else {"line": self.line, "column": self.column}
+        """The finding as a JSON object, with its line and column where they are known."""
+        position = {} if self.underline is None else {"line": self.line, "column": self.column}
         return {**self.finding.as_dict(), **position}
 
 
 def located(verdict: Verdict, document: Document) -> list[Located]:
-    """The findings of a message with their places; takes its verdict and what that is about."""
+    """The findings of a message with their positions; takes its verdict and its document."""
     if not verdict.findings:
         return []
     found = []
-    for finding, place in zip(
-        verdict.findings, places(verdict.findings, document.text), strict=True
+    for finding, underline in zip(
+        verdict.findings, underlines(verdict.findings, document.text), strict=True
     ):
-        line, column = document.position(place.start) if place else (None, None)
-        found.append(Located(finding, place, line, column))
+        line, column = document.position(underline.start) if underline else (None, None)
+        found.append(Located(finding, underline, line, column))
     return found
 
 
@@ -53,25 +56,25 @@ def diagnostic(
 ) -> Iterator[str]:
     """The lines that show a finding.
 
-    Takes the finding, the message that it is about, the columns of the terminal and, to say where
-    it is, the name of the file and the type of the message. Yields lines styled with ANSI
-    sequences; `click.echo` takes them out where the output is no terminal.
+    Takes the finding, the document that it is about, the width of the terminal in columns and, to
+    say where it is, the name of the file and the type of the message. Yields lines styled with ANSI
+    sequences; `click.echo` removes them where the output is no terminal.
     """
     finding = found.finding
     colour = COLOURS[finding.severity]
-    kind = FINDING_TYPES.get(finding.code)
+    finding_type = FINDING_TYPES.get(finding.code)
     head = click.style(f"{finding.severity}[{finding.code}]", fg=colour, bold=True)
-    yield head + click.style(f": {kind.title if kind else finding.text}", bold=True)
+    yield head + click.style(f": {finding_type.title if finding_type else finding.text}", bold=True)
     text = Excerpt(document.text, width, document.first_line, document.first_column)
-    gutter = text.gutter(found.place) if found.place else Gutter(document.first_line)
+    gutter = text.gutter(found.underline) if found.underline else Gutter(document.first_line)
     if file:
         arrow = click.style("-->".rjust(gutter.width - 1), fg="blue", bold=True)
         position = printable(_position(file, document, found))
         where = f"{position} {excerpt(message_type, MAX_NAME)}" if message_type else position
         path = f" {excerpt(finding.path, MAX_NAME)}" if finding.path else ""
         yield f"{arrow} {where}{click.style(path, dim=True)}"
-    if found.place:
-        yield from text.lines(found.place, finding.text, colour)
+    if found.underline:
+        yield from text.lines(found.underline, finding.text, colour)
     else:
         yield gutter.line()
         yield from gutter.note(str(finding.severity), finding.text, width)
@@ -81,5 +84,5 @@ def diagnostic(
 
 def _position(file: str, document: Document, found: Located) -> str:
     line = found.line or document.line
-    place = ":".join(str(part) for part in (file, line, found.column) if part is not None)
-    return place if document.index is None else f"{place} [{document.index}]"
+    position = ":".join(str(part) for part in (file, line, found.column) if part is not None)
+    return position if document.index is None else f"{position} [{document.index}]"

@@ -1,4 +1,4 @@
-"""The messages that a file holds, each with its own bytes and the place where it stands."""
+"""The messages in a file, each with its own bytes and its position."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BOM = b"\xef\xbb\xbf"
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
-# Bytes that are not UTF-8 are kept in the text, and found again in what is cut from it.
+# How bytes that are not UTF-8 stand in the text, so that they can be encoded again.
 _KEPT = "surrogateescape"
 
 
@@ -19,9 +19,9 @@ _KEPT = "surrogateescape"
 class Document:
     """One message of a file.
 
-    ``data`` is its bytes; ``line`` its line (from 1) where a line is a message, ``index`` its
-    place (from 0) in an array; ``first_line`` and ``first_column`` (from 1, in characters) say
-    where in the file it begins.
+    ``data`` is its bytes; ``line`` is its line number, from 1, in a file with a message a line;
+    ``index`` is its index, from 0, in a file that is an array. ``first_line`` and ``first_column``
+    say where it begins in the file, both from 1, in characters.
     """
 
     data: bytes
@@ -32,11 +32,11 @@ class Document:
 
     @property
     def text(self) -> str:
-        """The bytes as characters; each byte that is not UTF-8 is one, half a surrogate."""
+        """The bytes as text; each byte that is not UTF-8 becomes a lone surrogate."""
         return self.data.decode(errors=_KEPT)
 
     def position(self, offset: int) -> tuple[int, int]:
-        """The line and column in the file of a character of ``text``, both from 1."""
+        """The line and the column in the file, both from 1, of the character at this offset."""
         text = self.text
         lines = text.count("\n", 0, offset)
         column = offset - text.rfind("\n", 0, offset)
@@ -44,10 +44,10 @@ class Document:
 
 
 def documents(data: bytes) -> Iterator[Document]:
-    """The messages in the bytes of a file: one, those of a JSON array, or one a line.
+    """The messages in the bytes of a file: items of a JSON array, one a line, or a single one.
 
-    Each keeps its own bytes, faults and all. What is neither of these is one message. A byte order
-    mark belongs to the message where that is all there is, else to the file.
+    Each has its own bytes, with all their faults. What is neither an array nor lines is a single
+    message, to which a byte order mark belongs; otherwise that belongs to the file.
     """
     content = data.removeprefix(BOM)
     if (items := _array_items(content)) is not None:
@@ -62,7 +62,7 @@ def documents(data: bytes) -> Iterator[Document]:
 
 
 def _array_items(data: bytes) -> Iterator[Document] | None:
-    """The items of a JSON array as they stand in ``data``; None where it is none."""
+    """The items of a JSON array; None where ``data`` is no array."""
     if not data.lstrip(b" \t\n\r").startswith(b"["):
         return None
     text = data.decode(errors=_KEPT)
@@ -71,7 +71,7 @@ def _array_items(data: bytes) -> Iterator[Document] | None:
 
 
 def _spans_of_items(text: str) -> list[tuple[int, int]] | None:
-    # Lenient about what is in an item: it only looks where one ends.
+    # What is in an item may be wrong; only its end matters here.
     decoder = json.JSONDecoder(strict=False, parse_int=len)
     place = _skip(text, _skip(text, 0) + 1)
     spans = []
@@ -107,9 +107,9 @@ def _skip(text: str, place: int) -> int:
 
 
 def _is_lines(data: bytes) -> bool:
-    """Whether this is JSON lines: several, and the first or the last looks like an object.
+    """Whether there are several lines, of which the first or the last looks like an object.
 
-    A single message that is broken and spread over lines has neither.
+    In a single broken message that is spread over lines neither does.
     """
     lines = [line for line in map(bytes.strip, data.split(b"\n")) if line]
     if len(lines) < 2 or _is_json(data):

@@ -15,47 +15,47 @@ from s2_mitm.s2.examples.script import Line, play_right, play_wrong
 from s2_mitm.s2.finding_types import FindingType
 
 
-def played(kind: FindingType, width: int) -> Iterator[str]:
+def played(finding_type: FindingType, width: int) -> Iterator[str]:
     """Both examples of a finding type, message by message, and what they show.
 
-    Takes the finding type and the columns of the terminal; yields lines styled with ANSI
-    sequences. The verdicts stand there as ``s2-mitm check`` shows them.
+    Takes the finding type and the width of the terminal in columns; yields lines styled with ANSI
+    sequences, the verdicts as ``s2-mitm check`` shows them.
     """
-    yield f"{click.style(kind.code, bold=True)} · {severity_of(kind)}"
-    yield click.style(kind.title, bold=True)
-    if not kind.wrong:
+    yield f"{click.style(finding_type.code, bold=True)} · {severity_of(finding_type)}"
+    yield click.style(finding_type.title, bold=True)
+    if not finding_type.wrong:
         yield ""
         yield "There is no example to play: none with our schemas has this finding."
         return
-    wrong, right = play_wrong(kind), play_right(kind)
+    wrong, right = play_wrong(finding_type), play_right(finding_type)
     for heading, example, lines in (
-        ("The wrong example", kind.wrong, wrong),
-        ("The right example", kind.right, right),
+        ("The wrong example", finding_type.wrong, wrong),
+        ("The right example", finding_type.right, right),
     ):
         yield ""
         yield click.style(heading, bold=True)
         yield from whole(example)
-        if kind.in_binary_frame and lines is wrong:
+        if finding_type.in_binary_frame and lines is wrong:
             yield "  (in a binary WebSocket frame)"
         yield ""
         yield from _conversation(lines, width)
     yield ""
     for name, lines in (("wrong", wrong), ("right", right)):
-        yield from textwrap.wrap(f"The {name} example gives {_given(kind, lines)}.", width)
+        yield from textwrap.wrap(f"The {name} example gives {_given(finding_type, lines)}.", width)
 
 
-def played_as_dicts(kind: FindingType) -> Iterator[dict[str, Any]]:
-    """Both examples as JSON has them: one object a message, with what is found in it.
+def played_as_dicts(finding_type: FindingType) -> Iterator[dict[str, Any]]:
+    """Both examples as JSON objects: one a message, with what is found in it.
 
     ``example`` is ``wrong`` or ``right``; the rest is as ``s2-mitm check --json`` has it.
     """
-    if not kind.wrong:
+    if not finding_type.wrong:
         return
-    for name, lines in (("wrong", play_wrong(kind)), ("right", play_right(kind))):
+    for name, lines in (("wrong", play_wrong(finding_type)), ("right", play_right(finding_type))):
         for number, line in enumerate(lines, 1):
             verdict = line.verdict
             yield {
-                "code": kind.code,
+                "code": finding_type.code,
                 "example": name,
                 "seq": number,
                 "timestamp": _time(verdict.time).isoformat(timespec="milliseconds") + "Z",
@@ -76,13 +76,13 @@ def _conversation(lines: list[Line], width: int) -> Iterator[str]:
         yield from findings
 
 
-def _given(kind: FindingType, lines: list[Line]) -> str:
+def _given(finding_type: FindingType, lines: list[Line]) -> str:
     """Which findings an example has, and how often: that of its type first."""
     codes = [finding.code for line in lines for finding in line.verdict.findings]
-    others = ", ".join(sorted(set(codes) - {kind.code}))
-    if kind.code in codes:
-        return kind.code + (f", and with it {others}" if others else "")
-    return f"no {kind.code}, only {others}" if others else "nothing"
+    others = ", ".join(sorted(set(codes) - {finding_type.code}))
+    if finding_type.code in codes:
+        return finding_type.code + (f", and with it {others}" if others else "")
+    return f"no {finding_type.code}, only {others}" if others else "nothing"
 
 
 def _time(seconds: float) -> datetime:

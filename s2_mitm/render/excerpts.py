@@ -1,4 +1,4 @@
-"""Raw text with a place in it underlined, as compilers show what they complain of.
+"""Raw text with a part of it underlined, as compilers show what they complain of.
 
 ::
 
@@ -17,14 +17,14 @@ from dataclasses import dataclass
 import click
 from rich.cells import cell_len
 
-from s2_mitm.render.places import Underline
+from s2_mitm.render.underlines import Underline
 from s2_mitm.s2.wording import printable
 
 MAX_LINES = 3
-"""Lines that are shown of a value that spans more."""
+"""How many lines are shown of a value that has more."""
 
 MIN_WIDTH = 40
-"""Columns that are used even where there are fewer."""
+"""Columns that are used even where the terminal has fewer."""
 
 _TAB = "    "
 _CUT = "…"
@@ -34,23 +34,23 @@ _LABEL_WIDTH = 60
 
 @dataclass(frozen=True, slots=True)
 class Gutter:
-    """The numbers on the left, as wide as the ``last`` of them needs."""
+    """The column of line numbers on the left, wide enough for the ``last`` of them."""
 
     last: int
 
     @property
     def width(self) -> int:
-        """Columns, with the bar and a space after it."""
+        """Its columns, with the bar and the space after it."""
         return len(str(self.last)) + 4
 
     def line(self, text: str = "", *, number: int | None = None, mark: str = "|") -> str:
-        """A line behind the gutter: with its number, or with none."""
+        """The gutter, with a line number or without one, and a line of text."""
         digits = "" if number is None else str(number)
         edge = click.style(f" {digits:>{self.width - 4}} {mark}", fg="blue", bold=True)
         return f"{edge} {text}" if text else edge
 
     def note(self, name: str, text: str, width: int) -> Iterator[str]:
-        """``= help: ...`` beneath an excerpt, wrapped to ``width`` columns."""
+        """``= help: ...`` below an excerpt, wrapped to ``width`` columns."""
         head = f"{name}: "
         room = max(width, MIN_WIDTH) - self.width - len(head)
         lines = textwrap.wrap(printable(text), room) or [""]
@@ -61,10 +61,10 @@ class Gutter:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A text of which a place is to be shown.
+    """A text of which some lines are to be shown.
 
-    ``first_line`` is the number of its first line in its file, ``first_column`` where on that line
-    it begins; ``width`` is what the terminal has.
+    ``first_line`` is the number of its first line in the file, ``first_column`` the column, from 1,
+    at which it begins there; ``width`` is that of the terminal in columns.
     """
 
     text: str
@@ -72,25 +72,25 @@ class Excerpt:
     first_line: int = 1
     first_column: int = 1
 
-    def gutter(self, place: Underline) -> Gutter:
-        """The gutter that the lines of a place need."""
-        return Gutter(self._last_line(place))
+    def gutter(self, underline: Underline) -> Gutter:
+        """The gutter for the lines of an underline."""
+        return Gutter(self._last_line(underline))
 
-    def lines(self, place: Underline, label: str, colour: str) -> Iterator[str]:
-        """The lines of a place behind their numbers, the place underlined.
+    def lines(self, underline: Underline, label: str, colour: str) -> Iterator[str]:
+        """The lines of the value that is underlined, with their numbers and the underline.
 
-        Takes the place, what is to be said of it, and the colour of that. Yields lines styled with
-        ANSI sequences, whatever is in the text made harmless.
+        Takes what to underline, the label that is written to it, and the colour of both. Yields
+        lines styled with ANSI sequences; what is in the text itself is made harmless.
         """
-        gutter = self.gutter(place)
+        gutter = self.gutter(underline)
         room = max(self.width, MIN_WIDTH) - gutter.width
         label = printable(label)
-        start, end = self._bounds(place.start)
-        first = self._line_of(place.start)
+        start, end = self._bounds(underline.start)
+        first = self._line_of(underline.start)
         parts = _fitted(
-            _visible_end(self._margin(start) + self.text[start : place.start], room),
-            _visible(self.text[place.start : min(place.end, end)], room),
-            _visible(self.text[min(place.end, end) : end], room),
+            _visible_end(self._margin(start) + self.text[start : underline.start], room),
+            _visible(self.text[underline.start : min(underline.end, end)], room),
+            _visible(self.text[min(underline.end, end) : end], room),
             room,
             cell_len(label),
         )
@@ -105,33 +105,35 @@ class Excerpt:
     def _line_of(self, offset: int) -> int:
         return self.first_line + self.text.count("\n", 0, offset)
 
-    def _last_line(self, place: Underline) -> int:
-        end = self._line_of(max(place.start, place.value_end - 1))
-        return min(end, self._line_of(place.start) + MAX_LINES - 1)
+    def _last_line(self, underline: Underline) -> int:
+        end = self._line_of(max(underline.start, underline.value_end - 1))
+        return min(end, self._line_of(underline.start) + MAX_LINES - 1)
 
     def _bounds(self, offset: int) -> tuple[int, int]:
-        """Where the line with this character begins and ends; a line feed ends its line."""
+        """The offsets where the line of a character begins and ends; a line feed ends its line."""
         start = self.text.rfind("\n", 0, offset) + 1
         end = self.text.find("\n", offset)
         return start, len(self.text) if end < 0 else end
 
     def _margin(self, start: int) -> str:
-        # Keeps the brackets of an indented item of an array one above the other.
+        # Restores the indent of an item of an array, so that its brackets stand in one column.
         indented = start == 0 and self.first_column <= 2 * len(_TAB) + 1
         return " " * (self.first_column - 1) if indented else ""
 
 
-def _fitted(before: str, place: str, after: str, room: int, label: int) -> tuple[str, str, str]:
-    """A line cut to ``room`` columns around its place, with room for what is said of it."""
-    if cell_len(before) + cell_len(place) + cell_len(after) > room:
-        if cell_len(place) > room * 2 // 3:
-            place, after = _head(place, room * 2 // 3), ""
-        left = room - cell_len(place)
+def _fitted(
+    before: str, underlined: str, after: str, room: int, label: int
+) -> tuple[str, str, str]:
+    """The three parts of a line, cut to fit ``room`` columns, if possible with the label."""
+    if cell_len(before) + cell_len(underlined) + cell_len(after) > room:
+        if cell_len(underlined) > room * 2 // 3:
+            underlined, after = _head(underlined, room * 2 // 3), ""
+        left = room - cell_len(underlined)
         beside = left - label - 1
         most = beside if beside >= room // 4 else left - min(cell_len(after), room // 4)
         before = _tail(before, most)
         after = _head(after, left - cell_len(before))
-    return before, place, after
+    return before, underlined, after
 
 
 def _underlined(offset: int, length: int, label: str, room: int) -> Iterator[str]:
@@ -147,18 +149,18 @@ def _underlined(offset: int, length: int, label: str, room: int) -> Iterator[str
 
 
 def _visible(text: str, room: int) -> str:
-    """The beginning of a text, more than fits, as it can be shown."""
+    """The beginning of a text, longer than ``room``, made harmless."""
     return shown(text[: 2 * room]) + _CUT * (len(text) > 2 * room)
 
 
 def _visible_end(text: str, room: int) -> str:
-    """The end of a text, more than fits, as it can be shown."""
+    """The end of a text, longer than ``room``, made harmless."""
     cut = len(text) > 2 * room
     return _CUT * cut + shown(text[-2 * room :])
 
 
 def shown(text: str) -> str:
-    """Raw text, made harmless and its tabs to spaces where they indent."""
+    """Raw text made harmless; tabs that indent become spaces."""
     content = text.lstrip("\t ")
     margin = text[: len(text) - len(content)].replace("\t", _TAB)
     return margin + printable(_BYTES.sub(_byte, content.removesuffix("\r")))
@@ -169,7 +171,7 @@ def _byte(match: re.Match[str]) -> str:
 
 
 def _head(text: str, room: int) -> str:
-    """The beginning of a text that takes up no more than ``room`` columns."""
+    """The beginning of a text, at most ``room`` columns wide."""
     if cell_len(text) <= room:
         return text
     while cell_len(text) > room - 1:
@@ -178,7 +180,7 @@ def _head(text: str, room: int) -> str:
 
 
 def _tail(text: str, room: int) -> str:
-    """The end of a text that takes up no more than ``room`` columns."""
+    """The end of a text, at most ``room`` columns wide."""
     if cell_len(text) <= room:
         return text
     while cell_len(text) > room - 1:

@@ -1,4 +1,4 @@
-"""The kinds of findings, listed and explained."""
+"""The finding types, listed and explained."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import Severity, Verdict
 
 MAX_EXAMPLE = 600
-"""Characters of an example that are shown."""
+"""How many characters of an example are shown."""
 
 MAX_UNREADABLE = 150
-"""Characters that are shown of one in which there is no place to point at."""
+"""How many characters are shown of an example in which nothing can be underlined."""
 
 _SCRIPT = (
     "(The examples are scripts: rm and cem say a message that is right but for the fields given,"
@@ -51,104 +51,120 @@ _FAMILIES = {
     "pebc": "Power envelope based control",
     "ppbc": "Power profile based control",
 }
-"""What the first part of a code says."""
+"""What the first part of a code means."""
 
 
-def overview(kinds: Iterable[FindingType], width: int) -> Iterator[str]:
-    """All kinds by family, one line each, styled with ANSI sequences.
+def overview(finding_types: Iterable[FindingType], width: int) -> Iterator[str]:
+    """All finding types by family, one line each.
 
-    Takes the kinds in the order that their families are to have, and the columns of the terminal.
+    Takes the finding types, in the order of their families, and the width of the terminal in
+    columns. Yields lines styled with ANSI sequences.
     """
-    kinds = list(kinds)
-    longest = max(len(kind.code) for kind in kinds)
-    families = list(dict.fromkeys(kind.family for kind in kinds))
+    finding_types = list(finding_types)
+    longest = max(len(each.code) for each in finding_types)
+    families = list(dict.fromkeys(each.family for each in finding_types))
     for family, members in groupby(
-        sorted(kinds, key=lambda kind: families.index(kind.family)), key=lambda kind: kind.family
+        sorted(finding_types, key=lambda each: families.index(each.family)),
+        key=lambda each: each.family,
     ):
         title = _FAMILIES.get(family)
         yield click.style(f"{family}: {title}" if title else family, bold=True)
-        for kind in members:
-            head = f"  {kind.code:<{longest}}  {severity_of(kind, 7)}  "
-            for line in textwrap.wrap(kind.title, max(20, width - longest - 13)):
+        for finding_type in members:
+            head = f"  {finding_type.code:<{longest}}  {severity_of(finding_type, 7)}  "
+            for line in textwrap.wrap(finding_type.title, max(20, width - longest - 13)):
                 yield head + line
                 head = " " * (longest + 13)
         yield ""
     yield "s2-mitm rules CODE explains one, with examples."
 
 
-def explanation(kind: FindingType, width: int) -> Iterator[str]:
-    """All that is to be said of a kind, with an example that has it and one that has not.
+def explanation(finding_type: FindingType, width: int) -> Iterator[str]:
+    """A finding type explained, with an example that has it and one that has not.
 
-    Takes the kind and the columns of the terminal; yields lines styled with ANSI sequences.
+    Takes the finding type and the width of the terminal in columns; yields lines styled with ANSI
+    sequences.
     """
-    yield f"{click.style(kind.code, bold=True)} · {severity_of(kind)}"
-    yield click.style(kind.title, bold=True)
+    yield f"{click.style(finding_type.code, bold=True)} · {severity_of(finding_type)}"
+    yield click.style(finding_type.title, bold=True)
     yield ""
-    yield from textwrap.wrap(kind.meaning, min(width, 100))
-    for heading, text in (("What to do", kind.remedy), ("Where it comes from", kind.origin)):
+    yield from textwrap.wrap(finding_type.meaning, min(width, 100))
+    for heading, text in (
+        ("What to do", finding_type.remedy),
+        ("Where it comes from", finding_type.origin),
+    ):
         yield ""
         yield click.style(heading, bold=True)
         yield from textwrap.wrap(text, min(width, 100), initial_indent="  ", subsequent_indent="  ")
-    if not kind.wrong:  # it takes more than a message to see it
+    if not finding_type.wrong:  # an example would need more than a message
         return
     yield ""
     yield click.style("An example that has it", bold=True)
-    yield from whole(kind.wrong) if kind.is_rule else _wrong(kind, width)
+    yield from whole(finding_type.wrong) if finding_type.is_rule else _wrong(finding_type, width)
     yield ""
     yield click.style("One that has not", bold=True)
-    yield from whole(kind.right)
-    if kind.is_rule:
+    yield from whole(finding_type.right)
+    if finding_type.is_rule:
         yield ""
         yield from textwrap.wrap(_SCRIPT, min(width, 100))
     yield ""
-    yield f"s2-mitm rules {kind.code} --run plays both."
+    yield f"s2-mitm rules {finding_type.code} --run plays both."
 
 
-def _wrong(kind: FindingType, width: int) -> Iterator[str]:
-    document = Document(kind.wrong)
+def _wrong(finding_type: FindingType, width: int) -> Iterator[str]:
+    document = Document(finding_type.wrong)
     examples = [
         found
-        for found in located(_judged(kind, kind.wrong), document)
-        if found.finding.code == kind.code
+        for found in located(_judged(finding_type, finding_type.wrong), document)
+        if found.finding.code == finding_type.code
     ]
-    if not any(found.place for found in examples):
-        yield from whole(kind.wrong, MAX_UNREADABLE)
+    if not any(found.underline for found in examples):
+        yield from whole(finding_type.wrong, MAX_UNREADABLE)
     for found in examples:
         yield from diagnostic(found, document, width)
 
 
 def whole(example: bytes, most: int = MAX_EXAMPLE) -> Iterator[str]:
     """The lines of an example, or of its beginning where it is longer than ``most`` characters."""
-    # Not wrapped but by the terminal, so that it can be copied.
+    # The terminal wraps it, so that it can be copied as one line.
     for line in _cut(example, most).splitlines():
         yield f"  {shown(line)}"
 
 
-def as_dict(kind: FindingType) -> dict[str, Any]:
-    """A kind as JSON has it: examples as text, long ones cut, with what is found in the wrong."""
-    judged = _judged(kind, kind.wrong) if kind.wrong and not kind.is_rule else None
+def as_dict(finding_type: FindingType) -> dict[str, Any]:
+    """A finding type as a JSON object.
+
+    ``wrong`` and ``right`` are its examples as text, cut where they are long; ``findings`` is what
+    is found in the wrong one, where that is a message by itself.
+    """
+    judged = (
+        _judged(finding_type, finding_type.wrong)
+        if finding_type.wrong and not finding_type.is_rule
+        else None
+    )
     return {
-        "code": kind.code,
-        "severity": str(kind.severity),
-        "source": str(kind.source),
-        "family": kind.family,
-        "title": kind.title,
-        "meaning": kind.meaning,
-        "origin": kind.origin,
-        "remedy": kind.remedy,
-        "wrong": _cut(kind.wrong),
+        "code": finding_type.code,
+        "severity": str(finding_type.severity),
+        "source": str(finding_type.source),
+        "family": finding_type.family,
+        "title": finding_type.title,
+        "meaning": finding_type.meaning,
+        "origin": finding_type.origin,
+        "remedy": finding_type.remedy,
+        "wrong": _cut(finding_type.wrong),
         "findings": [finding.as_dict() for finding in judged.findings] if judged else [],
-        "right": _cut(kind.right) if kind.wrong else "",
+        "right": _cut(finding_type.right) if finding_type.wrong else "",
     }
 
 
-def _judged(kind: FindingType, example: bytes) -> Verdict:
-    return judge(example, binary=kind.in_binary_frame and example == kind.wrong)
+def _judged(finding_type: FindingType, example: bytes) -> Verdict:
+    return judge(example, binary=finding_type.in_binary_frame and example == finding_type.wrong)
 
 
-def severity_of(kind: FindingType, width: int = 0) -> str:
+def severity_of(finding_type: FindingType, width: int = 0) -> str:
     """The severity of a finding type in its colour, filled up to so many columns."""
-    return click.style(f"{kind.severity:<{width}}", fg=COLOURS[Severity(kind.severity)])
+    return click.style(
+        f"{finding_type.severity:<{width}}", fg=COLOURS[Severity(finding_type.severity)]
+    )
 
 
 def _cut(example: bytes, most: int = MAX_EXAMPLE) -> str:

@@ -1,4 +1,4 @@
-"""What a flow says of its session, in its metadata: the proxy writes it, also into flow files.
+"""The summary of a session in the metadata of its flow, which is also saved in flow files.
 
 It is a dict of a few words and numbers: ``client_role`` (RM or CEM), ``version`` (of S2), ``whole``
 (whether the flow has every message of the session), ``missing`` (how many of the first it lacks),

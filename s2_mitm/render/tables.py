@@ -16,10 +16,10 @@ Row = Mapping[str, Any]
 
 
 def sessions_table(rows: Iterable[Row]) -> Table:
-    """Takes what `History.sessions` yields; one line a session.
+    """A line a session; takes what `History.sessions` yields.
 
-    It says which proxy saw it where there were several, and how many messages were lost where any
-    were.
+    There is a column for the proxy where there were several, and one for the messages that could
+    not be recorded where there are any.
     """
     rows = list(rows)
     several = len({row["proxy"] for row in rows} - {None}) > 1
@@ -53,7 +53,7 @@ def sessions_table(rows: Iterable[Row]) -> Table:
 
 
 def messages_table(rows: Iterable[Row]) -> Table:
-    """Takes what `History.messages` yields; one line a message."""
+    """A line a message; takes what `History.messages` yields."""
     table = _table("time (UTC)", "session")
     table.add_column("#", justify="right")
     for heading in ("from", "type", "message id", "valid", "findings", "answer", "note"):
@@ -77,7 +77,7 @@ def messages_table(rows: Iterable[Row]) -> Table:
 
 
 def findings_table(rows: Iterable[Row]) -> Table:
-    """Takes what `History.findings` yields; one line a finding."""
+    """A line a finding; takes what `History.findings` yields."""
     table = _table("time (UTC)", "session")
     table.add_column("#", justify="right")
     for heading in ("from", "type", "severity", "code", "path", "finding"):
@@ -98,7 +98,7 @@ def findings_table(rows: Iterable[Row]) -> Table:
 
 
 def _table(*headings: str) -> Table:
-    # Without lines around the cells: it is also read by grep and awk.
+    # Without lines around the cells, so that grep and awk can read it too.
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, overflow="fold")
@@ -119,7 +119,7 @@ def _short_id(session_id: str) -> Text:
 
 
 def _time(iso: str | None) -> Text:
-    """``2026-11-21T19:56:43.123456Z`` to the millisecond, for the eye."""
+    """``2026-11-21T19:56:43.123456Z`` as ``2026-11-21 19:56:43.123``."""
     return _text((iso or "")[:23].replace("T", " "))
 
 
@@ -132,7 +132,7 @@ def _count(count: int, severity: Severity) -> Text:
 
 
 def _findings(findings: Iterable[Row]) -> Text:
-    """How many of each severity, the worst first, in the colour of the worst."""
+    """How many findings there are of each severity, the worst first, in its colour."""
     severities = [finding["severity"] for finding in findings]
     counts = [
         (severities.count(severity), severity)

@@ -15,21 +15,22 @@ COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
 
 NAME_LENGTH = 80
 PATH_LENGTH = 200
-"""Characters that are shown of what a peer may make as long as a message."""
+"""How many characters are shown of a message type and of a path, which may be as long as a
+message."""
 
 _SEVERITY = 9
-"""Columns of a finding's severity."""
+"""How many columns the severity of a finding has."""
 
 _INDENT = " " * (_SEVERITY + 1)
-"""Before what belongs to a finding and is not on its first line."""
+"""Before each line of a finding but the first."""
 
 
 def verdict_lines(verdict: Verdict, *, label: str = "", width: int | None = None) -> Iterator[str]:
-    """One verdict for a terminal: a line for the message, its findings beneath.
+    """A verdict for a terminal: a line for the message, and below it its findings.
 
-    ``label`` comes first on the line, such as a time, or a file and line. What is said of a finding
-    is wrapped at ``width`` columns; it is one line where that is None. The lines are styled with
-    ANSI sequences; `click.echo` takes them out where the output is no terminal.
+    ``label`` stands first on the line, such as a time, or a file and line. A finding is wrapped at
+    ``width`` columns, or not at all where that is None. The lines are styled with ANSI sequences;
+    `click.echo` removes them where the output is no terminal.
     """
     parts = [click.style(label, dim=True)] if label else []
     if verdict.sender:
@@ -50,13 +51,13 @@ def judgement(verdict: Verdict) -> str:
 
 
 def finding_lines(finding: Finding, width: int | None = None) -> Iterator[str]:
-    """A finding for a terminal: severity, code, place and text; the hint beneath.
+    """A finding for a terminal: severity, code, path and text, and below them the hint.
 
-    Both are wrapped at ``width`` columns; each is one line where that is None.
+    They are wrapped at ``width`` columns, or not at all where that is None.
     """
-    place = f" {excerpt(finding.path, PATH_LENGTH)}" if finding.path else ""
+    path = f" {excerpt(finding.path, PATH_LENGTH)}" if finding.path else ""
     severity = f"{finding.severity:>{_SEVERITY}}"
-    first, *rest = _wrapped(f"{severity} {finding.code}{place}: {printable(finding.text)}", width)
+    first, *rest = _wrapped(f"{severity} {finding.code}{path}: {printable(finding.text)}", width)
     yield click.style(severity, fg=COLOURS[finding.severity]) + first[_SEVERITY:]
     yield from rest
     if finding.hint:

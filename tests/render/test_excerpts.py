@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from s2_mitm.render.excerpts import Excerpt
-from s2_mitm.render.places import Underline
+from s2_mitm.render.underlines import Underline
 
 
 def show(

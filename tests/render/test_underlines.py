@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2_mitm.render.documents import Document
-from s2_mitm.render.places import locate, places
+from s2_mitm.render.underlines import locate, underlines
 from s2_mitm.s2 import finding_types
 from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import pointer
@@ -117,7 +117,7 @@ def test_what_is_underlined(
 ) -> None:
     document = Document(raw.encode() if isinstance(raw, str) else raw)
     verdict = judge(document.data)
-    found = places(verdict.findings, document.text)
+    found = underlines(verdict.findings, document.text)
     [place] = [
         place
         for finding, place in zip(verdict.findings, found, strict=True)
@@ -130,18 +130,18 @@ def test_what_is_underlined(
 
 def test_the_last_of_two_keys_is_underlined() -> None:
     text = '{"role": 1, "role": 2}'
-    [place, *_] = places(judge(text.encode()).findings, text)
+    [place, *_] = underlines(judge(text.encode()).findings, text)
     assert place
     assert place.start == text.rindex('"role"')
 
 
 @pytest.mark.parametrize("raw", ["[" * 99 + "]" * 99, '{"a": "' + "x" * 1024 * 1024 + '"}'])
 def test_what_has_no_place(raw: str) -> None:
-    assert places(judge(raw.encode()).findings, raw) == [None]
+    assert underlines(judge(raw.encode()).findings, raw) == [None]
 
 
 @given(st.binary())
 def test_any_bytes_have_places_in_their_text(data: bytes) -> None:
     text = Document(data).text
-    for place in places(judge(data).findings, text):
+    for place in underlines(judge(data).findings, text):
         assert place is None or 0 <= place.start <= place.end <= place.value_end <= len(text)

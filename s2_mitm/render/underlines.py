@@ -1,7 +1,7 @@
-"""Where in the raw text of a message a finding is.
+"""What to underline in the raw text of a message for a finding.
 
-What is shown is what was sent, spaces, escapes, doubles and all; so the place is looked for in the
-text, not in what was read from it.
+The text is shown as it was sent, with its spaces, its escapes and keys that occur twice. So values
+are looked up in the text, and not in what was parsed from it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ValueSpan:
-    """Where a value is, and the key before it: offsets, the end exclusive.
+    """Where a value and its key are in a text: offsets in characters, the ends exclusive.
 
     Where there is no key, in a list or at the top, ``key_start`` and ``key_end`` are those of the
     value.
@@ -42,7 +42,10 @@ class ValueSpan:
 
 @dataclass(frozen=True, slots=True)
 class Underline:
-    """What to underline, from ``start`` to ``end``, and where the value it is about ends."""
+    """What to underline: offsets in characters from ``start`` up to, not including, ``end``.
+
+    ``value_end`` is where the value ends that the finding is about, which may be later.
+    """
 
     start: int
     end: int
@@ -50,7 +53,7 @@ class Underline:
 
 
 class _Node:
-    """A place that is looked for, or one on the way there."""
+    """A value that is looked for, or an object or list around one."""
 
     __slots__ = ("inner", "span")
 
@@ -67,9 +70,10 @@ class _Node:
 
 @dataclass(slots=True)
 class _Container:
-    """An object or a list that is open; ``node`` is None where nothing in it is looked for.
+    """An object or a list whose end has not come yet.
 
-    ``index`` is that of the item of a list, None in an object.
+    ``node`` is None where nothing in it is looked for. ``index`` is that of the item that is being
+    read in a list, None in an object.
     """
 
     node: _Node | None
@@ -84,9 +88,10 @@ class _Container:
 def locate(text: str, pointers: Iterable[str]) -> dict[str, ValueSpan]:
     """Find values in JSON text.
 
-    Takes the text and the JSON Pointers (RFC 6901) of the values. Returns where each of them is
-    that is there; of members with the same key the last counts, as it does for most readers. Any
-    text will do, and any depth: where it is no JSON, what comes before is still found.
+    Takes the text and the JSON Pointers (RFC 6901) of the values. Returns, by its pointer, where
+    each value is that the text has; where a key occurs twice, the last one counts, as for most
+    parsers. The text may be anything, nested to any depth: where it stops being JSON, the values
+    before that are found all the same.
     """
     root = _Node()
     wanted = {path: root.at(path) for path in pointers}
@@ -135,24 +140,26 @@ def _text_of(token: str) -> str:
         return token
 
 
-def places(findings: Collection[Finding], text: str) -> list[Underline | None]:
-    """What to underline for each of the findings of a message; None where no place is known.
+def underlines(findings: Collection[Finding], text: str) -> list[Underline | None]:
+    """What to underline for each of the findings of a message, None where there is nothing.
 
-    Takes the findings and the text that they are about.
+    Takes the findings and the text of the message.
     """
     bom = len(_BOM) if text.startswith(_BOM) else 0
     rest = text[bom:]
     paths = {finding.path for finding in findings if finding.code not in _ELSEWHERE}
     spans = locate(rest, paths) if paths else {}
-    return [_place(finding, rest, spans, bom) for finding in findings]
+    return [_underline(finding, rest, spans, bom) for finding in findings]
 
 
-def _place(finding: Finding, rest: str, spans: dict[str, ValueSpan], bom: int) -> Underline | None:
+def _underline(
+    finding: Finding, rest: str, spans: dict[str, ValueSpan], bom: int
+) -> Underline | None:
     if finding.code == finding_types.JSON_BOM.code:
         return Underline(0, bom, bom)
     if finding.code in _NOT_READABLE:
-        place = _unreadable(rest)
-        return place and Underline(place.start + bom, place.end + bom, place.end + bom)
+        at = _unreadable(rest)
+        return at and Underline(at.start + bom, at.end + bom, at.end + bom)
     if finding.code == finding_types.JSON_NOT_UTF8.code:
         bad = _NOT_UTF8.search(rest)
         return Underline(bad.start() + bom, bad.end() + bom, bad.end() + bom) if bad else None
@@ -168,11 +175,11 @@ def _place(finding: Finding, rest: str, spans: dict[str, ValueSpan], bom: int) -
 
 
 def _unreadable(rest: str) -> Underline | None:
-    """Where the text stops being JSON, as the parser that judged it says."""
+    """The word at which the text stops being JSON, as the parser that judged it says."""
     try:
         json.loads(rest)
     except json.JSONDecodeError as fault:
-        start = min(fault.pos, len(rest.rstrip()))  # what is missing at the end is missed there
+        start = min(fault.pos, len(rest.rstrip()))  # not in the white space at the end
         word = _WORD.match(rest, start)
         end = word.end() if word else min(start + 1, len(rest))
         return Underline(start, end, end)
@@ -185,16 +192,16 @@ _WORD = re.compile(r"""'[^'\n]*'|"[^"\n]*"?|[-+.\w]+""")
 _NOT_UTF8 = re.compile("[\ud800-\udfff]+")
 
 _NOT_READABLE = frozenset(
-    kind.code
-    for kind in (
+    each.code
+    for each in (
         finding_types.JSON_SYNTAX,
         finding_types.JSON_CONTROL_CHARACTER,
         finding_types.JSON_TRAILING_DATA,
     )
 )
 _NOWHERE = frozenset(
-    kind.code
-    for kind in (
+    each.code
+    for each in (
         finding_types.JSON_BINARY,
         finding_types.JSON_TOO_LARGE,
         finding_types.JSON_TOO_DEEP,
@@ -204,8 +211,8 @@ _ELSEWHERE = (
     _NOT_READABLE | _NOWHERE | {finding_types.JSON_BOM.code, finding_types.JSON_NOT_UTF8.code}
 )
 _ABOUT_KEYS = frozenset(
-    kind.code for kind in (finding_types.UNKNOWN_FIELD, finding_types.JSON_DUPLICATE_KEY)
+    each.code for each in (finding_types.UNKNOWN_FIELD, finding_types.JSON_DUPLICATE_KEY)
 )
 _ABOUT_FIELDS = frozenset(
-    kind.code for kind in (finding_types.MISSING, finding_types.NO_MESSAGE_TYPE)
+    each.code for each in (finding_types.MISSING, finding_types.NO_MESSAGE_TYPE)
 )
