@@ -39,16 +39,15 @@ try:
         passwords,
         spool,
     )
-    from s2_mitm.proxy.annotation import annotate
+    from s2_mitm.proxy.annotation import Annotation, annotate
     from s2_mitm.proxy.ended import ENDED
-    from s2_mitm.proxy.flow_findings import attach, attach_late
     from s2_mitm.proxy.injection import inject
     from s2_mitm.proxy.observers.log import Log
     from s2_mitm.proxy.observers.observer import Observers
     from s2_mitm.proxy.observers.recording import MOVED, Recording
     from s2_mitm.proxy.options import Address, Area, OptionError, Values, only_for_new_sessions
     from s2_mitm.proxy.patches.switch import Switch
-    from s2_mitm.proxy.session import LIVE, Judged, Session
+    from s2_mitm.proxy.session import LIVE, Session
     from s2_mitm.s2.conversation.settings import Settings
     from s2_mitm.s2.verdict import LateFinding
 except ModuleNotFoundError as missing:  # in the Python of a mitmproxy that came without us
@@ -73,6 +72,7 @@ class S2Mitm:
         self._filter: flowfilter.TFilter | None = None
         self._block_invalid = False
         self._keep_messages = 0
+        self._annotation = Annotation()
         self._log: Log | None = None
         self._recording: Recording | None = None
         self._metrics: Metrics | None = None
@@ -97,9 +97,8 @@ class S2Mitm:
                 for option in options.OPTIONS
                 if option.name in updated
             }
-            if (
-                options.DB in given
-            ):  # first, so that nobody sees the password, whatever is wrong besides
+            if options.DB in given:
+                # First, so that nobody sees the password, whatever is wrong besides.
                 given[options.DB] = passwords.take_out(ctx.options)
             self._go_by(self._values.updated(given))
             if options.DB in given:
@@ -136,8 +135,8 @@ class S2Mitm:
             self._log = Log(values[options.LOG])
         if values.bear_on(Area.PATCHES):
             self._patches.choose(ctx.master, values[options.PATCHES])
-        told = (self._recording, self._log, self._metrics)
-        self._observers = Observers([observer for observer in told if observer])
+        observers = (self._annotation, self._recording, self._log, self._metrics)
+        self._observers = Observers([observer for observer in observers if observer])
         self._values = values
 
     def _judge_by(self, values: "Values") -> None:
@@ -253,19 +252,15 @@ class S2Mitm:
         return session
 
     def _take(self, flow: http.HTTPFlow, session: Session) -> None:
-        if not session.recognises(flow):
-            return
         for judged in session.take(flow):
             if judged.number == 1:
                 self._observers.opened(session)
             if self._block_invalid and judged.may_be_blocked:
                 judged.message.dropped = True
-            attach(flow, judged)
+            if gone := session.forget(flow, self._keep_messages):
+                spool.keep(session, gone)
             self._observers.judged(session, judged)
-            session.told(judged)
-        if gone := session.forget(flow, self._keep_messages):
-            spool.keep(session, gone)
-        annotate(flow, session)
+            session.observed(judged)
 
     def _delivered(self, flow: http.HTTPFlow, message: WebSocketMessage) -> None:
         """mitmproxy goes on with a message, as others have left it."""
@@ -275,7 +270,7 @@ class S2Mitm:
 
     def _goes_on(self, session: "Session", message: WebSocketMessage) -> None:
         if judged := session.delivered(message):
-            self._differs(session, judged)
+            self._observers.delivered(session, judged)
         if self._tell_news(session):
             ctx.master.addons.trigger(UpdateHook([session.flow]))
 
@@ -283,19 +278,12 @@ class S2Mitm:
         """Tell what the two sides agreed on, if that has changed. Returns whether it has."""
         if not session.has_news():
             return False
-        annotate(session.flow, session)
         self._observers.changed(session)
         return True
 
-    def _differs(self, session: "Session", judged: "Judged") -> None:
-        self._observers.delivered(session, judged)
-
     def _say_late(self, session: "Session", late: "list[LateFinding]") -> None:
-        if not late:
-            return
-        attach_late(session.flow, late)
-        annotate(session.flow, session)
-        self._observers.late(session, late)
+        if late:
+            self._observers.late(session, late)
 
     async def _watch_the_clock(self) -> None:
         """Say what is overdue, in silent sessions too."""
@@ -342,7 +330,7 @@ class S2Mitm:
         ending = [*LIVE.values()] if is_ending else []
         for session in ending:
             if judged := session.hold_back():
-                self._safely(session, partial(self._differs, session, judged))
+                self._observers.delivered(session, judged)
             self._safely(session, partial(self._end, session, time.time()))
         if self._recording:
             self._recording.stop(ending)

@@ -16,6 +16,7 @@ from mitmproxy.http import HTTPFlow
 from running_addon import Conversation, addon
 
 from s2_mitm.history.queries import History
+from s2_mitm.proxy.annotation import Annotation
 from s2_mitm.proxy.observers.log import Log
 from s2_mitm.proxy.observers.metrics import Metrics
 from s2_mitm.proxy.observers.observer import Observer
@@ -35,6 +36,15 @@ def status(number: int, **more: Any) -> bytes:
 
 
 DROPPED = status(2)
+
+
+SELECTION = json.dumps(
+    {
+        "message_type": "SelectControlType",
+        "message_id": "c009ed72-3ef7-49eb-9052-4258c1d6a3a4",
+        "control_type": "FILL_RATE_BASED_CONTROL",
+    }
+).encode()
 
 
 class Dropper:
@@ -75,10 +85,18 @@ def play(folder: Path, caplog: pytest.LogCaptureFixture) -> tuple[dict[str, Any]
     with addon(Dropper(), s2_db=str(database), s2_metrics="0", s2_log="all") as running:
         conversation = Conversation(running)
         arrived = [conversation.say(content) for content in (status(1), DROPPED, status(3, x=1))]
+        arrived.append(conversation.say(SELECTION, from_client=False))
         conversation.close()
         (url,) = re.findall(r"http://\S+/metrics", caplog.text)
         has["the metrics"] = scraped(url)
     has["the peer"] = arrived
+    has["the list of flows"] = [
+        conversation.flow.marked,
+        conversation.flow.comment,
+        [(found["message"], found["code"]) for found in conversation.flow.metadata["s2_findings"]]
+        if "s2_findings" in conversation.flow.metadata
+        else [],
+    ]
     session_id = conversation.flow.id
     has["the recording"] = [
         [(row["seq"], row["dropped"], row["valid"]) for row in rows(database, "messages")],
@@ -99,14 +117,14 @@ def play(folder: Path, caplog: pytest.LogCaptureFixture) -> tuple[dict[str, Any]
     return has, complaints
 
 
-CALLS = ("opened", "judged", "delivered", "took", "late", "closed")
+CALLS = ("opened", "judged", "delivered", "took", "changed", "late", "closed")
 
 
 @pytest.mark.parametrize(
     ("observer", "call"),
     [
         (observer, call)
-        for observer in (Log, Recording, Metrics)
+        for observer in (Annotation, Log, Recording, Metrics)
         for call in CALLS
         if getattr(observer, call) is not getattr(Observer, call)
     ],
@@ -122,7 +140,7 @@ def test_an_observer_that_fails_is_left_out_and_all_else_goes_on(
     (tmp_path / "ill").mkdir()
     well, complaints = play(tmp_path / "well", caplog)
     assert complaints == []
-    assert well["the peer"] == [[status(1)], [], [status(3, x=1)]]
+    assert well["the peer"] == [[status(1)], [], [status(3, x=1)], [SELECTION]]
     assert [name for name, has in well.items() if not has] == []
 
     def fail(*_: object) -> None:

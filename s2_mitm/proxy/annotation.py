@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from mitmproxy.http import HTTPFlow
 
-from s2_mitm.proxy.session import Session
+from s2_mitm.proxy.flow_findings import attach, attach_late
+from s2_mitm.proxy.observers.observer import Observer
+from s2_mitm.proxy.session import Judged, Session
 from s2_mitm.render.summary import SUMMARY
 from s2_mitm.s2.catalog import CONTROL_TYPES
 from s2_mitm.s2.conversation.judging import Judge
-from s2_mitm.s2.verdict import Role, Severity
+from s2_mitm.s2.verdict import LateFinding, Role, Severity
 from s2_mitm.s2.wording import counted, printable
 
 MARKERS = {
@@ -21,6 +24,23 @@ MARKERS = {
     None: ":green_circle:",
 }
 """The marker of a flow by the worst severity in it; mitmproxy shows it as an emoji."""
+
+
+class Annotation(Observer):
+    """Brings up to date what a flow shows and carries of its session."""
+
+    name = "the list of flows"
+
+    def judged(self, session: Session, judged: Judged) -> None:
+        attach(session.flow, judged)
+        annotate(session.flow, session)
+
+    def changed(self, session: Session) -> None:
+        annotate(session.flow, session)
+
+    def late(self, session: Session, late: Iterable[LateFinding]) -> None:
+        attach_late(session.flow, late)
+        annotate(session.flow, session)
 
 
 def annotate(flow: HTTPFlow, session: Session) -> None:

@@ -72,9 +72,12 @@ class Session:
         """Whether neither of its peers ended it."""
         self._looked_at = 0
         self._judged = 0
-        # The newest message while others may drop or change it, and how it was when it was told.
-        self._passing: Judged | None = None
-        self._told: tuple[bytes, bool | None] = b"", None
+        self._newest: WebSocketMessage | None = None
+        """The message that was judged last."""
+        self._undecided: Judged | None = None
+        """The same, while other addons, or the user, may still drop or change it."""
+        self._observed: tuple[bytes, bool | None] = b"", None
+        """The content of the undecided message when the observers saw it, and if it was dropped."""
         self._known = self.conversation.changes
         self._bytes = KEEP_BYTES  # of the messages in the flow, or more; to be counted at first
 
@@ -122,12 +125,14 @@ class Session:
             return
         assert flow.websocket is not None
         messages = flow.websocket.messages
-        newest = max(0, len(messages) - 1)
-        if self._judged > newest:  # somebody took messages away, which are the oldest as a rule
-            self.missing += self._judged - newest
-            self._judged = newest
+        if not messages or messages[-1] is self._newest:
+            return
+        if (gone := self._judged - (len(messages) - 1)) > 0:
+            # Another addon took messages away: the oldest, as a rule.
+            self.missing += gone
+            self._judged -= gone
         while self._judged < len(messages):
-            message = messages[self._judged]
+            message = self._newest = messages[self._judged]
             self._judged += 1
             self.settle()
             verdict = self.judge.judge(
@@ -140,7 +145,7 @@ class Session:
             )
             in_time = self.is_live and self._judged == len(messages)
             judged = Judged(self.judge.messages, message, verdict, in_time)
-            self._passing = judged
+            self._undecided = judged
             if not in_time:  # what became of it is known
                 self.settle()
             yield judged
@@ -154,46 +159,46 @@ class Session:
             return None
         return time.monotonic() - max(0.0, time.time() - moment)
 
-    def told(self, judged: Judged) -> None:
-        """Everybody has been told of a message; others may still drop or change it."""
-        self._told = judged.message.content, judged.message.dropped
+    def observed(self, judged: Judged) -> None:
+        """The observers have seen a message as it now is; others may still drop or change it."""
+        self._observed = judged.message.content, judged.message.dropped
 
     def delivered(self, message: WebSocketMessage) -> Judged | None:
-        """All have had their say about the newest message of the flow: it goes on as it now is.
+        """All addons are done with a message: it goes on as it now is, unless it is dropped.
 
-        Or it does not, where it is dropped. Returns it where that is not as it was `told`.
+        Returns it where it is not as it was `observed`.
         """
-        passing = self._passing
-        if passing is None or passing.message is not message:
+        judged = self._undecided
+        if judged is None or judged.message is not message:
             return None
         self.settle()
-        content, dropped = self._told
+        content, dropped = self._observed
         if content is message.content and dropped is message.dropped:
             return None
-        return passing
+        return judged
 
     def settle(self) -> None:
-        """What became of the newest message is known now, by how it is: let it count, or not.
+        """Decide about the message that is undecided, by how it is now: was it delivered, or not?
 
-        Where mitmproxy does not tell when it goes on, this is when anything comes after it.
+        Where nobody says when mitmproxy goes on with it (see `delivered`), it is decided as soon
+        as anything comes after it.
         """
-        passing, self._passing = self._passing, None
-        if passing is None:
+        judged, self._undecided = self._undecided, None
+        if judged is None:
             return
-        message = passing.message
-        if message.dropped:
+        if judged.message.dropped:
             self.judge.discard()
         else:
-            self.judge.take_in(delivery.sent(message))
+            self.judge.take_in(delivery.sent(judged.message))
 
     def hold_back(self) -> Judged | None:
-        """Let the message that waits for others to have their say not go on, where there is one.
+        """Drop the message that is undecided, where there is one.
 
-        Returns it where that is not as it was `told`.
+        Returns it where that is not as it was `observed`.
         """
-        if self._passing is None or not delivery.is_known(self._passing.message):
+        if self._undecided is None or not delivery.is_known(self._undecided.message):
             return None
-        message = self._passing.message
+        message = self._undecided.message
         message.dropped = True
         return self.delivered(message)
 
@@ -205,8 +210,8 @@ class Session:
     def tick(self) -> list[LateFinding]:
         """Time has passed. Returns what is to be said of earlier messages now."""
         if (
-            self._passing
-            and not delivery.is_known(self._passing.message)
+            self._undecided
+            and not delivery.is_known(self._undecided.message)
             and not self.flow.intercepted
         ):
             self.settle()

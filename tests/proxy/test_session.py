@@ -373,3 +373,15 @@ def test_the_settings_reach_the_conversation(flow: HTTPFlow) -> None:
 
     assert session.conversation.client_role is Role.CEM
     assert (session.id, session.is_live) == (flow.id, True)
+
+
+def test_a_message_is_judged_once_however_often_it_is_looked_for(
+    flow: HTTPFlow, session: Session
+) -> None:
+    """The addon looks once more when it is loaded anew, and the WebSocket closed meanwhile."""
+    say(session, flow, STATUS)
+    say(session, flow, STATUS)
+
+    assert list(session.take(flow)) == []
+    assert session.missing == 0
+    assert [judged.number for judged in say(session, flow, STATUS)] == [3]
