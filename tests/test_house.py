@@ -165,6 +165,16 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
+def test_no_two_public_classes_have_the_same_name() -> None:
+    defined: dict[str, list[str]] = {}
+    for path in modules():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                defined.setdefault(node.name, []).append(of_module(path))
+
+    assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}
+
+
 def test_what_is_imported_is_declared() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8").lower().replace("-", "_")
     distribution = {"s2python": "s2_python"}

@@ -15,7 +15,7 @@ from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.proxy import delivery
 from s2_mitm.proxy.flow_findings import findings_of
-from s2_mitm.render.annotated import Line, annotated
+from s2_mitm.render.annotated import AnnotatedLine, annotated
 from s2_mitm.render.summary import SUMMARY, summary_of
 from s2_mitm.s2.catalog import VERSIONS
 from s2_mitm.s2.conversation.alone import judge_alone
@@ -57,7 +57,7 @@ def lines(
     flow: Flow | None,
     message: WebSocketMessage | None,
     settings: Settings,
-) -> Iterator[Line]:
+) -> Iterator[AnnotatedLine]:
     """A message with its verdict: that of the session, by what the flow carries of it.
 
     What has none, such as a message in a flow file that was written without us, is judged here by
@@ -175,7 +175,7 @@ class _View12:
         return bool(self.name < other.name)
 
 
-def _style(line: Line) -> str:
+def _style(line: AnnotatedLine) -> str:
     if line.severity is None:
         return _GOOD_STYLE if line.is_good else "text"
     styles = _WEB_STYLES if hasattr(ctx.master, "app") else _CONSOLE_STYLES

@@ -17,8 +17,8 @@ them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line to show.
+class AnnotatedLine:
+    """A line of an annotated message.
 
     ``severity`` is that of the finding that it is about, None where it is about none; ``is_good``
     says that it is about a message without findings.
@@ -29,7 +29,7 @@ class Line:
     is_good: bool = False
 
 
-def annotated(verdict: Verdict, raw: bytes, remarks: Iterable[str] = ()) -> Iterator[Line]:
+def annotated(verdict: Verdict, raw: bytes, remarks: Iterable[str] = ()) -> Iterator[AnnotatedLine]:
     """The lines for one message.
 
     Takes its verdict, its bytes, and remarks, such as that it was injected. What is not JSON is a
@@ -46,10 +46,10 @@ def annotated(verdict: Verdict, raw: bytes, remarks: Iterable[str] = ()) -> Iter
         yield _remark(f"{finding.severity} {finding.code}{place}: {finding.text}", finding.severity)
         if finding.hint:
             yield _remark(f"    {finding.hint}", None)
-    yield Line("")
+    yield AnnotatedLine("")
     if verdict.message is None:
         for line in raw.decode(errors="backslashreplace").splitlines() or [""]:
-            yield Line(printable(line))
+            yield AnnotatedLine(printable(line))
         return
     at_fault: dict[Keys, list[Finding]] = {}
     for finding in verdict.findings:
@@ -59,7 +59,7 @@ def annotated(verdict: Verdict, raw: bytes, remarks: Iterable[str] = ()) -> Iter
         here = at_fault.get(where, []) if where else []
         note = "  # <-- " + "; ".join(finding.text for finding in here) if here else ""
         severity = max((f.severity for f in here), key=lambda s: s.rank, default=None)
-        yield Line(printable(text + note), severity)
+        yield AnnotatedLine(printable(text + note), severity)
 
 
 def _keys(path: str) -> Keys:
@@ -67,8 +67,8 @@ def _keys(path: str) -> Keys:
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:])
 
 
-def _remark(text: str, severity: Severity | None, *, is_good: bool = False) -> Line:
-    return Line(f"# {printable(text)}", severity, is_good)
+def _remark(text: str, severity: Severity | None, *, is_good: bool = False) -> AnnotatedLine:
+    return AnnotatedLine(f"# {printable(text)}", severity, is_good)
 
 
 def _json_lines(value: Any, keys: Keys, depth: int) -> Iterator[tuple[str, Keys | None]]:

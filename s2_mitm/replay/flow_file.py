@@ -1,4 +1,4 @@
-"""S2 conversations in a flow file, as mitmproxy saves them (``w`` in the console, ``-w FILE``)."""
+"""Recorded conversations in a flow file, as mitmproxy saves them (``-w FILE``, or by hand)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from s2_mitm.s2.wording import counted
 
 
 def from_flows(data: bytes, name: str) -> Iterator[RecordedSession]:
-    """The sessions in a flow file; WebSockets that are not S2, and other flows, are passed over.
+    """The sessions in a flow file; WebSockets that are not S2, and other flows, are left out.
 
-    Takes the bytes of the file and what to call it in complaints. Raises NotRecordedError, at once
-    or on the way, where it is no flow file.
+    Takes the bytes of the file and its name, for sentences about it. Raises NotRecordedError, also
+    after some sessions, where it is no flow file.
     """
     reader = FlowReader(io.BytesIO(data))
     flows = 0
@@ -33,7 +33,7 @@ def from_flows(data: bytes, name: str) -> Iterator[RecordedSession]:
             flows += 1
             if recorded:
                 yield recorded
-    # What is no flow file may be anything to mitmproxy's reader.
+    # All that mitmproxy's reader raises for a file that is no flow file.
     except (
         *(FlowReadException, LookupError, ValueError, TypeError, AttributeError),
         *(AssertionError, OverflowError, OSError),
@@ -58,17 +58,17 @@ def _recorded(flow: HTTPFlow) -> RecordedSession | None:
     recognised = _first_of_s2(websocket.messages)
     if recognised is None:
         return None
-    # As it was while it was live: before that, it may have been anything for a long time.
-    held = max(0, recognised - LOOK_BACK)
+    # As a live session does: what came long before may have been anything.
+    start = max(0, recognised - LOOK_BACK)
     summary = flow.metadata.get(SUMMARY)
     summary = summary if isinstance(summary, dict) else {}
     first = 1 + missing(summary)
-    if first == 1 and (held or not summary.get("whole", True)):
+    if first == 1 and (start or not summary.get("whole", True)):
         first = 2  # nobody knows how many came before
     role, version = summary.get("client_role"), summary.get("version")
     beginning = websocket.messages[recognised : recognised + LOOK_BACK]
     if first == 1 and any(b"Handshake" in message.content for message in beginning):
-        version = None  # it is in the messages
+        version = None  # the messages tell it
     return RecordedSession(
         flow.id,
         [
@@ -81,7 +81,7 @@ def _recorded(flow: HTTPFlow) -> RecordedSession | None:
                 injected=message.injected,
                 dropped=message.dropped,
             )
-            for number, message in enumerate(websocket.messages[held:], first)
+            for number, message in enumerate(websocket.messages[start:], first)
         ],
         Role(role) if isinstance(role, str) and role in set(Role) else None,
         version if isinstance(version, str) and version else None,
@@ -90,7 +90,7 @@ def _recorded(flow: HTTPFlow) -> RecordedSession | None:
 
 
 def _first_of_s2(messages: Sequence[WebSocketMessage]) -> int | None:
-    """The index of the first message that is S2 beyond doubt."""
+    """The index of the first message that is S2 (see `is_s2`), None where none is."""
     for index, message in enumerate(messages):
         if is_s2(message.content, binary=not message.is_text):
             return index
@@ -98,5 +98,5 @@ def _first_of_s2(messages: Sequence[WebSocketMessage]) -> int | None:
 
 
 def _seconds(seconds: float) -> float:
-    """A time as it stands in a file; ValueError, OverflowError or OSError where it is none."""
+    """A time in a flow file; raises ValueError, OverflowError or OSError where it is none."""
     return datetime.fromtimestamp(seconds, UTC).timestamp()

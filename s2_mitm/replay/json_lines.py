@@ -24,7 +24,7 @@ Row = dict[str, Any]
 def from_lines(data: bytes, name: str) -> list[RecordedSession]:
     """The sessions in JSON Lines: what ``s2-mitm messages --json`` prints, or less.
 
-    Takes the bytes of the file and what to call it in complaints. A line has ``sender`` (RM or
+    Takes the bytes of the file and its name, for sentences about it. A line has ``sender`` (RM or
     CEM), ``timestamp`` or ``time`` (ISO 8601 or seconds since 1970), and ``content`` (as it went
     over the wire), ``content_base64`` or ``message`` (a JSON object). With ``session_id`` they are
     of several sessions, with ``seq`` numbered within it. ``opcode`` is ``text`` or ``binary``, and
@@ -53,7 +53,7 @@ def from_lines(data: bytes, name: str) -> list[RecordedSession]:
 
 @dataclass
 class _Lines:
-    """The messages of one session as they are read; the RM is taken to be the client."""
+    """The messages of one session, as they are read."""
 
     messages: list[RecordedMessage] = field(default_factory=list)
 

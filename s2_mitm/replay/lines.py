@@ -16,14 +16,17 @@ from s2_mitm.s2.wording import counted, printable
 
 
 class Totals:
-    """``2 sessions, 12 messages, 2 invalid, 3 errors, 1 warning``; after the messages, where some
-    were not recorded, ``5 missing``."""
+    """The totals of all sessions: ``2 sessions, 12 messages, 2 invalid, 3 errors, 1 warning``.
+
+    Where messages were not recorded, ``5 missing`` stands after the messages.
+    """
 
     def __init__(self) -> None:
         self.sessions = self._messages = self._missing = self._invalid = 0
         self._found: Counter[Severity] = Counter()
 
     def add(self, replayed: ReplayedSession) -> None:
+        """Add a session."""
         self.sessions += 1
         self._messages += len(replayed.messages)
         self._missing += sum(last - first + 1 for first, last in replayed.missing)
@@ -31,11 +34,11 @@ class Totals:
         self._found += severities(replayed)
 
     def has(self, least: Severity) -> bool:
-        """Whether there is a finding as bad as this, or worse."""
+        """Whether there is a finding of this severity or a worse one."""
         return any(severity.rank >= least.rank for severity in self._found)
 
     def styled(self) -> str:
-        """In the colour of the worst, for `click.echo`."""
+        """The totals in the colour of the worst severity, for `click.echo`."""
         worst = max(self._found, key=lambda severity: severity.rank, default=None)
         return click.style(str(self), fg=COLOURS[worst] if worst else "green", bold=True)
 
@@ -62,10 +65,10 @@ def _counts(found: Counter[Severity]) -> list[str]:
 
 
 def replay_lines(replayed: ReplayedSession, name: str, *, verbose: bool = False) -> Iterator[str]:
-    """A session for a terminal: a headline, then its messages that have findings, or all, and
-    where messages are missing.
+    """A session for a terminal: a headline, then its messages, and where messages are missing.
 
-    ``name`` is that of its file. The lines are styled with ANSI sequences.
+    ``name`` is that of its file. Messages without findings are left out unless ``verbose``. Yields
+    lines styled with ANSI sequences; `click.echo` removes them where the output is no terminal.
     """
     yield _headline(replayed, name)
     missing = deque(replayed.missing)

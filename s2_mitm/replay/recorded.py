@@ -57,7 +57,7 @@ class NotRecordedError(Exception):
 
 
 def wire_bytes(content: str | bytes) -> bytes:
-    """What went over the wire, given as bytes, or as text where it was UTF-8."""
+    """The bytes that went over the wire, which are stored as text where they are UTF-8."""
     return content if isinstance(content, bytes) else content.encode(errors="surrogatepass")
 
 

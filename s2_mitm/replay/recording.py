@@ -24,7 +24,8 @@ SQLITE = b"SQLite format 3\0"
 def from_history(history: History) -> Iterator[RecordedSession]:
     """The sessions of our own database, in the order in which they began.
 
-    Raises RecordingError, at once or on the way, where it cannot be read.
+    Raises RecordingError where it cannot be read, and NotRecordedError where a time in it is none;
+    both also after some sessions, and while the messages of one are gone through.
     """
     for row in list(history.sessions()):
         role = Role(row["client_role"]) if row["client_role"] in set(Role) else None
@@ -39,7 +40,7 @@ def from_history(history: History) -> Iterator[RecordedSession]:
 
 
 def _end_of(session: Row) -> float | None:
-    # What was said just before a proxy ended without warning may not have been written.
+    # Where a proxy ended without warning, its last messages may not have been written.
     if session["ended_at"] is None or session["close_reason"] == LEFT_OPEN:
         return None
     return _recorded_seconds(session["ended_at"], session["id"])

@@ -1,4 +1,4 @@
-"""Judge a recorded conversation again, with the rules that there are now."""
+"""Recorded sessions are judged again, with the rules of this s2-mitm."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from s2_mitm.s2.verdict import Finding, LateFinding, Role, Severity, Verdict
 
 @dataclass(slots=True)
 class ReplayedMessage:
-    """A recorded message and all that is to be said of it, also what later ones showed.
+    """A recorded message with its findings, late findings among them.
 
-    ``status`` is what it answers, where it is a ReceptionStatus.
+    ``number`` counts the messages of the session from 1; ``time`` is in seconds since 1970 (UTC).
+    ``status`` is the status in a ReceptionStatus, None for any other message.
     """
 
     number: int
@@ -35,7 +36,7 @@ class ReplayedMessage:
         return all(finding.severity is not Severity.ERROR for finding in self.findings)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The message as a JSON object, without its content."""
         return {
             "seq": self.number,
             "timestamp": utc_text(self.time).replace(" ", "T") + "Z",
@@ -50,10 +51,11 @@ class ReplayedMessage:
 
 @dataclass(slots=True)
 class ReplayedSession:
-    """A recorded session, judged.
+    """A recorded session with its messages, judged again.
 
-    ``missing`` has the numbers, first and last, of messages that were not recorded;
-    ``control_type`` and ``resource_name`` are the last that were heard of.
+    ``missing`` has a pair for each run of messages that were not recorded: the numbers of the first
+    and the last of them. ``control_type`` and ``resource_name`` are the last that the session had,
+    None where it never had one.
     """
 
     id: str
@@ -64,11 +66,11 @@ class ReplayedSession:
 
 
 def replay(recorded: RecordedSession, settings: Settings) -> ReplayedSession | None:
-    """Judge a recorded session as if it happened now; None where it has no message.
+    """Judge a recorded session as if it happened now; returns None where it has no message.
 
-    Where messages are missing what follows is judged as a conversation whose beginning was not
-    seen, since anything may have been said in between; who is who and the version stay. And nobody
-    is blamed for what came no more, since it may have come.
+    After a run of missing messages, which may have said anything, the rest is judged as a
+    conversation whose beginning was not seen; the roles and the version stay as they were. Nobody
+    is blamed for an answer that is missing before such a run, since it may be among them.
     """
     settings = replace(
         settings,
@@ -99,7 +101,7 @@ def replay(recorded: RecordedSession, settings: Settings) -> ReplayedSession | N
 
 
 class _Stretch:
-    """Messages of a session without one missing in between."""
+    """Messages of a session, one after the other, with none missing between them."""
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
@@ -128,7 +130,7 @@ class _Stretch:
         return judged
 
     def agreed(self, settings: Settings) -> Settings:
-        """``settings`` for what follows after a gap, with what was known before it."""
+        """``settings`` for the messages after a gap, with the roles and version from before it."""
         known = self.judge.conversation
         return replace(settings, client_role=known.client_role, version=known.version)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2_mitm.render.annotated import Line, annotated
+from s2_mitm.render.annotated import AnnotatedLine, annotated
 from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict, pointer
 
@@ -23,7 +23,7 @@ def verdict(message: Any, *findings: Finding, sender: Role | None = None) -> Ver
     return Verdict(0.0, sender, message, message_type, None, None, list(findings))
 
 
-def lines(message: Any, *findings: Finding) -> list[Line]:
+def lines(message: Any, *findings: Finding) -> list[AnnotatedLine]:
     """The lines of the message itself, without the verdict."""
     shown = list(annotated(verdict(message, *findings), b""))
     return shown[[line.text for line in shown].index("") + 1 :]
@@ -91,7 +91,7 @@ def test_several_faults_of_a_value_share_its_line_in_the_colour_of_the_worst() -
         if line.severity
     ]
 
-    assert marked == Line('  "a": 1  # <-- first; second; third', Severity.ERROR)
+    assert marked == AnnotatedLine('  "a": 1  # <-- first; second; third', Severity.ERROR)
 
 
 @pytest.mark.parametrize("path", ["", "/nowhere", "/a/0", "/b/c/7", "/b/c/-"])
@@ -99,7 +99,7 @@ def test_a_fault_of_the_whole_or_of_nothing_marks_no_line(path: str) -> None:
     assert texts(MESSAGE, fault(path)) == texts(MESSAGE)
 
 
-def head(given: Verdict, *remarks: str) -> Line:
+def head(given: Verdict, *remarks: str) -> AnnotatedLine:
     return next(annotated(given, b"", remarks))
 
 
@@ -109,23 +109,29 @@ def head(given: Verdict, *remarks: str) -> Line:
         (
             verdict({"message_type": "Handshake"}),
             [],
-            Line("# Handshake: valid", None, is_good=True),
+            AnnotatedLine("# Handshake: valid", None, is_good=True),
         ),
         (
             verdict({"message_type": "Handshake"}, sender=Role.RM),
             ["injected", "NOT FORWARDED"],
-            Line("# RM Handshake: valid · injected · NOT FORWARDED", None, is_good=True),
+            AnnotatedLine("# RM Handshake: valid · injected · NOT FORWARDED", None, is_good=True),
         ),
         (
             verdict({"message_type": "Handshake"}, fault("", severity=Severity.WARNING)),
             [],
-            Line("# Handshake: valid", Severity.WARNING),
+            AnnotatedLine("# Handshake: valid", Severity.WARNING),
         ),
-        (verdict({}, fault("")), [], Line("# (no message type): INVALID", Severity.ERROR)),
-        (verdict(None, fault("")), [], Line("# (no message type): INVALID", Severity.ERROR)),
+        (verdict({}, fault("")), [], AnnotatedLine("# (no message type): INVALID", Severity.ERROR)),
+        (
+            verdict(None, fault("")),
+            [],
+            AnnotatedLine("# (no message type): INVALID", Severity.ERROR),
+        ),
     ],
 )
-def test_the_first_line_is_the_verdict(given: Verdict, remarks: list[str], line: Line) -> None:
+def test_the_first_line_is_the_verdict(
+    given: Verdict, remarks: list[str], line: AnnotatedLine
+) -> None:
     assert head(given, *remarks) == line
 
 
@@ -135,10 +141,10 @@ def test_the_findings_come_before_the_message_each_with_place_and_hint() -> None
     shown = list(annotated(verdict({"x": 1}, fault(""), hinted), b""))
 
     assert shown[1:5] == [
-        Line("# error rule.x: wrong", Severity.ERROR),
-        Line("# warning a.b at /x: odd", Severity.WARNING),
-        Line("#     Do this."),
-        Line(""),
+        AnnotatedLine("# error rule.x: wrong", Severity.ERROR),
+        AnnotatedLine("# warning a.b at /x: odd", Severity.WARNING),
+        AnnotatedLine("#     Do this."),
+        AnnotatedLine(""),
     ]
 
 
