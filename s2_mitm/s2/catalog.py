@@ -387,6 +387,11 @@ NOT_ANSWERED = frozenset(MESSAGE_TYPES) - ANSWERED
 INSTRUCTIONS = frozenset(row.name for row in MESSAGE_TYPES.values() if row.instruction)
 """The message types that tell the RM what to do."""
 
+ID_FIELDS: dict[str, str] = {
+    row.name: row.id_field for row in MESSAGE_TYPES.values() if row.id_field is not None
+}
+"""The message types with an id of their own beside the message_id, and the field that has it."""
+
 IN_FORCE = frozenset(row.name for row in MESSAGE_TYPES.values() if row.in_force)
 """The message types whose content holds until it is replaced or revoked."""
 

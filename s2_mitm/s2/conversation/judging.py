@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
+from typing import TypeGuard
 
 from s2_mitm.s2 import finding_types
 from s2_mitm.s2.catalog import DEFAULT_VERSION, SINCE
@@ -16,7 +16,15 @@ from s2_mitm.s2.conversation.memory import UNREADABLE, Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.message import validation
-from s2_mitm.s2.rules import AT_THE_END, SAID_BY_S2_PYTHON, UNANSWERED, Found, Rule, rules_in
+from s2_mitm.s2.rules import (
+    AT_THE_END,
+    SAID_BY_S2_PYTHON,
+    UNANSWERED,
+    Found,
+    Rule,
+    SayAgain,
+    rules_in,
+)
 from s2_mitm.s2.verdict import (
     MAX_FINDINGS,
     Answer,
@@ -43,6 +51,8 @@ class Judge:
         self.invalid = 0
         self.findings: Counter[Severity] = Counter()
         """How many findings there were of each severity, late ones too."""
+        self._reported_once: dict[str, int] = {}
+        """The number of the message since which each was reported that is reported once, or 0."""
         self._undecided: Message | None = None
         """The message that was judged last, while it is neither taken in nor discarded."""
         self._answer: Answer | None = None
@@ -227,15 +237,33 @@ class Judge:
         """What the rules find about a message, and about earlier ones."""
         own: list[Finding] = []
         late: list[LateFinding] = []
-        self.conversation.worked_out.clear()
         for asked in self._rules(message.message_type):
-            for found in islice(asked.check(message, self.conversation), MAX_FINDINGS):
+            reported = 0
+            for found in asked.check(message, self.conversation):
+                if not self._is_reported(found):
+                    continue
                 finding = _finding(asked, found, message)
                 if found.on is None or found.on.number == message.number:
                     own.append(finding)
                 else:
                     late.append(_late(found.on, finding))
+                reported += 1
+                if reported == MAX_FINDINGS:
+                    break
         return own, late
+
+    def _is_reported(self, found: Found | SayAgain) -> TypeGuard[Found]:
+        """Whether this is a finding, and not one that was to be reported once and has been."""
+        if isinstance(found, SayAgain):
+            self._reported_once.pop(found.key, None)
+            return False
+        if not found.once:
+            return True
+        since = found.since.number if found.since else 0
+        if self._reported_once.get(found.once) == since:
+            return False
+        self._reported_once[found.once] = since
+        return True
 
     def _rules(self, occasion: str) -> tuple[Rule, ...]:
         """The rules to ask about a message type, or about what is no message, in this version."""
@@ -244,7 +272,7 @@ class Judge:
 
     def _ask(self, occasion: str, subject: Message) -> Iterator[LateFinding]:
         for asked in self._rules(occasion):
-            for found in asked.check(subject, self.conversation):
+            for found in filter(self._is_reported, asked.check(subject, self.conversation)):
                 yield _late(subject, _finding(asked, found, subject))
 
     def _overdue(self) -> list[LateFinding]:

@@ -17,6 +17,7 @@ from s2_mitm.s2.catalog import (
     BEGIN_WITH_HANDSHAKE,
     CONTROL_TYPES,
     DEFAULT_VERSION,
+    ID_FIELDS,
     IN_FORCE,
     INSTRUCTIONS,
     MODE_STATUSES,
@@ -27,6 +28,7 @@ from s2_mitm.s2.catalog import (
     State,
     closest_version,
     control_type_of,
+    earliest_state,
     only_sender,
 )
 from s2_mitm.s2.conversation.message import Message, Part
@@ -186,10 +188,10 @@ class Conversation:
         """Messages whose answer is due, is late, or was given."""
         self._ended: UnderControl | None = None
         """What the selection of a control type ended, until the RM has answered it."""
-        self._ids: dict[str, OrderedDict[str, None]] = {}
-        self._once: dict[str, int] = {}
-        self.worked_out: dict[tuple[str, str], Any] = {}
-        """What rules share about the message that is being judged; empty before each."""
+        self._message_ids: dict[Role, OrderedDict[str, None]] = {
+            role: OrderedDict() for role in Role
+        }
+        self._ids: OrderedDict[str, None] = OrderedDict()
 
         self.unreadable: dict[Role, float] = {}
         """When each side has last sent something that could not be read, by ``monotonic``."""
@@ -220,10 +222,21 @@ class Conversation:
             return State.INITIALISED
         return State.SHAKEN if len(self.handshakes) == len(Role) else State.CONNECTED
 
-    @property
-    def saw_beginning(self) -> bool:
+    def lacks_handshake(self, message: Message) -> bool:
+        """Whether the conversation went on without the handshake, with this message at the latest.
+
+        Or without the selection of a control type, where the beginning may have been missed.
+        """
+        if self.missed_handshake:
+            return True
+        state = self.state
+        return state < earliest_state(message.message_type, message.sender) and (
+            state < State.INITIALISED or not self.from_start
+        )
+
+    def saw_beginning(self, message: Message) -> bool:
         """Whether everything was seen that a message may refer to."""
-        return self.from_start or (bool(self.handshakes) and not self.missed_handshake)
+        return self.from_start or (bool(self.handshakes) and not self.lacks_handshake(message))
 
     def holds(self, message_type: str) -> Held:
         """What was given by messages of this type."""
@@ -245,29 +258,13 @@ class Conversation:
         delay = message.monotonic - subject.monotonic
         return Answer(message.sender.other, subject_message_id, status, delay * 1000)
 
-    def remembers(self, kind: str, identifier: str) -> bool:
-        """Whether an id was seen before, among the latest of its kind (see `remember`)."""
-        return identifier in self._ids.get(kind, ())
+    def remembers_id(self, identifier: str) -> bool:
+        """Whether an instruction, constraints or a profile had this id, among the latest."""
+        return identifier in self._ids
 
-    def remember(self, kind: str, identifier: str) -> None:
-        """Remember an id, to see it come again."""
-        ids = self._ids.setdefault(kind, OrderedDict())
-        _put(ids, identifier, None, MAX_IDS)
-
-    def once(self, key: str, since: Message | None = None) -> bool:
-        """True the first time it is asked with this key, for what is to be said only once.
-
-        With ``since``, once after each such message. Keys must not come from the wire.
-        """
-        number = since.number if since else 0
-        if self._once.get(key) == number:
-            return False
-        self._once[key] = number
-        return True
-
-    def again(self, key: str) -> None:
-        """Let what was said once be said again."""
-        self._once.pop(key, None)
+    def remembers_message(self, sender: Role, message_id: str) -> bool:
+        """Whether a message of this side had this message_id, among the latest."""
+        return message_id in self._message_ids[sender]
 
     # What changes it
 
@@ -331,8 +328,7 @@ class Conversation:
             for role, message in self.handshakes.items()
         }
         self.unreadable = {role.other: time for role, time in self.unreadable.items()}
-        of_rm, of_cem = (self._ids.pop(f"message {role}", OrderedDict()) for role in Role)
-        self._ids |= {f"message {Role.RM}": of_cem, f"message {Role.CEM}": of_rm}
+        self._message_ids = {role: self._message_ids[role.other] for role in Role}
 
     def take_in(self, message: Message, answer: Answer | None = None) -> None:
         """A message was delivered: keep what later ones are understood by.
@@ -343,6 +339,7 @@ class Conversation:
             self.unreadable[message.sender] = message.monotonic
             return
         content = message.content
+        self.missed_handshake = self.lacks_handshake(message)
         # What is not its sender's to say has no effect.
         own = only_sender(message.message_type) in (None, message.sender)
         match message.message_type if own else "":
@@ -379,6 +376,10 @@ class Conversation:
                 self.held.setdefault(message_type, Held()).add(message)
             case message_type if message_type in INSTRUCTIONS:
                 self._instruct(message)
+        if own and message.message_type in ID_FIELDS:
+            object_id = content.text(ID_FIELDS[message.message_type])
+            if object_id is not None:
+                _put(self._ids, object_id, None, MAX_IDS)
         if message.message_type in SINCE:
             self._implied_version = SINCE[message.message_type]
             self._settle()
@@ -402,7 +403,7 @@ class Conversation:
             return
         light = message._replace(content=NOTHING)
         _put(self.unanswered, (message.sender, message.message_id), light, MAX_UNANSWERED)
-        self.remember(f"message {message.sender}", message.message_id)
+        _put(self._message_ids[message.sender], message.message_id, None, MAX_IDS)
 
     def _select(self, message: Message) -> None:
         before = self.control_type
@@ -526,7 +527,7 @@ class Conversation:
         if self.selection is not None and subject.number == self.selection.number:
             self._selection_answered(status)
         if status == "TEMPORARY_ERROR":  # which asks for the same again
-            self._ids.get(f"message {subject.sender}", OrderedDict()).pop(answer.message_id, None)
+            self._message_ids[subject.sender].pop(answer.message_id, None)
 
 
 def _label(message: Message | None, name: str) -> str | None:

@@ -22,6 +22,7 @@ from s2_mitm.s2.rules.registry import (
     UNANSWERED,
     Found,
     Rule,
+    SayAgain,
     rule,
     rules_in,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "UNANSWERED",
     "Found",
     "Rule",
+    "SayAgain",
     "rule",
     "rules_in",
 ]

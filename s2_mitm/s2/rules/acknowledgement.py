@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.registry import UNANSWERED, Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 
 @rule("ack.missing", Severity.WARNING, [UNANSWERED])
@@ -109,7 +106,7 @@ def unknown_subject(message: Message, conversation: Conversation) -> Iterator[Fo
     _, subject_id = key = _subject(message)
     if (
         not subject_id
-        or not conversation.saw_beginning
+        or not conversation.saw_beginning(message)
         or message.sender.other in conversation.unreadable
     ):
         return
@@ -119,9 +116,9 @@ def unknown_subject(message: Message, conversation: Conversation) -> Iterator[Fo
         or key in conversation.answered
     ):
         return
-    if conversation.remembers(f"message {message.sender.other}", subject_id):
+    if conversation.remembers_message(message.sender.other, subject_id):
         return
-    own = conversation.remembers(f"message {message.sender}", subject_id)
+    own = conversation.remembers_message(message.sender, subject_id)
     whose = (
         f"is the {message.sender}'s own" if own else f"was not sent by the {message.sender.other}"
     )

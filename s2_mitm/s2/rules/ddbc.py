@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.bands import BANDS, crossed_elements
 from s2_mitm.s2.rules.common.descriptions import described, flags_denied
 from s2_mitm.s2.rules.common.words import article
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 
 @rule("ddbc.no-transitions", Severity.ERROR, ["DDBC.SystemDescription"], statements=["N40"])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import DESCRIPTIONS
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.rules.common.ranges import upside_down
 from s2_mitm.s2.rules.common.repeated import repeated
@@ -13,9 +13,6 @@ from s2_mitm.s2.rules.common.words import listed
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 
 def _actuators(content: Part) -> Iterator[Part]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.rules.common.bands import BANDS, crossed_elements
 from s2_mitm.s2.rules.common.descriptions import described, flags_denied
 from s2_mitm.s2.rules.common.ranges import upside_down
 from s2_mitm.s2.rules.common.words import article, number
-from s2_mitm.s2.rules.registry import Found, rule
+from s2_mitm.s2.rules.registry import Found, SayAgain, rule
 from s2_mitm.s2.verdict import Severity
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 PROVIDED = {
     "FRBC.LeakageBehaviour": "provides_leakage_behaviour",
@@ -111,8 +108,11 @@ def fill_levels_apart(message: Message, conversation: Conversation) -> Iterator[
                 )
 
 
+FILL_LEVEL_OUTSIDE = SayAgain("fill-level-outside")
+
+
 @rule("frbc.fill-level-outside", Severity.WARNING, ["FRBC.StorageStatus"], statements=["N52"])
-def fill_level_outside(message: Message, conversation: Conversation) -> Iterator[Found]:
+def fill_level_outside(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
     """The fill level is outside the range in which it should remain.
 
     The RM need not follow instructions until it is back. It can happen, and it can be a mistake in
@@ -140,13 +140,14 @@ def fill_level_outside(message: Message, conversation: Conversation) -> Iterator
             break
         outside = outside or (given, levels)
     if outside is None:
-        conversation.again("fill-level-outside")
-    elif conversation.once("fill-level-outside"):
+        yield FILL_LEVEL_OUTSIDE
+    else:
         given, (start, end) = outside
         yield Found(
             "/present_fill_level",
             f"{number(level)} is outside {number(start)} to {number(end)}, the range in"
             f" {given.message.name(conversation.now)}",
+            once=FILL_LEVEL_OUTSIDE.key,
         )
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import VERSIONS, State, closest_version, earliest_state
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 
 @rule("handshake.not-seen", Severity.INFO)
@@ -31,16 +28,14 @@ def not_seen(message: Message, conversation: Conversation) -> Iterator[Found]:
         rm("PowerMeasurement")
     Do: Let the RM connect again when you want everything checked.
     """
-    if (
-        not conversation.from_start
-        and conversation.state < earliest_state(message.message_type, message.sender)
-        and conversation.once("beginning")
+    if not conversation.from_start and conversation.state < earliest_state(
+        message.message_type, message.sender
     ):
-        conversation.missed_handshake = True
         yield Found(
             "",
             "the beginning of this conversation was not seen; what it says of things"
             " that were said before cannot be checked",
+            once="beginning",
         )
 
 
@@ -68,13 +63,12 @@ def missing(message: Message, conversation: Conversation) -> Iterator[Found]:
         conversation.from_start
         and conversation.state < State.INITIALISED
         and conversation.state < earliest_state(message.message_type, message.sender)
-        and conversation.once("beginning")
     ):
         absent = [f"the {role}'s Handshake" for role in Role if role not in conversation.handshakes]
         if message.message_type != "HandshakeResponse":
             absent.append("the HandshakeResponse")
-        conversation.missed_handshake = True
-        yield Found("/message_type", f"{message.message_type} before {' and '.join(absent)}")
+        text = f"{message.message_type} before {' and '.join(absent)}"
+        yield Found("/message_type", text, once="beginning")
 
 
 @rule("handshake.no-versions", Severity.ERROR, ["Handshake"], statements=["N16"])

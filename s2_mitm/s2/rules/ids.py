@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
-from s2_mitm.s2.catalog import ANSWERED, MESSAGE_TYPES, only_sender
+from s2_mitm.s2.catalog import ANSWERED, ID_FIELDS, MESSAGE_TYPES, only_sender
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 
 @rule("ids.message-id-again", Severity.WARNING, ANSWERED)
@@ -35,7 +32,7 @@ def message_id_again(message: Message, conversation: Conversation) -> Iterator[F
     Do: Make a new UUID for each message, also when you send the same again.
     """
     message_id = message.message_id
-    if message_id is not None and conversation.remembers(f"message {message.sender}", message_id):
+    if message_id is not None and conversation.remembers_message(message.sender, message_id):
         key = (message.sender, message_id)
         before = (
             conversation.unanswered.get(key)
@@ -46,10 +43,7 @@ def message_id_again(message: Message, conversation: Conversation) -> Iterator[F
         yield Found("/message_id", f"{quoted(message_id)} was used before{whose}")
 
 
-WITH_ID = [row.name for row in MESSAGE_TYPES.values() if row.id_field]
-
-
-@rule("ids.id-again", Severity.ERROR, WITH_ID, statements=["N04"])
+@rule("ids.id-again", Severity.ERROR, ID_FIELDS, statements=["N04"])
 def id_again(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An id that was given to something else before.
 
@@ -67,16 +61,15 @@ def id_again(message: Message, conversation: Conversation) -> Iterator[Found]:
         cem("FRBC.Instruction", id="#another")
     Do: Make a new UUID for each, beside the message_id.
     """
-    object_id = message.content.text("id")
+    object_id = message.content.text(ID_FIELDS[message.message_type])
     if object_id is None or only_sender(message.message_type) is not message.sender:
         return
-    if conversation.remembers("id", object_id):
+    if conversation.remembers_id(object_id):
         instruction = conversation.instructions.get(object_id)
         before = instruction or conversation.holds(message.message_type).by_id(object_id)
         if before is None or not before.refused:
             whose = f", by {before.message.name(message.time)}" if before else ""
             yield Found("/id", f"{quoted(object_id)} was used before{whose}")
-    conversation.remember("id", object_id)
 
 
 WITH_IDS_INSIDE = [row.name for row in MESSAGE_TYPES.values() if row.contains]

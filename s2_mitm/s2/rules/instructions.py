@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import FINAL_STATUSES, INSTRUCTIONS, STATUSES_AFTER
+from s2_mitm.s2.conversation.memory import Conversation, Instruction
 from s2_mitm.s2.conversation.message import Message, clock
 from s2_mitm.s2.rules.common.tolerances import CLOCKS, PATIENCE, PROMPT_STATUS
 from s2_mitm.s2.rules.registry import AT_THE_END, Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation, Instruction
 
 STATUS = "InstructionStatusUpdate"
 
@@ -42,10 +39,10 @@ def unknown(message: Message, conversation: Conversation) -> Iterator[Found]:
     instruction_id = message.content.text("instruction_id")
     if instruction_id is None or message.sender is not Role.RM:
         return
-    if not conversation.saw_beginning or Role.CEM in conversation.unreadable:
+    if not conversation.saw_beginning(message) or Role.CEM in conversation.unreadable:
         return  # it may have been given where nobody could read it
-    if conversation.remembers("id", instruction_id) or conversation.remembers(
-        "message CEM", instruction_id
+    if conversation.remembers_id(instruction_id) or conversation.remembers_message(
+        Role.CEM, instruction_id
     ):
         return  # it was given; it may have been forgotten, or ended with its control type
     yield Found("/instruction_id", f"no instruction has the id {quoted(instruction_id)}")

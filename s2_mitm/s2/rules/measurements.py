@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import DESCRIPTIONS, PHASES, QUANTITIES
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part, clock
 from s2_mitm.s2.rules.common.bands import BANDS, crossed
 from s2_mitm.s2.rules.common.repeated import repeated
 from s2_mitm.s2.rules.common.tolerances import OLD_MEASUREMENT
 from s2_mitm.s2.rules.common.words import number
-from s2_mitm.s2.rules.registry import Found, rule
+from s2_mitm.s2.rules.registry import Found, SayAgain, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 
 @rule("measurement.not-promised", Severity.ERROR, ["PowerMeasurement"])
@@ -72,8 +69,11 @@ def measured_twice(message: Message, conversation: Conversation) -> Iterator[Fou
     yield from _twice(message.content.parts("values"))
 
 
+OLD = SayAgain("measurement.old")
+
+
 @rule("measurement.old", Severity.INFO, ["PowerMeasurement"])
-def old(message: Message, conversation: Conversation) -> Iterator[Found]:
+def old(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
     """A measurement that is more than a day old.
 
     It says little about now: the RM's clock is wrong, or was not set yet, or the RM sends what it
@@ -90,10 +90,10 @@ def old(message: Message, conversation: Conversation) -> Iterator[Found]:
     """
     moment = message.content.moment("measurement_timestamp")
     if moment is None or message.time - moment <= OLD_MEASUREMENT:
-        conversation.again("measurement.old")
-    elif conversation.once("measurement.old"):
-        ago = (message.time - moment) / 3600
-        yield Found("/measurement_timestamp", f"{clock(moment)} is {ago:.1f} hours ago")
+        yield OLD
+    else:
+        text = f"{clock(moment)} is {(message.time - moment) / 3600:.1f} hours ago"
+        yield Found("/measurement_timestamp", text, once=OLD.key)
 
 
 @rule("measurement.single-phase", Severity.WARNING, ["ResourceManagerDetails"], statements=["N36"])
@@ -262,10 +262,12 @@ def no_currency(message: Message, conversation: Conversation) -> Iterator[Found]
     if conversation.details is None or conversation.details.content.has("currency"):
         return
     place = next(_costs(message.content), None)
-    if place is not None and conversation.once("no-currency", conversation.details):
+    if place is not None:
         yield Found(
             place,
             f"costs, but {conversation.details.name(message.time)} has no currency",
+            once="no-currency",
+            since=conversation.details,
         )
 
 

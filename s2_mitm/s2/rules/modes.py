@@ -7,9 +7,9 @@ the device can do what an instruction asks is in `transitions`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import MODE_STATUSES, TIMER_STATUSES, Thing
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.descriptions import (
     REFERRING,
@@ -24,9 +24,6 @@ from s2_mitm.s2.rules.common.references import ReferenceFault
 from s2_mitm.s2.rules.common.words import labelled
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 
 @rule("modes.no-description", Severity.ERROR, REFERRING)
@@ -52,11 +49,12 @@ def no_description(message: Message, conversation: Conversation) -> Iterator[Fou
     if reference.fault is not ReferenceFault.NONE_GIVEN:
         return
     held = conversation.holds(description_of(message)).given
-    if conversation.once(
-        f"no-description {description_of(message)}",
-        held[-1].message if held else conversation.selection,
-    ):
-        yield Found("", reference.text)
+    yield Found(
+        "",
+        reference.text,
+        once=f"no-description {description_of(message)}",
+        since=held[-1].message if held else conversation.selection,
+    )
 
 
 @rule("modes.cannot-check", Severity.INFO, REFERRING)
@@ -85,11 +83,12 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
     if reference.fault is not ReferenceFault.UNSURE:
         return
     held = conversation.holds(description_of(message)).given
-    if conversation.once(
-        f"cannot-check {description_of(message)}",
-        held[-1].message if held else conversation.selection,
-    ):
-        yield Found("", reference.text)
+    yield Found(
+        "",
+        reference.text,
+        once=f"cannot-check {description_of(message)}",
+        since=held[-1].message if held else conversation.selection,
+    )
 
 
 @rule("modes.unknown-actuator", Severity.ERROR, WITH_ACTUATOR)

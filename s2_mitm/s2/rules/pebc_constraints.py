@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
 
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.conversation.validity import Given
 from s2_mitm.s2.rules.common.constraints import (
@@ -17,9 +17,6 @@ from s2_mitm.s2.rules.common.words import number
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 
 @rule("pebc.range-upside-down", Severity.ERROR, [CONSTRAINTS], statements=["N54"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.validity import Given, Ranges
 from s2_mitm.s2.rules.common.constraints import (
@@ -13,15 +14,13 @@ from s2_mitm.s2.rules.common.constraints import (
     LIMITS,
     constraints_of,
 )
+from s2_mitm.s2.rules.common.once_a_message import once_a_message
 from s2_mitm.s2.rules.common.references import FEW
 from s2_mitm.s2.rules.common.repeated import repeated
 from s2_mitm.s2.rules.common.words import named, number
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 
 @rule("pebc.quantity-not-constrained", Severity.ERROR, INSTRUCTION, statements=["N58", "N59"])
@@ -200,20 +199,13 @@ class _LimitFaults(NamedTuple):
 _NO_RANGES = Ranges(())
 
 
+@once_a_message
 def _limit_faults(message: Message, conversation: Conversation) -> _LimitFaults:
-    """Compare all limits of an instruction with its constraints, once for all rules that ask."""
-    key = ("limits", "")
-    faults: _LimitFaults | None = conversation.worked_out.get(key)
-    if faults is None:
-        faults = conversation.worked_out[key] = _LimitFaults([], [])
-        _collect(message, conversation, faults)
-    return faults
-
-
-def _collect(message: Message, conversation: Conversation, faults: _LimitFaults) -> None:
+    """Compare all limits of an instruction with its constraints."""
+    faults = _LimitFaults([], [])
     given = constraints_of(message, conversation).given
     if given is None or given.limits is None:
-        return
+        return faults
     for envelope in message.content.parts("power_envelopes"):
         allowed = given.limits.get(envelope.text("commodity_quantity") or "", {})
         both = [
@@ -236,6 +228,7 @@ def _collect(message: Message, conversation: Conversation, faults: _LimitFaults)
                 found = faults.abnormal if limit in abnormal else faults.outside
                 if len(found) < FEW:
                     found.append(_LimitFault(element.at(name), limit_type, limit, usual, abnormal))
+    return faults
 
 
 def _name_of(given: Given | None, message: Message) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.constraints import (
     FIELD,
@@ -12,15 +12,16 @@ from s2_mitm.s2.rules.common.constraints import (
     constraints_of,
 )
 from s2_mitm.s2.rules.common.references import Reference, ReferenceFault, each, once
-from s2_mitm.s2.rules.registry import Found, rule
+from s2_mitm.s2.rules.registry import Found, SayAgain, rule
 from s2_mitm.s2.verdict import Severity
 
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
+NO_CONSTRAINTS = SayAgain("pebc.no-constraints")
+CONSTRAINTS_REFUSED = SayAgain("pebc.constraints-refused")
+CANNOT_CHECK = SayAgain("pebc.cannot-check")
 
 
 @rule("pebc.no-constraints", Severity.ERROR, INSTRUCTION)
-def no_constraints(message: Message, conversation: Conversation) -> Iterator[Found]:
+def no_constraints(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
     """An instruction before the RM has given any power constraints.
 
     The CEM cannot know which limits the device can follow; it guesses. It is reported once until
@@ -42,7 +43,7 @@ def no_constraints(message: Message, conversation: Conversation) -> Iterator[Fou
     reference = constraints_of(message, conversation)
     yield from once(
         conversation,
-        "pebc.no-constraints",
+        NO_CONSTRAINTS,
         reference,
         ReferenceFault.NONE_GIVEN,
         message.content,
@@ -96,7 +97,7 @@ def constraints_not_in_force(message: Message, conversation: Conversation) -> It
 
 
 @rule("pebc.constraints-refused", Severity.ERROR, INSTRUCTION)
-def constraints_refused(message: Message, conversation: Conversation) -> Iterator[Found]:
+def constraints_refused(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
     """An instruction is based on constraints that the CEM itself has refused.
 
     What its receiver did not accept is not in force: the RM does not expect to be held to it. It is
@@ -118,7 +119,7 @@ def constraints_refused(message: Message, conversation: Conversation) -> Iterato
     reference = constraints_of(message, conversation)
     yield from once(
         conversation,
-        "pebc.constraints-refused",
+        CONSTRAINTS_REFUSED,
         reference,
         ReferenceFault.REFUSED,
         message.content,
@@ -127,7 +128,7 @@ def constraints_refused(message: Message, conversation: Conversation) -> Iterato
 
 
 @rule("pebc.cannot-check", Severity.INFO, INSTRUCTION)
-def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found]:
+def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
     """It cannot be told whether an instruction keeps to the constraints.
 
     The constraints were given before the first message that was seen, or the last ones were refused
@@ -153,5 +154,5 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
         text = f"{given.message.name(message.time)} cannot be read in full; limits are not checked"
         reference = Reference(None, ReferenceFault.UNSURE, text)
     yield from once(
-        conversation, "pebc.cannot-check", reference, ReferenceFault.UNSURE, message.content, FIELD
+        conversation, CANNOT_CHECK, reference, ReferenceFault.UNSURE, message.content, FIELD
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
 
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.profiles import (
     END,
@@ -18,16 +18,17 @@ from s2_mitm.s2.rules.common.profiles import (
 )
 from s2_mitm.s2.rules.common.references import FEW, Reference, ReferenceFault, each, once
 from s2_mitm.s2.rules.common.words import named
-from s2_mitm.s2.rules.registry import Found, rule
+from s2_mitm.s2.rules.registry import Found, SayAgain, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
 
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
+NO_PROFILE = SayAgain("ppbc.no-profile")
+PROFILE_REFUSED = SayAgain("ppbc.profile-refused")
+CANNOT_CHECK = SayAgain("ppbc.cannot-check")
 
 
 @rule("ppbc.no-profile", Severity.ERROR, REFERRING)
-def no_profile(message: Message, conversation: Conversation) -> Iterator[Found]:
+def no_profile(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
     """A power profile is referred to before the RM has given any.
 
     Its receiver cannot know what is meant. It is reported once until there is a profile.
@@ -45,9 +46,7 @@ def no_profile(message: Message, conversation: Conversation) -> Iterator[Found]:
     Do: The RM gives the profile first; the CEM waits for it.
     """
     for part, reference in referring_parts(message, conversation):
-        yield from once(
-            conversation, "ppbc.no-profile", reference, ReferenceFault.NONE_GIVEN, part, FIELD
-        )
+        yield from once(conversation, NO_PROFILE, reference, ReferenceFault.NONE_GIVEN, part, FIELD)
 
 
 @rule("ppbc.unknown-profile", Severity.ERROR, REFERRING)
@@ -96,7 +95,7 @@ def profile_not_in_force(message: Message, conversation: Conversation) -> Iterat
 
 
 @rule("ppbc.profile-refused", Severity.ERROR, [SCHEDULE, START, END])
-def profile_refused(message: Message, conversation: Conversation) -> Iterator[Found]:
+def profile_refused(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
     """An instruction for a power profile that the CEM itself has refused.
 
     What its receiver did not accept is not in force: the RM does not expect to be instructed. It is
@@ -117,12 +116,12 @@ def profile_refused(message: Message, conversation: Conversation) -> Iterator[Fo
     """
     for part, reference in referring_parts(message, conversation):
         yield from once(
-            conversation, "ppbc.profile-refused", reference, ReferenceFault.REFUSED, part, FIELD
+            conversation, PROFILE_REFUSED, reference, ReferenceFault.REFUSED, part, FIELD
         )
 
 
 @rule("ppbc.cannot-check", Severity.INFO, REFERRING)
-def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found]:
+def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
     """It cannot be told whether a reference to a power profile is right.
 
     The profile was given before the first message that was seen, or the last one was refused or is
@@ -151,9 +150,7 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
                     f"{given.message.name(message.time)} is not valid; containers are not checked"
                 )
                 reference = Reference(None, ReferenceFault.UNSURE, text)
-        yield from once(
-            conversation, "ppbc.cannot-check", reference, ReferenceFault.UNSURE, part, FIELD
-        )
+        yield from once(conversation, CANNOT_CHECK, reference, ReferenceFault.UNSURE, part, FIELD)
 
 
 @rule("ppbc.unknown-container", Severity.ERROR, REFERRING)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
 
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.validity import Course
 from s2_mitm.s2.rules.common.profiles import END, PROFILE, SCHEDULE, START, STATUS, sequence_of
@@ -14,9 +14,6 @@ from s2_mitm.s2.rules.common.repeated import repeated
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 
 @rule("ppbc.abnormal-sequence", Severity.ERROR, [SCHEDULE], statements=["N61"])

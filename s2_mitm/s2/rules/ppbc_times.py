@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import FINAL_STATUSES
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, clock
 from s2_mitm.s2.rules.common.profiles import PROFILE, SCHEDULE, duration_of, durations, sequence_of
 from s2_mitm.s2.rules.common.references import execution_time
@@ -13,9 +13,6 @@ from s2_mitm.s2.rules.common.tolerances import ROUNDING
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 
 @rule("ppbc.too-early", Severity.ERROR, [SCHEDULE])

@@ -7,30 +7,38 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from s2_mitm.s2.catalog import MESSAGE_TYPES
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.finding_types import FINDING_TYPES, FindingType
 from s2_mitm.s2.verdict import Severity
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 
 class Found(NamedTuple):
     """What a rule found: the place (JSON Pointer), what is wrong, and what to do about it.
 
-    ``on`` is the earlier message that it is about; None for the message that is judged.
+    ``on`` is the earlier message that it is about; None for the message that is judged. With a
+    key in ``once``, it is reported once, until a rule yields `SayAgain` with that key; with
+    ``since`` too, once after each such message. Keys must not come from the wire.
     """
 
     path: str
     text: str
     hint: str = ""
     on: Message | None = None
+    once: str = ""
+    since: Message | None = None
 
 
-Check = Callable[[Message, "Conversation"], Iterator[Found]]
+class SayAgain(NamedTuple):
+    """What was reported once may be reported again, when a rule finds it; see `Found`."""
+
+    key: str
+
+
+Check = Callable[[Message, Conversation], Iterator[Found | SayAgain]]
 
 
 @dataclass(frozen=True, slots=True)

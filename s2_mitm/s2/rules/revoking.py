@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import DESCRIPTIONS, FINAL_STATUSES, control_type_of, only_sender
+from s2_mitm.s2.conversation.memory import Conversation, Instruction
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.conversation.validity import Given
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation, Instruction
 
 REVOKE = ("RevokeObject",)
 
@@ -96,12 +93,12 @@ def unknown(message: Message, conversation: Conversation) -> Iterator[Found]:
     object_type, object_id = message.content.text("object_type"), message.content.text("object_id")
     if object_type is None or object_id is None or only_sender(object_type) is not message.sender:
         return
-    if not conversation.saw_beginning or _is_of_other_control_type(message, conversation):
+    if not conversation.saw_beginning(message) or _is_of_other_control_type(message, conversation):
         return
     if _thing(message, conversation) or conversation.holds(object_type).forgotten:
         return
-    if conversation.remembers("id", object_id) or conversation.remembers(
-        f"message {message.sender}", object_id
+    if conversation.remembers_id(object_id) or conversation.remembers_message(
+        message.sender, object_id
     ):
         return  # it ended with its control type, or is another mistake
     yield Found(

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import ANSWERED, CONTROL_TYPES, State, control_type_of, earliest_state
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.crossing import may_cross
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 
 @rule("state.no-control-type", Severity.ERROR)
@@ -40,18 +37,18 @@ def no_control_type(message: Message, conversation: Conversation) -> Iterator[Fo
     ):
         return
     if conversation.selection is None and (
-        conversation.missed_handshake or not conversation.saw_beginning
+        conversation.lacks_handshake(message) or not conversation.saw_beginning(message)
     ):
         return  # it may have been selected before the first message that was seen
     if conversation.before_selection and message.sender is Role.RM:
         return  # it was under way when the CEM ended the control type
-    if conversation.once("no-control-type", conversation.selection):
-        ended = (
-            f" since {conversation.selection.name(message.time)}" if conversation.selection else ""
-        )
-        yield Found(
-            "/message_type", f"{message.message_type} while no control type is active{ended}"
-        )
+    ended = f" since {conversation.selection.name(message.time)}" if conversation.selection else ""
+    yield Found(
+        "/message_type",
+        f"{message.message_type} while no control type is active{ended}",
+        once="no-control-type",
+        since=conversation.selection,
+    )
 
 
 @rule("state.other-control-type", Severity.ERROR)
@@ -77,12 +74,13 @@ def other_control_type(message: Message, conversation: Conversation) -> Iterator
     if family == conversation.before_selection and message.sender is Role.RM:
         return  # it was under way when the CEM selected another
     assert conversation.selection is not None
-    if conversation.once(f"other-control-type {family}", conversation.selection):
-        yield Found(
-            "/message_type",
-            f"{message.message_type} while {conversation.family} is active, by"
-            f" {conversation.selection.name(message.time)}",
-        )
+    yield Found(
+        "/message_type",
+        f"{message.message_type} while {conversation.family} is active, by"
+        f" {conversation.selection.name(message.time)}",
+        once=f"other-control-type {family}",
+        since=conversation.selection,
+    )
 
 
 @rule("state.no-details", Severity.ERROR, ["SelectControlType"])
@@ -104,8 +102,8 @@ def no_details(message: Message, conversation: Conversation) -> Iterator[Found]:
     """
     if (
         conversation.details is None
-        and conversation.saw_beginning
-        and not conversation.missed_handshake
+        and conversation.saw_beginning(message)
+        and not conversation.lacks_handshake(message)
     ):
         yield Found("/message_type", "SelectControlType before any ResourceManagerDetails")
 
@@ -162,5 +160,6 @@ def after_the_end(message: Message, conversation: Conversation) -> Iterator[Foun
     ending = conversation.ending
     if ending is None:
         return
-    if not may_cross(message, ending, conversation) and conversation.once("after-the-end"):
-        yield Found("/message_type", f"{message.message_type} after {ending.name(message.time)}")
+    if not may_cross(message, ending, conversation):
+        text = f"{message.message_type} after {ending.name(message.time)}"
+        yield Found("/message_type", text, once="after-the-end")

@@ -7,17 +7,14 @@ durations: each begins where the one before ends, so that their order cannot be 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import MESSAGE_TYPES, TIMER_STATUSES
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, clock
 from s2_mitm.s2.rules.common.descriptions import description_of
 from s2_mitm.s2.rules.common.tolerances import CLOCKS
-from s2_mitm.s2.rules.registry import Found, rule
+from s2_mitm.s2.rules.registry import Found, SayAgain, rule
 from s2_mitm.s2.verdict import Role, Severity
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 PERIODS = {
     row.name: (row.period[0], row.period[1])
@@ -72,8 +69,11 @@ def empty_period(message: Message, conversation: Conversation) -> Iterator[Found
         yield Found(f"/{last}", f"{last} is {first}, {clock(start)}")
 
 
+IN_THE_FUTURE = {message_type: SayAgain(f"future {message_type}") for message_type in HAPPENED}
+
+
 @rule("time.in-the-future", Severity.WARNING, HAPPENED)
-def in_the_future(message: Message, conversation: Conversation) -> Iterator[Found]:
+def in_the_future(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
     """Something is said to have happened in the future.
 
     The clock of the RM is more than a minute ahead of the clock of this machine. Instructions are
@@ -94,11 +94,12 @@ def in_the_future(message: Message, conversation: Conversation) -> Iterator[Foun
     moment = message.content.moment(name)
     if moment is None:
         return
-    key = f"future {message.message_type}"
+    again = IN_THE_FUTURE[message.message_type]
     if moment - message.time <= CLOCKS:
-        conversation.again(key)
-    elif conversation.once(key):
-        yield Found(f"/{name}", f"{clock(moment)} is {moment - message.time:.0f} s from now")
+        yield again
+    else:
+        text = f"{clock(moment)} is {moment - message.time:.0f} s from now"
+        yield Found(f"/{name}", text, once=again.key)
 
 
 @rule("time.timer-too-long", Severity.WARNING, TIMER_STATUSES)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from s2_mitm.s2.catalog import FINAL_STATUSES
+from s2_mitm.s2.conversation.memory import Active, Conversation
 from s2_mitm.s2.conversation.message import Message, Part, clock
 from s2_mitm.s2.conversation.validity import Actuator, Given
 from s2_mitm.s2.rules.common.descriptions import (
@@ -13,16 +14,13 @@ from s2_mitm.s2.rules.common.descriptions import (
     WITH_MODE,
     actuator_id_of,
     described,
-    worked_out_once,
 )
+from s2_mitm.s2.rules.common.once_a_message import once_a_message
 from s2_mitm.s2.rules.common.tolerances import CLOCKS, SOON, SWITCHING
 from s2_mitm.s2.rules.common.words import labelled
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import describe
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Active, Conversation
 
 
 @rule(
@@ -114,7 +112,7 @@ def not_yet_valid(message: Message, conversation: Conversation) -> Iterator[Foun
         )
 
 
-@worked_out_once
+@once_a_message
 def _having(message: Message, conversation: Conversation) -> list[Given]:
     """The descriptions that have the mode of an instruction."""
     target, actuator_id = (
@@ -148,7 +146,7 @@ class _Transition(NamedTuple):
         return self.given.actuators[self.actuator_id]
 
 
-@worked_out_once
+@once_a_message
 def _asked(message: Message, conversation: Conversation) -> _Transition | None:
     """The transition that an instruction asks for.
 
@@ -240,18 +238,20 @@ def unreachable(message: Message, conversation: Conversation) -> Iterator[Found]
     asked = _asked(message, conversation)
     if asked is None or asked.transitions or not _settled(message, conversation, asked):
         return
-    others = ""
-    if not asked.actuator.transitions:
-        others = ", which has no transitions at all"
-        if message.message_type == "DDBC.Instruction":
-            return  # ddbc.no-transitions reports that, of the description
-        if not conversation.once(f"no-transitions {message.message_type}", asked.given.message):
-            return
-    yield Found(
-        message.content.at(TARGET[message.message_type]),
+    path = message.content.at(TARGET[message.message_type])
+    text = (
         f"no transition {_between(asked, conversation)} in"
-        f" {asked.given.message.name(conversation.now)}{others}",
+        f" {asked.given.message.name(conversation.now)}"
     )
+    if asked.actuator.transitions:
+        yield Found(path, text)
+    elif message.message_type != "DDBC.Instruction":  # ddbc.no-transitions reports that
+        yield Found(
+            path,
+            f"{text}, which has no transitions at all",
+            once=f"no-transitions {message.message_type}",
+            since=asked.given.message,
+        )
 
 
 @rule("modes.abnormal-transition", Severity.ERROR, TARGET, statements=["N70"])

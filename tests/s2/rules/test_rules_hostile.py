@@ -132,10 +132,12 @@ def check_bounds(conversation: Conversation) -> None:
                 most = instructions
             case "active_modes" | "timers" | "courses":
                 most = BOUNDS["MAX_TIMERS"]
+            case "_ids":
+                most = BOUNDS["MAX_IDS"]
             case _:
                 most = 50  # kinds of things: message types, roles, severities, what was said once
         assert len(value) <= most, name
-    assert all(len(ids) <= BOUNDS["MAX_IDS"] for ids in conversation._ids.values())
+    assert all(len(ids) <= BOUNDS["MAX_IDS"] for ids in conversation._message_ids.values())
     assert all(len(held.given) <= validity.MAX_HELD for held in conversation.held.values())
 
 

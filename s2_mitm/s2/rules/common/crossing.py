@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 
 def under_way(conversation: Conversation, earlier: Message) -> bool:

@@ -5,8 +5,8 @@ They describe actuators, operation modes and timers; statuses and instructions n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from s2_mitm.s2.catalog import (
     DESCRIPTIONS,
@@ -17,19 +17,16 @@ from s2_mitm.s2.catalog import (
     only_sender,
     referring,
 )
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.validity import Given
 from s2_mitm.s2.rules.common.crossing import may_cross
+from s2_mitm.s2.rules.common.once_a_message import once_a_message
 from s2_mitm.s2.rules.common.references import Reference, ReferenceFault, unreadable_since
 from s2_mitm.s2.rules.common.tolerances import SWITCHING
 from s2_mitm.s2.rules.common.words import article, listed
 from s2_mitm.s2.verdict import Role
 from s2_mitm.s2.wording import quoted
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
-
-T = TypeVar("T")
 
 REFERRING = referring(Thing.ACTUATOR, Thing.MODE, Thing.TIMER)
 """The fields that name actuators, operation modes and timers, of every message type with such.
@@ -55,21 +52,6 @@ _DESCRIPTION_OF = {
 }
 
 
-def worked_out_once(
-    function: Callable[[Message, Conversation], T],
-) -> Callable[[Message, Conversation], T]:
-    """Let a function work for each message once, however many rules ask it."""
-    key = function.__module__, function.__name__
-
-    def ask(message: Message, conversation: Conversation) -> T:
-        if key not in conversation.worked_out:
-            conversation.worked_out[key] = function(message, conversation)
-        answer: T = conversation.worked_out[key]
-        return answer
-
-    return ask
-
-
 def description_of(message: Message) -> str:
     """The type of the system description that a message goes by."""
     return _DESCRIPTION_OF[message.message_type]
@@ -80,7 +62,7 @@ def actuator_id_of(message: Message) -> str | None:
     return message.content.text("actuator_id") if message.message_type in WITH_ACTUATOR else ""
 
 
-@worked_out_once
+@once_a_message
 def described(message: Message, conversation: Conversation) -> list[Given]:
     """The system descriptions that a message may go by, newest first.
 
@@ -99,7 +81,7 @@ def _in_place(message: Message, conversation: Conversation) -> bool:
     if only_sender(message.message_type) is not message.sender:
         return False
     if conversation.family is None and conversation.selection is None:
-        return not conversation.saw_beginning
+        return not conversation.saw_beginning(message)
     return conversation.family == control_type_of(message.message_type)
 
 
@@ -137,7 +119,7 @@ class Lookup(NamedTuple):
 _NOTHING_TO_SAY = Lookup(Reference())
 
 
-@worked_out_once
+@once_a_message
 def look_up(message: Message, conversation: Conversation) -> Lookup:
     """Look up what a message names in the descriptions that it may go by."""
     givens, unknown = described(message, conversation), _unknown(message, conversation)
@@ -230,7 +212,7 @@ def _doubt(message: Message, conversation: Conversation) -> str:
     agreed = any(
         given.answer == "OK" and given.valid_from <= conversation.now for given in held.given
     )
-    if not (conversation.saw_beginning or agreed):
+    if not (conversation.saw_beginning(message) or agreed):
         return "what was said before the first message that was seen is unknown"
     return ""
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from s2_mitm.s2.catalog import Thing, referring
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.validity import Given
 from s2_mitm.s2.rules.common.references import Reference, refer
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 PROFILE = "PPBC.PowerProfileDefinition"
 STATUS = "PPBC.PowerProfileStatus"

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum, auto
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from s2_mitm.s2.catalog import control_type_of
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part, clock
 from s2_mitm.s2.conversation.validity import Given, Held
 from s2_mitm.s2.rules.common.crossing import under_way
+from s2_mitm.s2.rules.common.once_a_message import once_a_message
 from s2_mitm.s2.rules.common.tolerances import CLOCKS
 from s2_mitm.s2.rules.common.words import named
-from s2_mitm.s2.rules.registry import Found
+from s2_mitm.s2.rules.registry import Found, SayAgain
 from s2_mitm.s2.verdict import Role
 from s2_mitm.s2.wording import quoted
-
-if TYPE_CHECKING:
-    from s2_mitm.s2.conversation.memory import Conversation
 
 FEW = 3
 """Findings that one rule makes of one message; more of the same do not help."""
@@ -81,14 +80,19 @@ def refer(
     identifier = part.text(field)
     if identifier is None or conversation.family not in (None, control_type_of(message_type)):
         return Reference()  # others say what is wrong
-    key = (message_type, identifier)
-    known: Reference | None = conversation.worked_out.get(key)
+    references = _references(message, conversation)
+    known = references.get((message_type, identifier))
     if known is None:
         execution = execution_time(message) if timed else None
-        known = conversation.worked_out[key] = _found(
-            conversation, message, message_type, identifier, execution
-        )
+        known = _found(conversation, message, message_type, identifier, execution)
+        references[message_type, identifier] = known
     return known
+
+
+@once_a_message
+def _references(message: Message, conversation: Conversation) -> dict[tuple[str, str], Reference]:
+    """What the references of a message came to so far, by message type and id."""
+    return {}
 
 
 def _found(
@@ -173,7 +177,7 @@ def _doubt(conversation: Conversation, held: Held, message: Message, *, replacin
 
     Where each replaces the one before (``replacing``), those before the latest do not matter.
     """
-    if not conversation.saw_beginning and conversation.selection is None:
+    if not conversation.saw_beginning(message) and conversation.selection is None:
         return "the beginning of this conversation was not seen"
     since = held.given[-1].message if replacing and held.given else conversation.selection
     return unreadable_since(conversation, message, since) or held.doubt
@@ -188,7 +192,7 @@ def _unknown(
             return Reference()
         text = f"{quoted(identifier)} refers to a {message_type}, and the RM has given none"
         return Reference(None, ReferenceFault.NONE_GIVEN, text)
-    if held.forgotten and conversation.remembers("id", identifier):
+    if held.forgotten and conversation.remembers_id(identifier):
         text = (
             f"{quoted(identifier)} cannot be checked: only the latest {message_type} are remembered"
         )
@@ -213,14 +217,20 @@ def each(reference: Reference, fault: ReferenceFault, part: Part, field: str) ->
 
 def once(
     conversation: Conversation,
-    key: str,
+    again: SayAgain,
     reference: Reference,
     fault: ReferenceFault,
     part: Part,
     field: str,
-) -> Iterator[Found]:
-    """The same, but only once until a reference holds again."""
+) -> Iterator[Found | SayAgain]:
+    """The same, but only once until a reference holds again; ``again`` has the key for it."""
     if reference.given is not None:
-        conversation.again(key)
-    elif reference.fault is fault and conversation.once(key, conversation.selection):
-        yield Found(part.at(field), reference.text, reference.hint)
+        yield again
+    elif reference.fault is fault:
+        yield Found(
+            part.at(field),
+            reference.text,
+            reference.hint,
+            once=again.key,
+            since=conversation.selection,
+        )
