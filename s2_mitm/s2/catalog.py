@@ -463,6 +463,12 @@ def referring(*things: Thing) -> dict[str, tuple[str, ...]]:
     }
 
 
+def field_for(thing: Thing) -> str:
+    """The field that refers to such a thing, where it has one name in all message types."""
+    (field_name,) = {name for fields in referring(thing).values() for name in fields}
+    return field_name
+
+
 def closest_version(version: str) -> str:
     """The known version that is nearest to one that may be unknown, by its numbers."""
     if version in VERSIONS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from s2_mitm.s2.catalog import Thing, field_for, referring
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.references import Reference, refer
@@ -9,8 +10,8 @@ from s2_mitm.s2.rules.common.references import Reference, refer
 CONSTRAINTS = "PEBC.PowerConstraints"
 ENERGY = "PEBC.EnergyConstraint"
 
-INSTRUCTION = ("PEBC.Instruction",)
-FIELD = "power_constraints_id"
+INSTRUCTION = tuple(referring(Thing.CONSTRAINTS))
+FIELD = field_for(Thing.CONSTRAINTS)
 """The message type that refers to power constraints, and the field that does."""
 
 LIMITS = (("lower_limit", "LOWER_LIMIT"), ("upper_limit", "UPPER_LIMIT"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from s2_mitm.s2.catalog import Thing, referring
+from s2_mitm.s2.catalog import Thing, field_for, referring
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.validity import Given
@@ -15,10 +15,13 @@ STATUS = "PPBC.PowerProfileStatus"
 SCHEDULE = "PPBC.ScheduleInstruction"
 START = "PPBC.StartInterruptionInstruction"
 END = "PPBC.EndInterruptionInstruction"
-FIELD = "power_profile_id"
+
 REFERRING = referring(Thing.PROFILE)
+FIELD = field_for(Thing.PROFILE)
+"""The message types that refer to a power profile, and the field that does."""
+
 SEQUENCE_FIELDS = referring(Thing.SEQUENCE)
-"""The message types that name a power profile, or a sequence, and the field that does."""
+"""The message types that refer to a sequence, and the field that does."""
 
 
 def referring_parts(
