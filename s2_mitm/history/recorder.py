@@ -589,7 +589,8 @@ class Recorder:
         if not lost:
             return "nothing else was lost" if self._has_changed else "nothing was lost"
         whole = f", and {counted(sessions, 'session')} as a whole" if sessions else ""
-        return f"{counted(lost, 'message')} had to go, which stand in it as gaps{whole}"
+        were_lost = f"{counted(lost, 'message')} {'was' if lost == 1 else 'were'} lost"
+        return f"{were_lost} (recorded as gaps){whole}"
 
     def _tell_what_is_left(self) -> None:
         if self._backlog:

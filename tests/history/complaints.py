@@ -1,4 +1,4 @@
-"""What a recorder says of a place that it may only get to know when it is there."""
+"""The sentence that says why a recorder cannot write, whether it is known at once or later."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from s2_mitm.history.recorder import Recorder
 
 
 def complaint_of(target: object) -> str:
-    """Why nothing can be written there, in the sentence that it says at first."""
+    """The first sentence in which a recorder says why it cannot write to ``target``."""
     said: list[str] = []
     recorder = Recorder(str(target), said.append)
     deadline = time.monotonic() + 30

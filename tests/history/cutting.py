@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 
 
 class Cutter:
-    """Stands before a server, and cuts the connection of the next transaction that writes messages.
+    """Forwards to a server, and cuts the connection of the next transaction that writes messages.
 
     ``what`` says what becomes of its COMMIT, whose answer is never seen: it is ``done``, or it is
     ``done later``, when somebody may have come back, or it is ``never done``. None lets all pass.

@@ -1,4 +1,4 @@
-"""What was put is what was written and what stands in gaps, in order and always within bounds."""
+"""All that is put comes out again or is in a gap, in order, and no more waits than may."""
 
 from __future__ import annotations
 

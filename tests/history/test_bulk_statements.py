@@ -1,4 +1,4 @@
-"""However many rows there are, all of them end in the table, in their order, in few statements."""
+"""Any number of rows is written to the table, in order, in few statements."""
 
 from __future__ import annotations
 

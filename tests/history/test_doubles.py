@@ -1,4 +1,4 @@
-"""What an older s2-mitm wrote twice stands once in a recording that is brought up to date."""
+"""Rows that an older s2-mitm wrote twice are there once when a recording is brought up to date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database that hangs: it says nothing, and so the recorder does."""
+"""A database that hangs: it does not answer, and the recorder says so."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytest_plugins = ["postgres_server"]
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said sooner than elsewhere."""
+    """The recorder reports a silent database sooner than it usually does."""
     monkeypatch.setattr(recorder_module, "SILENT_SECONDS", 0.5)
 
 
@@ -40,7 +40,7 @@ def wait_and_check(reached: Callable[[], object]) -> None:
 
 
 class Tunnel:
-    """A way to the server, which can swallow what is said on the connections that are there."""
+    """Forwards to the server, and can swallow what is sent on its open connections."""
 
     def __init__(self, server: tuple[str, int]) -> None:
         self._server = server
@@ -51,7 +51,7 @@ class Tunnel:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def mute(self) -> None:
-        """Let nothing through any more on what is connected; it stays connected."""
+        """Forward nothing more on the open connections, but keep them open."""
         self._mute |= self._open
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ def test_a_frozen_server_is_told_of_once_and_its_gaps_say_why(
     assert reason == "the database could not be written"
     began, over = said
     assert " cannot be written now (it does not answer); the traffic goes on, and up to" in began
-    assert f"written again; {last + 1 - first} messages had to go, which stand in it" in over
+    assert f"written again; {last + 1 - first} messages were lost (recorded as gaps)" in over
 
 
 def test_a_connection_that_stays_mute_is_left_for_a_new_one(
@@ -143,7 +143,7 @@ def test_a_connection_that_stays_mute_is_left_for_a_new_one(
 def test_what_is_slow_but_goes_on_gets_through(
     soon: None, monkeypatch: pytest.MonkeyPatch, postgres_url: str
 ) -> None:
-    """One that is left each time before it is ready would never be."""
+    """If the recorder gave up each time after the same wait, it would never be written."""
     monkeypatch.setattr(recorder_module, "PATIENCE_SECONDS", 0.5)
     store = Writer.store
 
@@ -202,10 +202,10 @@ def test_a_disk_that_hangs_does_not_hold_the_caller(
     assert rows(f"{tmp_path}/s2.sqlite3", "select seq from messages") == [(1,)]
 
 
-def test_a_place_is_interrupted_only_once_it_is_open(
+def test_a_database_is_interrupted_only_once_it_is_open(
     soon: None, monkeypatch: pytest.MonkeyPatch, postgres_url: str
 ) -> None:
-    """To bring the tables of a large recording up to date may take its time."""
+    """A migration of a large recording may take long."""
     monkeypatch.setattr(recorder_module, "PATIENCE_SECONDS", 2.0)
     interrupted: list[Database] = []
     kind = type(database_of(postgres_url))

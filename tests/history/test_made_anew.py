@@ -29,8 +29,8 @@ MEASUREMENT = (
 )
 
 
-class Talk:
-    """A recorder with one session, whose messages are numbered as they are said."""
+class OngoingSession:
+    """A recorder with one session, and the number of its last message."""
 
     def __init__(self, url: str, at_once: int) -> None:
         self.url = url
@@ -51,12 +51,12 @@ class Talk:
             self.recorder.message(message(self.seq, content=content))
 
     def go_on(self) -> None:
-        """Say something more, and have it written."""
+        """Record another message, and wait until it is written."""
         self.put()
         assert self.recorder.flush(30)
 
     def holds_all_after(self, seq: int) -> None:
-        """See that this is what is recorded, of a session that is known, and no gap."""
+        """Expect the messages after ``seq``, the row of the session, and no gap."""
         expected = [(number,) for number in range(seq + 1, self.seq + 1)]
         assert rows(self.url, "select seq from messages order by seq") == expected
         about = "select id, rm_id, ended_at, recorder from sessions"
@@ -71,14 +71,14 @@ class Talk:
 
 
 @pytest.fixture(params=[1, LOAD], ids=["alone", "under load"])
-def talk(postgres_url: str, request: pytest.FixtureRequest) -> Iterator[Talk]:
-    talk = Talk(postgres_url, request.param)
-    yield talk
-    talk.recorder.close()
+def ongoing(postgres_url: str, request: pytest.FixtureRequest) -> Iterator[OngoingSession]:
+    ongoing = OngoingSession(postgres_url, request.param)
+    yield ongoing
+    ongoing.recorder.close()
 
 
 def codes(url: str) -> set[str]:
-    """Of what ``s2-mitm check`` finds."""
+    """The codes of what ``s2-mitm check`` finds."""
     with closing(History(url)) as history:
         replays = [replay(recorded, Settings()) for recorded in from_history(history)]
         judged = [each for replayed in replays if replayed for each in replayed.messages]
@@ -97,71 +97,73 @@ def create(server: PostgresServer | ForeignServer, url: str) -> None:
 
 @pytest.mark.parametrize("by_another", [False, True], ids=["by it", "by another"])
 def test_one_that_is_dropped_and_made_anew_is_prepared(
-    postgres: PostgresServer | ForeignServer, talk: Talk, by_another: bool
+    postgres: PostgresServer | ForeignServer, ongoing: OngoingSession, by_another: bool
 ) -> None:
     """The README's promise: "the first proxy makes the tables"."""
-    before = talk.seq
-    drop(postgres, talk.url)
-    talk.put()
-    wait_until(lambda: any("createdb" in sentence for sentence in talk.said))
-    create(postgres, talk.url)
+    before = ongoing.seq
+    drop(postgres, ongoing.url)
+    ongoing.put()
+    wait_until(lambda: any("createdb" in sentence for sentence in ongoing.said))
+    create(postgres, ongoing.url)
     if by_another:
-        Recorder(talk.url, print).close()
-    talk.go_on()
-    talk.go_on()
-    talk.holds_all_after(before)
-    *_, anew, again = talk.said
+        Recorder(ongoing.url, print).close()
+    ongoing.go_on()
+    ongoing.go_on()
+    ongoing.holds_all_after(before)
+    *_, anew, again = ongoing.said
     assert ANEW in anew
     assert again.endswith(" is written again; nothing else was lost.")
-    assert sum(ANEW in sentence for sentence in talk.said) == 1
+    assert sum(ANEW in sentence for sentence in ongoing.said) == 1
 
 
 def test_one_that_another_makes_anew_before_anybody_notices(
-    postgres: PostgresServer | ForeignServer, talk: Talk, monkeypatch: pytest.MonkeyPatch
+    postgres: PostgresServer | ForeignServer,
+    ongoing: OngoingSession,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before = talk.seq
+    before = ongoing.seq
     monkeypatch.setattr(recorder_module, "RENEW_SECONDS", 1e9)
-    drop(postgres, talk.url)
-    create(postgres, talk.url)
-    Recorder(talk.url, print).close()
-    talk.go_on()
-    talk.go_on()
-    talk.holds_all_after(before)
-    assert sum(ANEW in sentence for sentence in talk.said) == 1
-    assert not any("nothing was lost" in sentence for sentence in talk.said)
+    drop(postgres, ongoing.url)
+    create(postgres, ongoing.url)
+    Recorder(ongoing.url, print).close()
+    ongoing.go_on()
+    ongoing.go_on()
+    ongoing.holds_all_after(before)
+    assert sum(ANEW in sentence for sentence in ongoing.said) == 1
+    assert not any("nothing was lost" in sentence for sentence in ongoing.said)
 
 
 def test_one_that_is_made_anew_while_nothing_is_said(
     postgres: PostgresServer | ForeignServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "RENEW_SECONDS", 0.0)
-    talk = Talk(postgres_url, 1)
+    ongoing = OngoingSession(postgres_url, 1)
     assert "handshake.missing" in codes(postgres_url)  # for its beginning is there
     drop(postgres, postgres_url)
     create(postgres, postgres_url)
-    wait_until(lambda: any(ANEW in sentence for sentence in talk.said))
-    talk.go_on()
-    talk.holds_all_after(1)
-    talk.recorder.close()
-    assert sum(ANEW in sentence for sentence in talk.said) == 1
+    wait_until(lambda: any(ANEW in sentence for sentence in ongoing.said))
+    ongoing.go_on()
+    ongoing.holds_all_after(1)
+    ongoing.recorder.close()
+    assert sum(ANEW in sentence for sentence in ongoing.said) == 1
 
 
-def test_tables_that_are_dropped_are_made_again(talk: Talk) -> None:
-    before = talk.seq
-    with connected(talk.url) as connection:
+def test_tables_that_are_dropped_are_made_again(ongoing: OngoingSession) -> None:
+    before = ongoing.seq
+    with connected(ongoing.url) as connection:
         connection.execute("drop schema public cascade")
         connection.execute("create schema public")
-    talk.go_on()
-    talk.holds_all_after(before)
-    unwritable, anew, again = talk.said
+    ongoing.go_on()
+    ongoing.holds_all_after(before)
+    unwritable, anew, again = ongoing.said
     assert "cannot be written now (no such table: " in unwritable
     assert ANEW in anew
     assert again.endswith(" is written again; nothing else was lost.")
 
 
-def test_of_one_that_only_forgot_who_writes_nothing_is_said(talk: Talk) -> None:
-    with connected(talk.url) as connection:
+def test_of_one_that_only_forgot_who_writes_nothing_is_said(ongoing: OngoingSession) -> None:
+    with connected(ongoing.url) as connection:
         connection.execute("delete from recorders")
-    talk.go_on()
-    assert not talk.said
-    assert rows(talk.url, "select count(*) from messages") == [(talk.seq,)]
+    ongoing.go_on()
+    assert not ongoing.said
+    assert rows(ongoing.url, "select count(*) from messages") == [(ongoing.seq,)]

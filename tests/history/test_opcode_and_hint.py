@@ -1,4 +1,4 @@
-"""A recording says of a message how its frame was, and of a finding what to do about it."""
+"""A recording has the opcode of each message and the hint of each finding."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def hints(target: str) -> list[str]:
 
 
 def engine_of(target: str) -> Engine:
-    """Without anything of ours."""
+    """An engine that prepares nothing."""
     url = make_url(target) if "://" in target else make_url(f"sqlite:///{target}")
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")

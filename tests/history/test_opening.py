@@ -1,4 +1,4 @@
-"""What cannot be a recording is refused in one sentence, and is afterwards what it was."""
+"""What cannot be a recording is refused in one sentence, and is not changed."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def recording(file: Path) -> Path:
 
 @pytest.fixture
 def unprivileged() -> Iterator[Path]:
-    """A folder, and nobody's rights; root may do anything."""
+    """A folder, and a user without rights, since root may do anything."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     root = os.geteuid() == 0

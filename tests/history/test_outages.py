@@ -1,4 +1,4 @@
-"""A database that is away: what can wait, waits; what cannot stands in the recording as a gap."""
+"""A database that cannot be reached: messages wait, and for those that cannot there is a gap."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def wait_until(reached: Callable[[], object]) -> None:
 
 @contextmanager
 def locked(target: str) -> Iterator[None]:
-    """Another program keeps the recording to itself."""
+    """Another program holds the lock of the recording."""
     engine = database_of(target).open_for_writing()
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
@@ -95,7 +95,7 @@ def test_a_session_that_began_in_an_outage_has_its_gap(
     facts = "select id, rm_id, closed_by from sessions order by id"
     assert rows(target, facts) == [("a", "device a", "RM"), ("b", "device b", "RM")]
     assert said[0].startswith(f"{database_of(target).name} cannot be written now (another program")
-    assert said[1].endswith("written again; 150 messages had to go, which stand in it as gaps.")
+    assert said[1].endswith("written again; 150 messages were lost (recorded as gaps).")
     assert len(said) == 2
 
 

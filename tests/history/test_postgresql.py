@@ -30,7 +30,7 @@ ENV = {**os.environ, "PYTHONPATH": str(Path(s2_mitm.__file__).parent.parent)}
 
 
 def refusals(target: str) -> list[str]:
-    """What is said to who wants to write what cannot be, and to who wants to read it."""
+    """Why it cannot be written, and why it cannot be read: two sentences."""
     with pytest.raises(RecordingError) as refused:
         Recorder(target, print)
     sentence = str(refused.value)

@@ -1,4 +1,4 @@
-"""Who records stands in the recording, and what one that is gone left open is closed by others."""
+"""A recorder has a row with its heartbeat; others close the sessions that it left open."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ SILENT = "2026-11-21T11:00:00.000000Z"
 
 @pytest.fixture
 def renewing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Recorders say so often that they are there that a test need not wait for it."""
+    """Recorders send so many heartbeats that a test need not wait for one."""
     monkeypatch.setattr(recorder_module, "RENEW_SECONDS", 0.05)
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, renewing: None) -> None:
-    """Who says nothing between two looks is gone."""
+    """A recorder that sends no heartbeat between two looks counts as ended."""
     monkeypatch.setattr(presence, "GONE_SECONDS", 0.01)
 
 
@@ -53,7 +53,7 @@ def recording(target: str) -> Iterator[Recording]:
 
 
 class Recording:
-    """The recording as anyone else may write and read it."""
+    """A recording, written and read by another program."""
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -69,7 +69,7 @@ class Recording:
             connection.execute(statement, row)
 
     def left_by(self, pid: int = 1, seen_at: str = SILENT, ended_at: str | None = None) -> None:
-        """A recorder that does not say anything more, and a session of it with two messages."""
+        """A recorder that sends no more heartbeats, and a session of it with two messages."""
         row = {
             "id": "they",
             "host": socket.gethostname(),
@@ -198,14 +198,14 @@ def test_what_one_that_ended_in_order_left_open_is_closed_at_once(recording: Rec
 
 @pytest.mark.parametrize("pid", [1, os.getpid()], ids=["another", "the same"])
 def test_no_process_is_asked_whether_it_lives(recording: Recording, pid: int) -> None:
-    """Of a container the number says nothing, and of the same number in another neither."""
+    """In another container the number of a process means another process."""
     recording.left_by(pid=pid, seen_at=iso(time.time()))
     Recorder(recording.target, print).close()
     assert recording.rows(HOW_IT_ENDED) == STILL_OPEN
 
 
 class Proxies:
-    """Two recorders with the same host name and process number, at a recording."""
+    """Two recorders of one recording, with the same host name and process number."""
 
     def __init__(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
         self._recording = recording
@@ -225,7 +225,7 @@ class Proxies:
             each.renew(connection)
 
     def open(self) -> list[Presence]:
-        """Those whose session is open."""
+        """The recorders whose session is open."""
         found = self._recording.rows("select id from sessions where ended_at is null")
         return [each for each in self.both if (each.id,) in found]
 

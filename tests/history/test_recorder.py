@@ -1,4 +1,4 @@
-"""What is put on the recorder is in the file, whatever it is and whatever the file goes through."""
+"""All that the recorder is given is in the file, whatever happens to the file."""
 
 from __future__ import annotations
 
@@ -400,7 +400,7 @@ def test_putting_does_not_wait_for_the_database(recorder: Recorder, file: Path) 
 
 
 class holding_the_lock:  # noqa: N801
-    """Another program that keeps the database to itself."""
+    """Another program that holds the lock of the database."""
 
     def __init__(self, file: Path) -> None:
         self._connection = sqlite3.connect(file, isolation_level=None)
@@ -478,7 +478,7 @@ def test_a_folder_that_goes_away_and_comes_back(tmp_path: Path, reports: Reports
 
 @pytest.fixture
 def read_only(file: Path) -> Iterator[Callable[[bool], None]]:
-    """Makes the file one that nobody may write, or one that may be written."""
+    """Makes the file read-only, or writable again."""
     files = [file, Path(f"{file}-wal")]
 
     def make(read_only: bool) -> None:
@@ -576,7 +576,7 @@ def test_too_much_to_keep_costs_the_oldest_and_is_counted(
     [(first, last, count)] = rows(file, "select first_seq, last_seq, messages from gaps")
     assert kept == [*range(1, first), *range(last + 1, 1001)]
     assert count == last - first + 1 == 900
-    reports.wait_for("written again; 900 messages had to go, which stand in it as gaps")
+    reports.wait_for("written again; 900 messages were lost (recorded as gaps)")
     figures = recorder.figures()
     assert (figures.written, figures.lost, figures.failing) == (100, 900, False)
 

@@ -1,4 +1,4 @@
-"""What may not stay goes, oldest first and in small steps, and nothing else."""
+"""Sessions that are not kept are deleted, oldest first and in small steps, and nothing else is."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def set_revision(target: str, revision: str) -> None:
 
 
 def engine_of(target: str) -> Engine:
-    """Without anything of ours."""
+    """An engine that prepares nothing."""
     if "://" in target:
         return create_engine(make_url(target).set(drivername="postgresql+psycopg"))
     return create_engine(f"sqlite:///{target}")
@@ -71,7 +71,7 @@ def engine_of(target: str) -> Engine:
 
 @pytest.fixture
 def connection(target: str) -> Iterator[Connection]:
-    """To a database with nothing in it, in a transaction."""
+    """A connection to an empty database, in a transaction."""
     engine = engine_of(target)
     with engine.begin() as connection:
         yield connection
@@ -86,7 +86,7 @@ def migrate(connection: Connection, revision: str) -> None:
 
 
 def differences(connection: Connection) -> list[Any]:
-    """What `tables` has and the database has not, and the other way round."""
+    """What only `tables` has, and what only the database has."""
 
     def counts(_item: object, name: str | None, kind: str, *_: object) -> bool:
         on_server = connection.dialect.name == "postgresql"

@@ -1,4 +1,4 @@
-"""Whatever is done to the file that is written: each file named is whole, and no other is touched.
+"""Whatever is done to the file that is written, no file is damaged.
 
 The README's promises: "Where the file is moved away, deleted, replaced or overwritten, the proxy
 says so and goes on under its name; a file that was moved has all that was recorded", and "the
@@ -41,8 +41,8 @@ def wait_until(reached: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-class Talk:
-    """A recorder with one session, whose messages are numbered as they are said."""
+class OngoingSession:
+    """A recorder with one session, and the number of its last message."""
 
     def __init__(self, file: Path, under_load: bool) -> None:
         self.file = file
@@ -56,7 +56,7 @@ class Talk:
             wait_until(self._is_written_elsewhere)
 
     def go_on(self) -> None:
-        """Say something more, and have it written."""
+        """Record another message, and wait until it is written."""
         self.put()
         assert self.recorder.flush(20)
 
@@ -70,7 +70,7 @@ class Talk:
             )
 
     def fail(self, reason: str) -> None:
-        """Say something, and hear why it cannot be written."""
+        """Record another message; returns why it cannot be written."""
         self.put()
         wait_until(lambda: any(f"cannot be written now ({reason}" in line for line in self.said))
 
@@ -80,14 +80,14 @@ class Talk:
 
 
 @pytest.fixture(params=[False, True], ids=["alone", "under load"])
-def talk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Talk]:
+def ongoing(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[OngoingSession]:
     folder = tmp_path / "folder"
     folder.mkdir()
-    talk = Talk(folder / "s2.sqlite3", request.param)
+    ongoing = OngoingSession(folder / "s2.sqlite3", request.param)
     for _ in range(5):
-        talk.go_on()
-    yield talk
-    talk.recorder.close(0.5)  # where it cannot write any more, it waits so long
+        ongoing.go_on()
+    yield ongoing
+    ongoing.recorder.close(0.5)  # where it cannot write any more, it waits so long
 
 
 def rows(file: Path, query: str) -> list[Any]:
@@ -97,7 +97,7 @@ def rows(file: Path, query: str) -> list[Any]:
 
 
 def seqs(file: Path) -> list[int]:
-    """The numbers of the messages in ``file``, which is whole and says whose they are."""
+    """The numbers of the messages in ``file``, which must be whole and have their session."""
     assert rows(file, "select id from sessions") == [("s1",)]
     return [seq for (seq,) in rows(file, "select seq from messages order by seq")]
 
@@ -107,7 +107,7 @@ def upto(last: int, first: int = 1) -> list[int]:
 
 
 def foreign(file: Path, journal: str = "wal") -> bytes:
-    """A database of somebody else; what is in it."""
+    """Make a database of another program; returns its rows."""
     with closing(sqlite3.connect(file)) as connection:
         connection.execute(f"pragma journal_mode = {journal}")
         connection.execute("create table notes (text)")
@@ -117,11 +117,11 @@ def foreign(file: Path, journal: str = "wal") -> bytes:
     return file.read_bytes()
 
 
-def backup(talk: Talk, to: Path) -> int:
-    """A whole copy, as SQLite makes it; the last message in it."""
-    with closing(sqlite3.connect(talk.file)) as source, closing(sqlite3.connect(to)) as target:
+def backup(ongoing: OngoingSession, to: Path) -> int:
+    """Make a copy as SQLite does; returns the number of the last message in it."""
+    with closing(sqlite3.connect(ongoing.file)) as source, closing(sqlite3.connect(to)) as target:
         source.backup(target)
-    return talk.seq
+    return ongoing.seq
 
 
 def beside(file: Path) -> set[str]:
@@ -129,227 +129,235 @@ def beside(file: Path) -> set[str]:
 
 
 def overwrite(source: Path, target: Path) -> None:
-    """As ``cp`` does."""
+    """Overwrite a file in place, as ``cp`` does."""
     subprocess.run(["cp", source, target], check=True)
 
 
-def test_a_file_that_is_moved_has_all_that_was_recorded(talk: Talk) -> None:
-    moved = talk.file.with_name("moved")
+def test_a_file_that_is_moved_has_all_that_was_recorded(ongoing: OngoingSession) -> None:
+    moved = ongoing.file.with_name("moved")
     for _ in range(2):
-        before = talk.seq
-        talk.file.rename(moved)
-        talk.go_on()
+        before = ongoing.seq
+        ongoing.file.rename(moved)
+        ongoing.go_on()
         assert seqs(moved)[-1] == before
-        assert seqs(talk.file) == upto(talk.seq, before + 1)
-        assert talk.said.pop().endswith(
+        assert seqs(ongoing.file) == upto(ongoing.seq, before + 1)
+        assert ongoing.said.pop().endswith(
             "s2.sqlite3 was moved away, with all that was recorded;"
             " the recording goes on in the file that is there now."
         )
-    assert not talk.said
-    talk.recorder.close()
-    assert beside(talk.file) == {"moved"}
+    assert not ongoing.said
+    ongoing.recorder.close()
+    assert beside(ongoing.file) == {"moved"}
 
 
-def test_a_file_that_is_moved_while_nothing_is_said(talk: Talk) -> None:
-    talk.file.rename(talk.file.with_name("moved"))
-    wait_until(lambda: talk.said)
-    assert seqs(talk.file.with_name("moved")) == upto(talk.seq)
+def test_a_file_that_is_moved_while_nothing_is_said(ongoing: OngoingSession) -> None:
+    ongoing.file.rename(ongoing.file.with_name("moved"))
+    wait_until(lambda: ongoing.said)
+    assert seqs(ongoing.file.with_name("moved")) == upto(ongoing.seq)
 
 
-def test_a_file_that_is_moved_just_before_the_end(talk: Talk) -> None:
-    before = talk.seq
-    talk.file.rename(talk.file.with_name("moved"))
-    talk.put()
-    talk.recorder.close()
-    assert seqs(talk.file.with_name("moved")) == upto(before)
-    assert seqs(talk.file) == upto(talk.seq, before + 1)
-    assert beside(talk.file) == {"moved"}
+def test_a_file_that_is_moved_just_before_the_end(ongoing: OngoingSession) -> None:
+    before = ongoing.seq
+    ongoing.file.rename(ongoing.file.with_name("moved"))
+    ongoing.put()
+    ongoing.recorder.close()
+    assert seqs(ongoing.file.with_name("moved")) == upto(before)
+    assert seqs(ongoing.file) == upto(ongoing.seq, before + 1)
+    assert beside(ongoing.file) == {"moved"}
 
 
-def test_a_file_that_is_moved_while_another_reads_it(talk: Talk) -> None:
-    moved = talk.file.with_name("moved")
-    with closing(sqlite3.connect(talk.file, isolation_level=None)) as reader:
+def test_a_file_that_is_moved_while_another_reads_it(ongoing: OngoingSession) -> None:
+    moved = ongoing.file.with_name("moved")
+    with closing(sqlite3.connect(ongoing.file, isolation_level=None)) as reader:
         reader.execute("begin")
         there = reader.execute("select count(*) from messages").fetchall()
-        talk.go_on()
-        before = talk.seq
-        talk.file.rename(moved)
-        talk.fail("another program has locked it")
-        foreign(talk.file)  # is not harmed while the log waits
+        ongoing.go_on()
+        before = ongoing.seq
+        ongoing.file.rename(moved)
+        ongoing.fail("another program has locked it")
+        foreign(ongoing.file)  # is not harmed while the log waits
         assert reader.execute("select count(*) from messages").fetchall() == there
-        assert rows(talk.file, "select count(*) from notes") == [(FOREIGN_ROWS,)]
+        assert rows(ongoing.file, "select count(*) from notes") == [(FOREIGN_ROWS,)]
         reader.execute("commit")
-    wait_until(lambda: beside(talk.file) == {"moved"})
+    wait_until(lambda: beside(ongoing.file) == {"moved"})
     assert seqs(moved) == upto(before)
-    talk.file.unlink()
-    talk.go_on()
-    assert seqs(talk.file) == upto(talk.seq, before + 1)
+    ongoing.file.unlink()
+    ongoing.go_on()
+    assert seqs(ongoing.file) == upto(ongoing.seq, before + 1)
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
-def test_a_database_of_something_else_that_is_put_in_its_place(talk: Talk, journal: str) -> None:
-    moved, other = talk.file.with_name("moved"), talk.file.with_name("other.db")
+def test_a_database_of_something_else_that_is_put_in_its_place(
+    ongoing: OngoingSession, journal: str
+) -> None:
+    moved, other = ongoing.file.with_name("moved"), ongoing.file.with_name("other.db")
     content = foreign(other, journal)
-    before = talk.seq
-    talk.file.rename(moved)
-    other.rename(talk.file)
-    talk.fail("it is a database of something else")
+    before = ongoing.seq
+    ongoing.file.rename(moved)
+    other.rename(ongoing.file)
+    ongoing.fail("it is a database of something else")
     assert seqs(moved) == upto(before)
-    assert talk.file.read_bytes() == content
-    assert beside(talk.file) == {"moved"}
-    assert rows(talk.file, "select count(*) from notes") == [(FOREIGN_ROWS,)]
-    talk.file.rename(other)
-    talk.go_on()
-    assert seqs(talk.file) == upto(talk.seq, before + 1)
+    assert ongoing.file.read_bytes() == content
+    assert beside(ongoing.file) == {"moved"}
+    assert rows(ongoing.file, "select count(*) from notes") == [(FOREIGN_ROWS,)]
+    ongoing.file.rename(other)
+    ongoing.go_on()
+    assert seqs(ongoing.file) == upto(ongoing.seq, before + 1)
     assert other.read_bytes() == content
 
 
-def test_a_database_of_something_else_that_replaces_it(talk: Talk) -> None:
-    other = talk.file.with_name("other.db")
+def test_a_database_of_something_else_that_replaces_it(ongoing: OngoingSession) -> None:
+    other = ongoing.file.with_name("other.db")
     content = foreign(other)
-    other.replace(talk.file)
-    talk.fail("it is a database of something else")
-    assert talk.file.read_bytes() == content
-    assert beside(talk.file) == set()
+    other.replace(ongoing.file)
+    ongoing.fail("it is a database of something else")
+    assert ongoing.file.read_bytes() == content
+    assert beside(ongoing.file) == set()
 
 
-def test_a_database_in_use_that_replaces_it_keeps_its_log(talk: Talk) -> None:
-    other = talk.file.with_name("other.db")
+def test_a_database_in_use_that_replaces_it_keeps_its_log(ongoing: OngoingSession) -> None:
+    other = ongoing.file.with_name("other.db")
     foreign(other)
     with closing(sqlite3.connect(other, isolation_level=None)) as owner:
         owner.execute("insert into notes values ('in the log')")
         log = Path(f"{other}-wal").read_bytes()
-        talk.recorder.flush(1)
+        ongoing.recorder.flush(1)
         for side in ("-shm", "-wal", ""):
-            Path(f"{other}{side}").replace(f"{talk.file}{side}")
-        talk.fail("it is a database of something else")
-        assert Path(f"{talk.file}-wal").read_bytes() == log
-        assert Path(f"{talk.file}-shm").exists()
+            Path(f"{other}{side}").replace(f"{ongoing.file}{side}")
+        ongoing.fail("it is a database of something else")
+        assert Path(f"{ongoing.file}-wal").read_bytes() == log
+        assert Path(f"{ongoing.file}-shm").exists()
 
 
-def test_a_backup_that_is_moved_to_its_place(talk: Talk) -> None:
-    copy = talk.file.with_name("backup")
-    last = backup(talk, copy)
-    talk.go_on()
-    before = talk.seq
-    copy.replace(talk.file)
-    talk.go_on()
-    assert seqs(talk.file) == [*upto(last), *upto(talk.seq, before + 1)]
-    assert any("was deleted or replaced, and what it held is gone" in line for line in talk.said)
+def test_a_backup_that_is_moved_to_its_place(ongoing: OngoingSession) -> None:
+    copy = ongoing.file.with_name("backup")
+    last = backup(ongoing, copy)
+    ongoing.go_on()
+    before = ongoing.seq
+    copy.replace(ongoing.file)
+    ongoing.go_on()
+    assert seqs(ongoing.file) == [*upto(last), *upto(ongoing.seq, before + 1)]
+    assert any("was deleted or replaced, and what it held is gone" in line for line in ongoing.said)
 
 
-def test_a_backup_that_is_copied_over_it(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = talk.file.with_name("backup")
-    last = backup(talk, copy)
+def test_a_backup_that_is_copied_over_it(
+    ongoing: OngoingSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = ongoing.file.with_name("backup")
+    last = backup(ongoing, copy)
     for _ in range(5):
-        talk.go_on()
-    with closing(sqlite3.connect(talk.file)) as other:
+        ongoing.go_on()
+    with closing(sqlite3.connect(ongoing.file)) as other:
         other.execute("pragma wal_checkpoint")
-    talk.go_on()
-    before = talk.seq
-    overwrite(copy, talk.file)
-    talk.put()
-    assert talk.recorder.flush(20)
-    assert seqs(talk.file) == [*upto(last), *upto(talk.seq, before + 1)]
-    assert any("was overwritten by another program, and what" in line for line in talk.said)
-    talk.recorder.close()
-    assert seqs(talk.file) == [*upto(last), *upto(talk.seq, before + 1)]
+    ongoing.go_on()
+    before = ongoing.seq
+    overwrite(copy, ongoing.file)
+    ongoing.put()
+    assert ongoing.recorder.flush(20)
+    assert seqs(ongoing.file) == [*upto(last), *upto(ongoing.seq, before + 1)]
+    assert any("was overwritten by another program, and what" in line for line in ongoing.said)
+    ongoing.recorder.close()
+    assert seqs(ongoing.file) == [*upto(last), *upto(ongoing.seq, before + 1)]
 
 
 def test_the_loss_of_what_was_not_in_the_file_yet_is_named(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch
+    ongoing: OngoingSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "RENEW_SECONDS", 0.0)
-    talk.go_on()
-    assert talk.recorder.flush(10)
+    ongoing.go_on()
+    assert ongoing.recorder.flush(10)
     monkeypatch.setattr(recorder_module, "RENEW_SECONDS", 1e9)
-    copied = talk.file.with_name("copied")
-    overwrite(talk.file, copied)
-    in_copy = talk.seq
-    talk.go_on()
-    os.truncate(talk.file, 0)
-    lost = talk.seq - in_copy
-    talk.put()
-    assert talk.recorder.flush(20)
+    copied = ongoing.file.with_name("copied")
+    overwrite(ongoing.file, copied)
+    in_copy = ongoing.seq
+    ongoing.go_on()
+    os.truncate(ongoing.file, 0)
+    lost = ongoing.seq - in_copy
+    ongoing.put()
+    assert ongoing.recorder.flush(20)
     assert seqs(copied) == upto(in_copy)
-    assert seqs(talk.file) == upto(talk.seq, in_copy + lost + 1)
+    assert seqs(ongoing.file) == upto(ongoing.seq, in_copy + lost + 1)
     number = "1 message" if lost == 1 else f"{lost} messages"
     lacks = f"(a copy that was made of it a moment before lacks the last {number});"
-    assert f"what it held is gone {lacks}" in talk.said[-2]
+    assert f"what it held is gone {lacks}" in ongoing.said[-2]
 
 
-def test_a_database_of_something_else_that_is_copied_over_it(talk: Talk) -> None:
-    other = talk.file.with_name("other.db")
+def test_a_database_of_something_else_that_is_copied_over_it(ongoing: OngoingSession) -> None:
+    other = ongoing.file.with_name("other.db")
     content = foreign(other)
-    overwrite(other, talk.file)
-    talk.fail("")
-    wait_until(lambda: not beside(talk.file) - {"other.db"})
+    overwrite(other, ongoing.file)
+    ongoing.fail("")
+    wait_until(lambda: not beside(ongoing.file) - {"other.db"})
     time.sleep(2 * sqlite.REST_SECONDS)
-    assert talk.file.read_bytes() == content
-    talk.recorder.close()
-    assert talk.file.read_bytes() == content
-    assert beside(talk.file) == {"other.db"}
+    assert ongoing.file.read_bytes() == content
+    ongoing.recorder.close()
+    assert ongoing.file.read_bytes() == content
+    assert beside(ongoing.file) == {"other.db"}
 
 
-def test_what_is_copied_over_it_slowly_is_waited_for(talk: Talk) -> None:
-    copy = talk.file.with_name("backup")
-    last = backup(talk, copy)
+def test_what_is_copied_over_it_slowly_is_waited_for(ongoing: OngoingSession) -> None:
+    copy = ongoing.file.with_name("backup")
+    last = backup(ongoing, copy)
     content = copy.read_bytes()
-    before = talk.seq
+    before = ongoing.seq
     half = len(content) // 2
-    with talk.file.open("r+b", buffering=0) as file:
+    with ongoing.file.open("r+b", buffering=0) as file:
         file.truncate(0)
-        talk.fail("another program seems to be writing it")
+        ongoing.fail("another program seems to be writing it")
         file.write(content[:half])
-        assert not talk.recorder.flush(0.2)
+        assert not ongoing.recorder.flush(0.2)
         file.write(content[half:])
-    talk.go_on()
-    assert seqs(talk.file) == [*upto(last), *upto(talk.seq, before + 1)]
+    ongoing.go_on()
+    assert seqs(ongoing.file) == [*upto(last), *upto(ongoing.seq, before + 1)]
 
 
-def test_half_a_backup_is_not_gone_on_with(talk: Talk) -> None:
-    half = talk.file.with_name("half")
-    backup(talk, half)
+def test_half_a_backup_is_not_gone_on_with(ongoing: OngoingSession) -> None:
+    half = ongoing.file.with_name("half")
+    backup(ongoing, half)
     os.truncate(half, half.stat().st_size // 2)
     content = half.read_bytes()
-    half.replace(talk.file)
-    os.utime(talk.file, (NOON, NOON))
-    talk.fail("database disk image is malformed")
-    assert talk.file.read_bytes() == content
-    before = talk.seq
-    talk.file.unlink()
-    talk.go_on()
-    assert seqs(talk.file)[-1] == talk.seq > before
+    half.replace(ongoing.file)
+    os.utime(ongoing.file, (NOON, NOON))
+    ongoing.fail("database disk image is malformed")
+    assert ongoing.file.read_bytes() == content
+    before = ongoing.seq
+    ongoing.file.unlink()
+    ongoing.go_on()
+    assert seqs(ongoing.file)[-1] == ongoing.seq > before
 
 
 @pytest.mark.parametrize("others", [(), ("-wal",), ("-wal", "-shm"), ("-shm",)])
-def test_a_file_that_is_deleted(talk: Talk, others: tuple[str, ...]) -> None:
-    before = talk.seq
+def test_a_file_that_is_deleted(ongoing: OngoingSession, others: tuple[str, ...]) -> None:
+    before = ongoing.seq
     for side in ("", *others):
-        Path(f"{talk.file}{side}").unlink()
-    talk.go_on()
-    assert seqs(talk.file) == upto(talk.seq, before + 1)
-    assert any("was deleted or replaced, and what it held is gone" in line for line in talk.said)
-    talk.recorder.close()
-    assert beside(talk.file) == set()
+        Path(f"{ongoing.file}{side}").unlink()
+    ongoing.go_on()
+    assert seqs(ongoing.file) == upto(ongoing.seq, before + 1)
+    assert any("was deleted or replaced, and what it held is gone" in line for line in ongoing.said)
+    ongoing.recorder.close()
+    assert beside(ongoing.file) == set()
 
 
 @pytest.mark.parametrize("side", ["-wal", "-shm"])
 @pytest.mark.parametrize("instead", [None, b"", b"somebody else's"])
-def test_what_is_beside_it_is_deleted(talk: Talk, side: str, instead: bytes | None) -> None:
-    there = Path(f"{talk.file}{side}")
+def test_what_is_beside_it_is_deleted(
+    ongoing: OngoingSession, side: str, instead: bytes | None
+) -> None:
+    there = Path(f"{ongoing.file}{side}")
     there.unlink()
     if instead is not None:
         there.write_bytes(instead)
-    wait_until(lambda: talk.said)
-    assert "had lost its -wal or its -shm, and is whole again" in talk.said[0]
-    talk.go_on()
-    assert seqs(talk.file) == upto(talk.seq)
-    assert len(talk.said) == 1
+    wait_until(lambda: ongoing.said)
+    assert "had lost its -wal or its -shm, and is whole again" in ongoing.said[0]
+    ongoing.go_on()
+    assert seqs(ongoing.file) == upto(ongoing.seq)
+    assert len(ongoing.said) == 1
 
 
-def test_a_log_that_somebody_laid_there_is_not_deleted(talk: Talk, tmp_path: Path) -> None:
-    """A file and its log are moved one after the other: the log may be there before its file."""
+def test_a_log_that_somebody_laid_there_is_not_deleted(
+    ongoing: OngoingSession, tmp_path: Path
+) -> None:
+    """A file and its log are moved one after the other; the log may come first."""
     content = foreign(tmp_path / "other.db")
     with closing(sqlite3.connect(tmp_path / "other.db", isolation_level=None)) as owner:
         owner.execute("insert into notes values ('in the log')")
@@ -357,75 +365,75 @@ def test_a_log_that_somebody_laid_there_is_not_deleted(talk: Talk, tmp_path: Pat
         copy.mkdir()
         for side in ("", "-wal"):
             shutil.copy(tmp_path / f"other.db{side}", copy)
-    before = talk.seq
-    (copy / "other.db-wal").replace(f"{talk.file}-wal")
-    talk.fail(f"{talk.file}-wal is not of this file: move it away")
-    own = shutil.copy(talk.file, tmp_path / "own")
+    before = ongoing.seq
+    (copy / "other.db-wal").replace(f"{ongoing.file}-wal")
+    ongoing.fail(f"{ongoing.file}-wal is not of this file: move it away")
+    own = shutil.copy(ongoing.file, tmp_path / "own")
     assert seqs(Path(own)) == upto(before)
-    (copy / "other.db").replace(talk.file)
-    assert not talk.recorder.flush(1)
-    assert talk.file.read_bytes() == content
-    assert rows(talk.file, "select count(*) from notes") == [(FOREIGN_ROWS + 1,)]
+    (copy / "other.db").replace(ongoing.file)
+    assert not ongoing.recorder.flush(1)
+    assert ongoing.file.read_bytes() == content
+    assert rows(ongoing.file, "select count(*) from notes") == [(FOREIGN_ROWS + 1,)]
 
 
-def test_a_file_that_is_emptied_after_it_was_copied(talk: Talk) -> None:
+def test_a_file_that_is_emptied_after_it_was_copied(ongoing: OngoingSession) -> None:
     """As logrotate does with ``copytruncate``."""
-    copied = talk.file.with_name("s2.sqlite3.1")
-    assert talk.recorder._watch.checkpoint()
-    before = talk.seq
-    overwrite(talk.file, copied)
-    os.truncate(talk.file, 0)
-    talk.put()
-    assert talk.recorder.flush(20)
+    copied = ongoing.file.with_name("s2.sqlite3.1")
+    assert ongoing.recorder._watch.checkpoint()
+    before = ongoing.seq
+    overwrite(ongoing.file, copied)
+    os.truncate(ongoing.file, 0)
+    ongoing.put()
+    assert ongoing.recorder.flush(20)
     assert seqs(copied) == upto(before)
-    assert seqs(talk.file) == upto(talk.seq, before + 1)
+    assert seqs(ongoing.file) == upto(ongoing.seq, before + 1)
 
 
-def test_a_file_that_another_tidies_up_is_the_same(talk: Talk, tmp_path: Path) -> None:
+def test_a_file_that_another_tidies_up_is_the_same(ongoing: OngoingSession, tmp_path: Path) -> None:
     for statement in ("vacuum", "pragma wal_checkpoint(truncate)", "reindex", "pragma optimize"):
-        with closing(sqlite3.connect(talk.file, timeout=20, isolation_level=None)) as other:
+        with closing(sqlite3.connect(ongoing.file, timeout=20, isolation_level=None)) as other:
             other.execute(statement)
-        talk.go_on()
-    with closing(sqlite3.connect(talk.file, timeout=20, isolation_level=None)) as other:
+        ongoing.go_on()
+    with closing(sqlite3.connect(ongoing.file, timeout=20, isolation_level=None)) as other:
         other.execute(f"vacuum into '{tmp_path / 'copy'}'")
-    os.utime(talk.file)
-    talk.go_on()
-    assert seqs(talk.file) == upto(talk.seq)
-    assert not talk.said
+    os.utime(ongoing.file)
+    ongoing.go_on()
+    assert seqs(ongoing.file) == upto(ongoing.seq)
+    assert not ongoing.said
 
 
-def test_a_backup_that_is_restored_by_sqlite(talk: Talk) -> None:
-    copy = talk.file.with_name("backup")
-    last = backup(talk, copy)
+def test_a_backup_that_is_restored_by_sqlite(ongoing: OngoingSession) -> None:
+    copy = ongoing.file.with_name("backup")
+    last = backup(ongoing, copy)
     for _ in range(5):
-        talk.go_on()
-    before = talk.seq
+        ongoing.go_on()
+    before = ongoing.seq
     with (
         closing(sqlite3.connect(copy)) as source,
-        closing(sqlite3.connect(talk.file, timeout=20)) as file,
+        closing(sqlite3.connect(ongoing.file, timeout=20)) as file,
     ):
         source.backup(file)
-    talk.go_on()
-    assert seqs(talk.file) == [*upto(last), *upto(talk.seq, before + 1)]
-    assert "was set back to what it was before, and what was recorded since is" in talk.said[0]
+    ongoing.go_on()
+    assert seqs(ongoing.file) == [*upto(last), *upto(ongoing.seq, before + 1)]
+    assert "was set back to what it was before, and what was recorded since is" in ongoing.said[0]
 
 
-def test_a_folder_that_is_moved(talk: Talk) -> None:
-    folder, moved = talk.file.parent, talk.file.parent.with_name("moved")
-    before = talk.seq
+def test_a_folder_that_is_moved(ongoing: OngoingSession) -> None:
+    folder, moved = ongoing.file.parent, ongoing.file.parent.with_name("moved")
+    before = ongoing.seq
     folder.rename(moved)
-    talk.fail("there is no folder")
+    ongoing.fail("there is no folder")
     assert seqs(moved / "s2.sqlite3") == upto(before)
     folder.mkdir()
-    talk.go_on()
-    assert seqs(talk.file) == upto(talk.seq, before + 1)
+    ongoing.go_on()
+    assert seqs(ongoing.file) == upto(ongoing.seq, before + 1)
     assert seqs(moved / "s2.sqlite3") == upto(before)
 
 
-def test_a_link_that_leads_elsewhere_now(talk: Talk, tmp_path: Path) -> None:
+def test_a_link_that_leads_elsewhere_now(ongoing: OngoingSession, tmp_path: Path) -> None:
     link, first, second = (tmp_path / name for name in ("link", "first", "second"))
     link.symlink_to(first)
-    recorder = Recorder(str(link), talk.said.append)
+    recorder = Recorder(str(link), ongoing.said.append)
     try:
         recorder.session_opened(SessionStart("s1", NOON, None, None, None, Role.RM))
         assert recorder.flush(10)
@@ -440,8 +448,8 @@ def test_a_link_that_leads_elsewhere_now(talk: Talk, tmp_path: Path) -> None:
     assert not [entry for entry in tmp_path.iterdir() if entry.name.endswith(("-wal", "-shm"))]
 
 
-def test_two_recorders_of_a_file_that_is_moved(talk: Talk) -> None:
-    moved = talk.file.with_name("moved")
+def test_two_recorders_of_a_file_that_is_moved(ongoing: OngoingSession) -> None:
+    moved = ongoing.file.with_name("moved")
     code = """if True:
         import sys
         from s2_mitm.history.recorder import Recorder, SessionStart
@@ -453,7 +461,7 @@ def test_two_recorders_of_a_file_that_is_moved(talk: Talk) -> None:
     """
     env = {**os.environ, "PYTHONPATH": str(Path(s2_mitm.__file__).parent.parent)}
     with subprocess.Popen(
-        [sys.executable, "-c", code, talk.file],
+        [sys.executable, "-c", code, ongoing.file],
         env=env,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -464,18 +472,20 @@ def test_two_recorders_of_a_file_that_is_moved(talk: Talk) -> None:
         other.stdin.write("\n")
         other.stdin.flush()
         assert other.stdout.readline() == "True\n"
-        before = talk.seq
-        talk.file.rename(moved)
-        talk.go_on()
+        before = ongoing.seq
+        ongoing.file.rename(moved)
+        ongoing.go_on()
         other.stdin.write("\n")
         other.stdin.close()
         assert "True" in other.stdout.read()
-    ids = {name for file in (moved, talk.file) for (name,) in rows(file, "select id from sessions")}
+    ids = {
+        name for file in (moved, ongoing.file) for (name,) in rows(file, "select id from sessions")
+    }
     assert ids == {"s1", "other 0", "other 1"}
     seq = "select seq from messages order by seq"
-    first, then = (rows(file, seq) for file in (moved, talk.file))
+    first, then = (rows(file, seq) for file in (moved, ongoing.file))
     assert len(first) >= before
-    assert first + then == [(number,) for number in upto(talk.seq)]
+    assert first + then == [(number,) for number in upto(ongoing.seq)]
 
 
 KILLED = """if True:
@@ -511,7 +521,7 @@ def test_a_file_that_is_moved_after_a_kill(
 
 
 def test_a_backup_that_is_restored_after_a_kill(tmp_path: Path) -> None:
-    """As it is mostly done: the file is copied back, and what lies beside it forgotten."""
+    """As most people do it: the file is copied back, and its old log stays beside it."""
     file, copy = tmp_path / "s2.sqlite3", tmp_path / "backup"
     Recorder(str(file), print).close()
     shutil.copy(file, copy)
@@ -543,13 +553,13 @@ def test_a_database_of_something_else_that_replaces_it_after_a_kill(tmp_path: Pa
     assert file.read_bytes() == content
 
 
-def test_no_descriptor_is_left_open(talk: Talk) -> None:
+def test_no_descriptor_is_left_open(ongoing: OngoingSession) -> None:
     def change_it() -> None:
-        talk.file.rename(talk.file.with_name("moved"))
-        talk.go_on()
-        with closing(sqlite3.connect(talk.file, timeout=20, isolation_level=None)) as other:
+        ongoing.file.rename(ongoing.file.with_name("moved"))
+        ongoing.go_on()
+        with closing(sqlite3.connect(ongoing.file, timeout=20, isolation_level=None)) as other:
             other.execute("pragma wal_checkpoint(truncate)")
-        talk.go_on()
+        ongoing.go_on()
 
     change_it()
     before = len(os.listdir("/dev/fd"))

@@ -165,7 +165,7 @@ def test_answers_swaps_and_afterthoughts(recorder: Recorder, target: str, flushe
 def test_what_became_of_messages(
     recorder: Recorder, target: str, flushed: bool, sent: bytes
 ) -> None:
-    """Twice the same is the same."""
+    """A record that is written twice changes nothing the second time."""
     recorder.session_opened(SessionStart("s1", NOON, None, None, None, Role.RM))
     for seq in (1, 2, 3, 4):
         recorder.message(message(seq))

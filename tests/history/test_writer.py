@@ -67,7 +67,7 @@ def its(place: Database) -> Iterator[Writer]:
 
 
 def elsewhere(its: Writer, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Let the process write, and nobody else; its number. What it took to get there is written."""
+    """Start the process, and have only it write from now on; returns its process number."""
     deadline = time.monotonic() + 30
     seq = 1
     while not its._is_ready:

@@ -1,4 +1,4 @@
-"""Whatever becomes of the answer to a COMMIT, what is put on the recorder is written once."""
+"""Whatever happens to the answer to a COMMIT, each record is written once."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ BEFORE: list[Record] = [
     message(1),
     message(2, ERROR),
 ]
-# Of each kind; those that are not the same when they are done twice, about what is there already.
+# Of each kind of record. Those that would do harm if they were written twice are about BEFORE.
 BATCH: list[Record] = [
     SendersSwapped("s1"),
     LateFindingRecord("s1", 1, LATE),
@@ -77,7 +77,7 @@ BATCH: list[Record] = [
 
 @pytest.fixture
 def engine(target: str) -> Iterator[Engine]:
-    """Of a recording in which the recorder ``r`` has a row."""
+    """An engine for a recording in which the recorder ``r`` has a row."""
     engine = database_of(target).open_for_writing()
     row = {"id": "r", "host": "here", "pid": 1, "started_at": "", "seen_at": ""}
     with engine.begin() as connection:
@@ -125,7 +125,7 @@ _ABOUT_A_MESSAGE = (
 
 @pytest.fixture
 def expected(engine: Engine) -> dict[str, list[Any]]:
-    """What the recording holds when nothing goes wrong; it is empty again."""
+    """What is recorded when nothing goes wrong; afterwards the recording is empty again."""
     with engine.begin() as connection:
         storing.store(connection, [*BEFORE, *BATCH], "r")
     held = contents(engine)
@@ -229,7 +229,7 @@ def test_a_process_that_is_killed_between_commit_and_answer(
 
 
 def say_batch(recorder: Recorder) -> None:
-    """What is in `BATCH`, but for the gap, which is the recorder's."""
+    """Give a recorder what is in `BATCH`, but for the gap, which it writes itself."""
     recorder.senders_swapped("s1")
     recorder.late_finding("s1", 1, LATE)
     recorder.reception_status("s1", Role.CEM, "m2", "OK", 12.5)

@@ -57,7 +57,7 @@ def test_an_unknown_statement_is_unexplained() -> None:
 
 
 def test_every_published_number_is_explained() -> None:
-    """Without the published file: it is not everywhere."""
+    """Without the published file, which not every machine has."""
     assert [item.id for item in coverage(map(statement, NUMBERS)) if not item.explained] == []
 
 
@@ -67,7 +67,7 @@ def test_only_published_numbers_are_named() -> None:
 
 
 def test_no_reason_is_out_of_date() -> None:
-    """What has a rule, or the schema, can be seen."""
+    """Where a rule or the schema checks a sentence, it needs no reason."""
     by_rules = {number for rules in RULES.values() for rule in rules for number in rule.statements}
     assert NOT_SEEN.keys() & (by_rules | BY_SCHEMA.keys()) == set()
 

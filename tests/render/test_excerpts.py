@@ -1,4 +1,4 @@
-"""Raw text with a place in it underlined."""
+"""Raw text with a part of it underlined."""
 
 from __future__ import annotations
 

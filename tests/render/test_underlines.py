@@ -1,4 +1,4 @@
-"""Where in the raw text of a message a finding is."""
+"""What is underlined in the raw text of a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A verdict for the terminal: what it is about, whether it is right, and each fault beneath."""
+"""A verdict for the terminal: the message, whether it is valid, and below it each finding."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ STATUS = b'{"message_type": "FRBC.StorageStatus", "present_fill_level": 5}'
 
 
 def websocket(*contents: bytes, **metadata: Any) -> HTTPFlow:
-    """A WebSocket whose client says all this."""
+    """A WebSocket whose client has sent these messages."""
     flow = tflow.twebsocketflow(messages=False)
     assert flow.websocket is not None
     flow.websocket.messages = [

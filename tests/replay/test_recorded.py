@@ -32,7 +32,7 @@ def record(
     client: Role = Role.RM,
     **how: Any,
 ) -> None:
-    """Let the WebSocket client say something."""
+    """Record a message of the WebSocket client."""
     binary = how.pop("binary", False)
     judge = Judge(Settings(client_role=client))
     verdict = judge.receive(content, from_client=True, time=NOW + seq, binary=binary)
@@ -42,7 +42,7 @@ def record(
 
 @pytest.fixture
 def database(tmp_path: Path) -> str:
-    """Two sessions, one of them over; in the other the CEM is the client."""
+    """Two sessions, one of which has ended; in the other the CEM is the client."""
     file = str(tmp_path / "s2.sqlite3")
     recorder = Recorder(file, print)
     recorder.session_opened(SessionStart("one", NOW, "peer:1", "cem", "/", Role.RM))
@@ -138,7 +138,7 @@ def test_the_least_that_a_line_has() -> None:
 
 
 def test_what_our_own_command_prints(database: str) -> None:
-    """But for the sessions: which side was the client is not in the messages."""
+    """All but the client's role, which is not in the messages."""
     history = History(database)
     rows = [
         {**row, "content": None, "content_base64": "/wA="}

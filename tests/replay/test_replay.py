@@ -1,4 +1,4 @@
-"""A recorded conversation is judged as it was when it happened."""
+"""A recorded conversation gets the same verdicts as when it took place."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SHAKE = 'rm("Handshake")\ncem("Handshake")\ncem("HandshakeResponse")\n'
 def recorded(
     script: str, settings: Settings | None = None, client: Role = Role.RM, **more: Any
 ) -> tuple[RecordedSession, Play]:
-    """What a recorder would have of a conversation, and how it went."""
+    """A conversation as it would be recorded, and as it was played."""
     talk = Play(settings)
     talk.run(script)
     messages = [
@@ -68,7 +68,7 @@ def test_nothing_is_wrong_with_a_whole_conversation(script: str) -> None:
 
 
 def test_the_client_may_be_the_cem() -> None:
-    """Known by the handshakes; or from the recording, where there are none yet."""
+    """The handshakes tell it; the recording does where there are none yet."""
     session, _ = recorded(CURTAILMENT, Settings(client_role=Role.CEM), Role.CEM)
     assert found(session) == []
     judged = played(session).messages
@@ -76,7 +76,7 @@ def test_the_client_may_be_the_cem() -> None:
 
 
 def test_senders_are_those_that_became_known() -> None:
-    """A SessionRequest may be of either; the handshake after it tells."""
+    """Either side may send a SessionRequest; the handshake after it tells which did."""
     script = 'rm("SessionRequest", request="RECONNECT", answer=None)\nrm("Handshake", answer=None)'
     session, _ = recorded(script, Settings(client_role=Role.CEM), Role.CEM)
     assert [judged.sender for judged in played(session).messages] == [Role.RM, Role.RM]
@@ -208,7 +208,7 @@ def test_after_a_gap_the_two_are_who_they_were() -> None:
 
 
 def test_after_a_gap_they_speak_the_version_that_they_spoke() -> None:
-    """A message that only came with 1.0.0-beta, and later one that looks different since then."""
+    """First a message that only 1.0.0-beta has, and later one that it has changed."""
     session, _ = recorded(S2_CONNECT, CONNECTED)
     telling = next(each for each in session.messages if b"PresentDemandStatus" in each.content)
     changed = next(each for each in session.messages if b"SystemDescription" in each.content)
