@@ -89,3 +89,5 @@ def addon(*others: Any, **options: Any) -> Iterator[Running]:
             ours.done()
             finish_all()
             LIVE.clear()
+            # It would go on to hear what is logged, on a loop that is closed.
+            context.master._legacy_log_events.uninstall()

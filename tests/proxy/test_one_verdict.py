@@ -8,8 +8,8 @@ import logging
 import re
 import time
 import urllib.request
-from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,15 @@ from content_views import shown
 from mitmproxy import ctx
 from mitmproxy.exceptions import CommandError
 from mitmproxy.proxy import commands
+from one_verdict import Recorded, assert_one_verdict
 from running_addon import Conversation, Running, addon
 
 from s2_mitm.demo.battery import run_battery
 from s2_mitm.demo.cem import serve_cem
 from s2_mitm.demo.frames import Frames
 from s2_mitm.history.queries import History
-from s2_mitm.proxy.annotation import MARKERS
-from s2_mitm.proxy.flow_findings import FINDINGS
 from s2_mitm.proxy.injection import inject
 from s2_mitm.s2.message.schemas import BUILT_IN
-from s2_mitm.s2.verdict import Severity
 
 SECONDS_BETWEEN = 2.0
 """Of every two messages, which have the same time."""
@@ -148,97 +146,22 @@ def test_there_is_one_verdict_wherever_one_looks(
         metrics = _scraped(url)
         flow = conversation.flow
         views = [shown(message, flow)[1] for message in conversation.messages]
-    messages, findings = _rows(database, "messages"), _rows(database, "findings")
-    assert len(messages) == len(said)
-    assert len({row["source"] for row in findings}) > 1
-
-    # The view
-    for number, (row, view) in enumerate(zip(messages, views, strict=True), 1):
-        head, *lines = view.partition("\n\n")[0].splitlines()
-        remarks = " · NOT FORWARDED" if row["dropped"] else ""
-        assert head == (
-            f"# {row['sender']} {row['message_type'] or '(no message type)'}:"
-            f" {'valid' if row['valid'] else 'INVALID'}{remarks}"
-        )
-        assert sorted(line for line in lines if not line.startswith("#     ")) == sorted(
-            f"# {found['severity']} {found['code']}"
-            + (f" at {found['path']}" if found["path"] else "")
-            + f": {found['text']}"
-            for found in findings
-            if found["seq"] == number
-        )
-
-    # The metadata
-    names = ("code", "severity", "source", "path", "text")
-    assert sorted(
-        (found["message"], *(found[name] for name in names)) for found in flow.metadata[FINDINGS]
-    ) == sorted((found["seq"], *(found[name] for name in names)) for found in findings)
-
-    # The marker and the comment
-    severities = Counter(Severity(found["severity"]) for found in findings)
-    assert flow.marked == MARKERS[max(severities, key=lambda each: each.rank)]
-    counted = re.search(r"(\d+) messages?, (\d+) errors?, (\d+) warnings?$", flow.comment)
-    assert counted
-    assert [int(each) for each in counted.groups()] == [
-        *(len(said), severities[Severity.ERROR], severities[Severity.WARNING])
-    ]
-
-    # The log
-    label = f"[{flow.id[:4]}]"
-    log = [
-        line
-        for record in caplog.records
-        if label in record.getMessage()
-        for line in record.getMessage().splitlines()
-    ]
-    verdicts = [
-        found
-        for line in log
-        if (
-            found := re.match(
-                rf"\S+ {re.escape(label)} (RM|CEM) .* (valid|INVALID)( NOT F.*)?$", line
-            )
-        )
-    ]
-    for row, verdict in zip(messages, verdicts, strict=True):
-        assert bool(verdict[3]) is row["dropped"]
-        if (verdict[2] == "valid") is not row["valid"]:  # for what was found later
-            assert all(code.startswith("ack.") for code in _errors(findings, row["seq"]))
-    said_of = Counter(
-        (found[1], found[2])
-        for line in log
-        if (found := re.match(r" +(error|warning|info) ([a-z0-9-]+\.[a-z0-9-]+)", line))
+    recorded = Recorded(_rows(database, "messages"), _rows(database, "findings"))
+    assert len(recorded.messages) == len(said)
+    assert len({row["source"] for row in recorded.findings}) > 1
+    assert_one_verdict(
+        recorded,
+        flow,
+        views,
+        [line for record in caplog.records for line in record.getMessage().splitlines()],
+        metrics,
     )
-    assert said_of == Counter((found["severity"], found["code"]) for found in findings)
-
-    # The metrics
-    assert {name: count for name, count in metrics.items() if "findings" in name} == {
-        f's2_findings_total{{code="{code}",severity="{severity}"}}': count
-        for (severity, code), count in said_of.items()
-    }
-    by_sender = Counter((verdict[1], str(verdict[2] == "valid").lower()) for verdict in verdicts)
-    assert {name: count for name, count in metrics.items() if "messages" in name} == {
-        f's2_messages_total{{sender="{sender}",valid="{valid}"}}': count
-        for (sender, valid), count in by_sender.items()
-    }
 
     # What could be injected
     assert len(set(refused.values())) == 2
+    by_itself = replace(recorded, findings=[f for f in recorded.findings if f["source"] != "rule"])
     for number, is_refused in refused.items():
-        by_itself = [found for found in findings if found["source"] != "rule"]
-        assert is_refused is bool(_errors(by_itself, number)), said[number - 1]
-
-
-_VERDICT = r"\S+ \[\w{4}\] (RM|CEM) .* (valid|INVALID)( NOT FORWARDED)?$"
-"""A line of the log about a message."""
-
-
-def _errors(findings: list[dict[str, Any]], number: int) -> set[str]:
-    return {
-        found["code"]
-        for found in findings
-        if found["seq"] == number and found["severity"] == Severity.ERROR
-    }
+        assert is_refused is bool(by_itself.errors(number)), said[number - 1]
 
 
 def _is_refused(
