@@ -171,7 +171,7 @@ def refused_faultless(message: Message, conversation: Conversation) -> Iterator[
 def refused(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message was not accepted by its receiver.
 
-    What it said is not in force: the receiver goes on as if it had not been sent.
+    What it said is not in force: the receiver continues as if it had not been sent.
 
     Where: ReceptionStatus.status.
     Wrong:

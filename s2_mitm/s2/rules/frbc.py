@@ -153,7 +153,7 @@ def fill_level_outside(message: Message, conversation: Conversation) -> Iterator
 
 @rule("frbc.not-provided", Severity.ERROR, PROVIDED)
 def not_provided(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """The RM sends what it has said that it does not provide.
+    """The RM sends something that it has said it does not provide.
 
     A CEM that follows the description has no use for it and may refuse it.
 

@@ -22,7 +22,7 @@ PROMPT = frozenset({"NEW", "ACCEPTED", "REJECTED", "STARTED"})
 def unknown(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A status for an instruction that was never given.
 
-    The CEM cannot tell what the status is about, and goes on waiting for the one that it needs.
+    The CEM cannot tell what the status is about, and still waits for the one that it needs.
 
     Where: InstructionStatusUpdate.instruction_id is the id of an instruction from the CEM. The
     latest 2,000 ids are remembered.
@@ -40,7 +40,7 @@ def unknown(message: Message, conversation: Conversation) -> Iterator[Found]:
     if instruction_id is None or message.sender is not Role.RM:
         return
     if not conversation.saw_beginning(message) or Role.CEM in conversation.unreadable:
-        return  # it may have been given where nobody could read it
+        return  # it may have been in a message that could not be read
     if conversation.remembers_id(instruction_id) or conversation.remembers_message(
         Role.CEM, instruction_id
     ):
@@ -257,7 +257,7 @@ def no_status(message: Message, conversation: Conversation) -> Iterator[Found]:
     if instruction.revoked or instruction.doubled:
         return
     if not message.valid or instruction.family != conversation.family:
-        return  # that is said already
+        return  # other rules report that
     if conversation.latest_instructions.get(instruction.target) is not instruction:
         return
     waited = conversation.monotonic - message.monotonic
@@ -305,7 +305,7 @@ def _instruction(message: Message, conversation: Conversation) -> Instruction | 
 
 
 def _step(message: Message, conversation: Conversation) -> tuple[Instruction | None, str, str]:
-    """The instruction, its status before, and that which is said now; None unless all are known."""
+    """An instruction, its status before and now; no instruction where one of them is unknown."""
     instruction = _instruction(message, conversation)
     before = (instruction.status if instruction else None) or ""
     status = message.content.text("status_type") or ""

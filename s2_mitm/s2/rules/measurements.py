@@ -76,8 +76,8 @@ OLD = SayAgain("measurement.old")
 def old(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
     """A measurement that is more than a day old.
 
-    It says little about now: the RM's clock is wrong, or was not set yet, or the RM sends what it
-    has stored. It is reported once until a measurement is younger.
+    It does not show the present state: the RM's clock is wrong, or was not set yet, or the RM sends
+    what it has stored. It is reported once until a measurement is younger.
 
     Where: PowerMeasurement.measurement_timestamp is when the values were measured.
     Wrong:

@@ -1,4 +1,4 @@
-"""Actuators, operation modes and timers: what statuses and instructions say of them.
+"""Actuators, operation modes and timers: how statuses and instructions refer to them.
 
 This is for FRBC, OMBC and DDBC. What a description says itself is in `descriptions`, and whether
 the device can do what an instruction asks is in `transitions`.
@@ -62,8 +62,8 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
     """References to the system description cannot be checked.
 
     The description was refused or is not valid, or was given before the first message that was
-    seen. What can be read of it is used all the same. Whether something is wrong that is not in it,
-    nobody can tell. It is reported once until the next description.
+    seen. What can be read of it is used all the same. A reference to what is not in it may be right
+    or wrong. It is reported once until the next description.
 
     Where: nothing need be wrong with the message.
     Wrong:
@@ -197,7 +197,7 @@ def no_previous(message: Message, conversation: Conversation) -> Iterator[Found]
 
 
 def _unknown(message: Message, conversation: Conversation, thing: Thing) -> Iterator[Found]:
-    """What is to be said where the description has no such actuator, operation mode or timer."""
+    """The finding where the description has no such actuator, operation mode or timer."""
     reference, unknown = look_up(message, conversation)
     if unknown is not None and unknown.thing is thing:
         yield Found(message.content.at(unknown.field), reference.text)

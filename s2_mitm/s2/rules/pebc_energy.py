@@ -76,7 +76,7 @@ def _too_little_energy(message: Message, conversation: Conversation) -> Iterator
 def _energy_constraints(
     conversation: Conversation, quantity: str | None
 ) -> Iterator[tuple[Given, float, float]]:
-    """Those for a quantity that both sides go by, when they begin, and for how many seconds.
+    """Those for a quantity that both sides know, when they begin, and for how many seconds.
 
     Of those for the same time it is the latest, if it was answered.
     """

@@ -55,7 +55,7 @@ def no_constraints(message: Message, conversation: Conversation) -> Iterator[Fou
 def unknown_constraints(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction is based on constraints that nobody gave.
 
-    The RM cannot tell which limits the CEM had in mind, and refuses the instruction.
+    The RM cannot know which constraints the CEM means, and refuses the instruction.
 
     Where: PEBC.Instruction.power_constraints_id is the id of a PEBC.PowerConstraints.
     Wrong:
@@ -129,10 +129,10 @@ def constraints_refused(message: Message, conversation: Conversation) -> Iterato
 
 @rule("pebc.cannot-check", Severity.INFO, INSTRUCTION)
 def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
-    """It cannot be told whether an instruction keeps to the constraints.
+    """Whether an instruction keeps to the constraints cannot be checked.
 
     The constraints were given before the first message that was seen, or the last ones were refused
-    or can be read only in part. It is reported once until it can be told again.
+    or can be read only in part. It is reported once until this can be checked again.
 
     Where: nothing need be wrong with the instruction.
     Wrong:

@@ -122,10 +122,10 @@ def profile_refused(message: Message, conversation: Conversation) -> Iterator[Fo
 
 @rule("ppbc.cannot-check", Severity.INFO, REFERRING)
 def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
-    """It cannot be told whether a reference to a power profile is right.
+    """Whether a reference to a power profile is right cannot be checked.
 
     The profile was given before the first message that was seen, or the last one was refused or is
-    not valid. It is reported once until it can be told again.
+    not valid. It is reported once until this can be checked again.
 
     Where: nothing need be wrong with the message.
     Wrong:

@@ -74,7 +74,7 @@ def not_interruptible(message: Message, conversation: Conversation) -> Iterator[
 
 @rule("ppbc.not-scheduled", Severity.WARNING, [START])
 def not_scheduled(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """A sequence is interrupted that was not scheduled, and that is not said to run.
+    """A sequence is interrupted that was not scheduled, nor reported as running.
 
     There is nothing to interrupt, or another sequence of the container runs.
 
@@ -163,7 +163,7 @@ def progress_missing(message: Message, conversation: Conversation) -> Iterator[F
 
 @rule("ppbc.selection-missing", Severity.WARNING, [STATUS])
 def selection_missing(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """A container is said to have a sequence scheduled or running, but not which.
+    """A status says that a sequence is scheduled or has run, but not which.
 
     Without selected_sequence_id no sequence was selected yet, and then none is scheduled.
 

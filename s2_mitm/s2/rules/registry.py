@@ -68,7 +68,7 @@ AT_THE_END = "(at the end)"
 RULES: dict[str, list[Rule]] = {
     occasion: [] for occasion in (*MESSAGE_TYPES, UNANSWERED, AT_THE_END)
 }
-"""The rules that each message type is held against, in the order in which they are asked."""
+"""The rules that are asked about each message type, in the order in which they are asked."""
 
 
 def rule(
@@ -154,4 +154,6 @@ SAID_BY_S2_PYTHON = frozenset(
         "time.order",
     }
 )
-"""Rules that s2-python's validators have too; they say it less well, and only the rule is kept."""
+"""Rules that s2-python checks too. Where both find the same fault, the finding of the rule is kept:
+its text is better.
+"""

@@ -31,7 +31,7 @@ HAPPENED = {row.name: row.happened for row in MESSAGE_TYPES.values() if row.happ
 def order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A period that ends before it begins.
 
-    It is never in force, whatever else it says.
+    It is never in force.
 
     Where: valid_from and valid_until, start_time and end_time.
     Wrong:
@@ -52,7 +52,7 @@ def order(message: Message, conversation: Conversation) -> Iterator[Found]:
 def empty_period(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A period without length.
 
-    It is in force for no time at all, so that it says nothing.
+    It is in force for no time at all, so that it has no effect.
 
     Where: valid_from and valid_until, start_time and end_time.
     Wrong:

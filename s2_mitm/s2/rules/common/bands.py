@@ -37,7 +37,7 @@ def crossed(part: Part, names: Sequence[str]) -> tuple[str, str] | None:
 
 
 def crossed_elements(message: Message, names: tuple[str, ...]) -> Iterator[Found]:
-    """What is to be said of the elements of a forecast whose bands are not in order."""
+    """The findings about the elements of a forecast whose bands are not in order."""
     for element in message.content.parts("elements"):
         if pair := crossed(element, names):
             lower, upper = pair

@@ -1,4 +1,4 @@
-"""Messages that cross: one side may say something before it has received what the other said."""
+"""Messages that cross: one side may send a message before it has received one of the other side."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ _DESCRIPTION_OF = {
 
 
 def description_of(message: Message) -> str:
-    """The type of the system description that a message goes by."""
+    """The type of the system description that a message refers to."""
     return _DESCRIPTION_OF[message.message_type]
 
 
@@ -64,9 +64,9 @@ def actuator_id_of(message: Message) -> str | None:
 
 @once_a_message
 def described(message: Message, conversation: Conversation) -> list[Given]:
-    """The system descriptions that a message may go by, newest first.
+    """The system descriptions that a message may refer to, newest first.
 
-    None where its control type is not the active one: rules of the state say that.
+    None where its control type is not the active one: the rules of the state report that.
     """
     if not _in_place(message, conversation):
         return []
@@ -74,9 +74,10 @@ def described(message: Message, conversation: Conversation) -> list[Given]:
 
 
 def _in_place(message: Message, conversation: Conversation) -> bool:
-    """Whether a message is of the active control type, as far as is known, and its sender's to say.
+    """Whether a message is of the active control type, and comes from the side that may send it.
 
-    Otherwise rules of direction and state say what is wrong.
+    Where the selection of the control type may have been missed, it is taken to be the active one.
+    For all others the rules of direction and state report what is wrong.
     """
     if only_sender(message.message_type) is not message.sender:
         return False
@@ -86,7 +87,7 @@ def _in_place(message: Message, conversation: Conversation) -> bool:
 
 
 def flags_denied(givens: Iterable[Given], *place: str) -> Given | None:
-    """The newest description, when a flag is false in each that a message may go by."""
+    """The newest description, when a flag is false in each of them; None otherwise."""
     newest = None
     for given in givens:
         part: Part | None = given.content
@@ -121,7 +122,7 @@ _NOTHING_TO_SAY = Lookup(Reference())
 
 @once_a_message
 def look_up(message: Message, conversation: Conversation) -> Lookup:
-    """Look up what a message names in the descriptions that it may go by."""
+    """Look up what a message names in the descriptions that it may refer to."""
     givens, unknown = described(message, conversation), _unknown(message, conversation)
     if givens and unknown is None:
         return _NOTHING_TO_SAY
@@ -148,7 +149,7 @@ def look_up(message: Message, conversation: Conversation) -> Lookup:
 
 
 def _none_given(message: Message, conversation: Conversation) -> Reference:
-    """What is to be said where no description is in force."""
+    """What the references come to where no description is in force."""
     description = description_of(message)
     held = conversation.holds(description).given
     if message.sender is Role.RM and conversation.before_selection:
@@ -202,7 +203,7 @@ def _was_known(message: Message, conversation: Conversation, mode: str) -> bool:
 
 
 def _doubt(message: Message, conversation: Conversation) -> str:
-    """Why it cannot be told whether a reference is right; empty when it can."""
+    """Why it cannot be checked whether a reference is right; empty when it can."""
     held = conversation.holds(description_of(message))
     if held.doubt:
         return held.doubt

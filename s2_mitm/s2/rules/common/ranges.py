@@ -10,7 +10,7 @@ from s2_mitm.s2.rules.registry import Found
 
 
 def upside_down(part: Part, *, strictly: bool = False) -> Iterator[Found]:
-    """What is to be said of a range that ends below its start; strictly, one that ends at it too.
+    """The finding about a range that ends below its start; with ``strictly``, or at its start.
 
     Nothing where one of the two cannot be read.
     """

@@ -40,7 +40,7 @@ class ReferenceFault(Enum):
 class Reference(NamedTuple):
     """What a reference came to: the thing that is meant, or why it does not hold, in words.
 
-    Neither where there is nothing to say of it.
+    Both are None where there is nothing to report.
     """
 
     given: Given | None = None
@@ -79,7 +79,7 @@ def refer(
     """
     identifier = part.text(field)
     if identifier is None or conversation.family not in (None, control_type_of(message_type)):
-        return Reference()  # others say what is wrong
+        return Reference()  # other rules report what is wrong
     references = _references(message, conversation)
     known = references.get((message_type, identifier))
     if known is None:
@@ -159,9 +159,9 @@ def unreadable_since(conversation: Conversation, message: Message, since: Messag
 
 
 def _replaces(newer: Given, older: Given, execution: ExecutionTime) -> bool:
-    """Whether the one said later is in force in place of the other, and both sides know.
+    """Whether the one given later is in force in place of the other, and both sides know.
 
-    One that was said later for an earlier time does not end what is to come after it.
+    One that was given later, but for an earlier time, does not end what comes after that time.
     """
     return (
         newer.answer == "OK"
@@ -173,7 +173,7 @@ def _replaces(newer: Given, older: Given, execution: ExecutionTime) -> bool:
 
 
 def _doubt(conversation: Conversation, held: Held, message: Message, *, replacing: bool) -> str:
-    """Why it cannot be told whether an id is known; empty when it can.
+    """Why it cannot be checked whether an id is known; empty when it can.
 
     Where each replaces the one before (``replacing``), those before the latest do not matter.
     """
@@ -186,7 +186,7 @@ def _doubt(conversation: Conversation, held: Held, message: Message, *, replacin
 def _unknown(
     conversation: Conversation, held: Held, message: Message, message_type: str, identifier: str
 ) -> Reference:
-    """What is to be said of an id that is not that of anything held."""
+    """What a reference comes to whose id is not that of anything remembered."""
     if not held.given:
         if conversation.family is None:
             return Reference()

@@ -11,14 +11,14 @@ A device without NTP drifts by some seconds a day. What is wrong by more is plan
 SWITCHING = 2.0
 """Seconds that clocks may differ where one message follows the other within moments.
 
-A status or an instruction may go by a description that is replaced at that moment, and an
-instruction may be executed at the moment at which a timer is finished.
+A status or an instruction may follow a description that is replaced at that time, and an
+instruction may be executed at the time at which a timer is finished.
 """
 
 SOON = 60.0
 """Seconds within which an instruction starts from the operation mode that is active now.
 
-Until a later moment the active mode may change, by what nobody has said yet.
+Until a later time the active mode may change, by messages that are still to come.
 """
 
 ROUNDING = 1.0
