@@ -170,7 +170,10 @@ class S2Mitm:
                     observers.opened(session)
 
     def _say_of_recording(self, sentence: str) -> None:
-        """Log it, from any thread; while mitmproxy starts an error in the log would end it."""
+        """Log what the recorder says, from any thread.
+
+        While mitmproxy starts, an error in the log would end it: until then the sentence waits.
+        """
         if self._may_complain:
             logger.error(sentence)
         else:
@@ -205,7 +208,8 @@ class S2Mitm:
         self._patches.running()
         self._clock = asyncio.create_task(self._watch_the_clock())
         mitmweb.prepare(ctx.master)
-        for session in [*LIVE.values()]:  # that were closed while the addon could not be loaded
+        # Some may have closed while the file of the addon was broken and could not be loaded.
+        for session in [*LIVE.values()]:
             if session.flow.websocket and session.flow.websocket.timestamp_end is not None:
                 self._safely(session, partial(self._take, session.flow, session))
                 self.websocket_end(session.flow)
@@ -263,7 +267,7 @@ class S2Mitm:
             session.observed(judged)
 
     def _delivered(self, flow: http.HTTPFlow, message: WebSocketMessage) -> None:
-        """mitmproxy goes on with a message, as others have left it."""
+        """mitmproxy goes on with a message, as other addons have left it."""
         session = LIVE.get(flow.id)
         if session is not None:
             self._safely(session, partial(self._goes_on, session, message))
@@ -286,7 +290,7 @@ class S2Mitm:
             self._observers.late(session, late)
 
     async def _watch_the_clock(self) -> None:
-        """Say what is overdue, in silent sessions too."""
+        """Every second: report answers that are overdue, also where no message comes."""
         while True:
             await asyncio.sleep(1)
             self._say_what_had_to_wait()

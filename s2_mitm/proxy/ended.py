@@ -1,8 +1,8 @@
-"""Sessions that have ended stay to be looked at, as many as there is room for.
+"""How many flows of ended sessions mitmweb and mitmproxy's console keep.
 
-mitmweb and mitmproxy's console keep every flow with all its messages until the user takes it away;
-a device that connects anew every minute would fill the memory of the machine within weeks. The
-recording has them all. mitmdump keeps none.
+By themselves they keep every flow with all its messages until the user removes it: a device that
+connects anew every minute would fill the memory of the machine within weeks. The recording has all
+of them. mitmdump keeps none.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_FLOWS = 500
 """Flows of ended sessions that are kept."""
 
 MOST_BYTES = 8 * 1024 * 1024
-"""What their messages take in memory, about."""
+"""What their messages may take in memory, estimated."""
 
 KEPT_MESSAGES = 10
 """The last ones of a flow, when there is no room for more of it."""
@@ -35,7 +35,7 @@ _MESSAGE = 300
 
 @dataclass(frozen=True, slots=True)
 class _Flow:
-    """A flow, as long as anybody else keeps it, and the bytes of its messages."""
+    """A flow, which this does not keep in memory, and the bytes of its messages."""
 
     flow: ref[HTTPFlow]
     size: int

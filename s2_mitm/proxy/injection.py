@@ -29,7 +29,7 @@ def inject(flow: Flow, session: Session | None, to: str, message: str, *, valida
     """Send a message to one side of a session, as if the other had sent it.
 
     ``to`` is ``rm`` or ``cem``; ``message`` is JSON, or ``@`` and the path of a file that holds
-    it (see `read_message`), which no refusal shows anything of. With ``validate``, a missing
+    it (see `read_message`), of which no refusal shows the content. With ``validate``, a missing
     message_id is filled in, and an invalid message is refused with its findings; without, it is
     sent exactly as given. Returns a sentence that says what was sent; raises CommandError, with a
     sentence, when it was not.
@@ -95,7 +95,7 @@ def _named(message: str) -> str:
 
 
 def _kinds(findings: list[Finding]) -> str:
-    """What is wrong, without what is there."""
+    """What is wrong, without anything of the content."""
     codes = dict.fromkeys(each.code for each in findings if each.severity is Severity.ERROR)
     return "; ".join(f"{FINDING_TYPES[code].title} [{code}]" for code in codes)
 

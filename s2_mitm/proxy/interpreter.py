@@ -1,8 +1,8 @@
-"""Set Python itself to carrying messages while the proxy runs.
+"""Settings of Python itself that suit a proxy, while it runs.
 
-Its usual settings are for programs that make few objects and have one thread to run: every 700
-objects it looks for garbage, from time to time among the some 200,000 that mitmproxy has loaded and
-never lets go, while messages wait; and the thread that writes may go on for 5 ms while they do.
+By default Python looks for garbage after every 700 new objects, from time to time among all of the
+200,000 that mitmproxy has loaded and keeps; and a thread that writes may run for 5 ms before
+another gets its turn. Messages wait meanwhile.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import gc
 import sys
 
 THRESHOLDS = (10_000, 20, 20)
-"""How many new objects there are before Python looks for garbage, and how much seldomer further."""
+"""After how many new objects Python looks for garbage, and how much less often among older ones."""
 
 HANDOVER_SECONDS = 5e-4
-"""For how long one thread may go on in Python while another waits."""
+"""For how long one thread may run in Python while another waits."""
 
 _before: tuple[tuple[int, int, int], float] | None = None
 
 
 def tune() -> None:
-    """Set it so, once all is loaded."""
+    """Make these settings; to be called once all is loaded."""
     global _before
     if _before is None:
         _before = gc.get_threshold(), sys.getswitchinterval()
@@ -31,7 +31,7 @@ def tune() -> None:
 
 
 def restore() -> None:
-    """Give back the settings that there were."""
+    """Restore the settings that there were before `tune`."""
     global _before
     if _before is None:
         return

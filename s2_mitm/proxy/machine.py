@@ -1,4 +1,4 @@
-"""How much memory the machine has, or the container, and giving back to it what is not needed."""
+"""How much memory the machine, or the container, has; and how memory is given back to it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What all WebSockets together may have in memory, and which of them has to make room.
 
-Of what a WebSocket has there, some can go at once: messages that went on and that its flow keeps to
-be looked at. Some goes when its peer reads. And half messages go only when they become whole: where
-these fill the memory, waiting does not help.
+A WebSocket has three kinds of messages there. Those that went on, which its flow keeps to be looked
+at, can be dropped at any time. Those that wait go when a peer reads them. A message of which only a
+part has come goes when the rest comes: where such ones fill the memory, waiting does not help.
 """
 
 from __future__ import annotations

@@ -24,9 +24,9 @@ def read_message(path: str) -> bytes:
     """
     try:
         file = Path(path).expanduser()
-        # Before it is opened: with some devices that alone does something.
+        # Before it is opened: to open a device may have an effect.
         _expect_regular(os.stat(file))
-        # Another may have come there since; without waiting for whoever writes into a pipe.
+        # There may be another file since. With O_NONBLOCK, a pipe is not waited for.
         descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with open(descriptor, "rb") as opened:
             status = os.fstat(descriptor)

@@ -33,6 +33,6 @@ def take_out(options: Options) -> str:
 
 
 def keep(given: str) -> None:
-    """Remember the password of a database that `take_out` returned, once it has served."""
+    """Remember the password of a database that `take_out` returned, once it was of use."""
     if given and (database := database_of(given)).has_password:
         _GIVEN[database.name] = given

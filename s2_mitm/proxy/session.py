@@ -53,7 +53,7 @@ class Session:
         self.client_address = _address(flow.client_conn.peername)
         self.server_address = _address(flow.server_conn.peername or flow.server_conn.address)
         self.port = flow.client_conn.sockname[1]
-        """Where the client found the proxy."""
+        """The port of the proxy that the client has connected to."""
         self.path = flow.request.path.partition("?")[0]  # a query may hold a token
         seen = flow.websocket.messages if flow.websocket else []
         known = summary_of(flow.metadata)
@@ -79,7 +79,8 @@ class Session:
         self._observed: tuple[bytes, bool | None] = b"", None
         """The content of the undecided message when the observers saw it, and if it was dropped."""
         self._known = self.conversation.changes
-        self._bytes = KEEP_BYTES  # of the messages in the flow, or more; to be counted at first
+        self._bytes = KEEP_BYTES
+        """The bytes of the messages in the flow, or more; at first so many that they are counted."""
 
     def judge_by(self, settings: Settings) -> None:
         """Go by other settings, but for what was settled when the conversation began."""
@@ -91,7 +92,7 @@ class Session:
         return self.judge.conversation
 
     def recognises(self, flow: HTTPFlow) -> bool:
-        """Whether the flow is S2, by its messages so far; it never gives up.
+        """Whether the flow is S2, by its messages so far; any later message may be the first of S2.
 
         Once it is, the last ``LOOK_BACK`` messages before that are still to be judged.
         """
@@ -151,9 +152,9 @@ class Session:
             yield judged
 
     def monotonic(self, moment: float) -> float | None:
-        """What a clock that nobody sets showed at ``moment`` (seconds since 1970), not long ago.
+        """What `time.monotonic` was at ``moment`` (seconds since 1970), which is not long ago.
 
-        None for a flow that is read from a file, of which only its own times are known.
+        None for a flow that is read from a file: there only the times of the messages are known.
         """
         if not self.is_live:
             return None
@@ -239,7 +240,7 @@ class Session:
         return self._take_out(messages, min(excess, self._judged))
 
     def let_go(self, flow: HTTPFlow, keep: int) -> list[WebSocketMessage]:
-        """Take all messages but the last ``keep`` out of a flow, S2 or not, for memory is full.
+        """Take all messages but the last ``keep`` out of a flow, S2 or not: the memory is full.
 
         Returns those that are gone.
         """

@@ -50,7 +50,7 @@ class Spool:
         """Bytes, as mitmproxy writes them."""
 
     def add(self, messages: Sequence[WebSocketMessage]) -> None:
-        """Let these be the next."""
+        """Append these messages."""
         for message in messages:
             data = tnetstring.dumps(message.get_state())
             self._file.write(data)
@@ -58,16 +58,16 @@ class Spool:
         self.messages += len(messages)
 
     def flush(self) -> None:
-        """Bring to the disk what is not there yet."""
+        """Write to the disk what is still in a buffer."""
         self._file.flush()
 
     def close(self) -> None:
-        """Give the room that it takes back, whatever could not be written."""
+        """Close the file, which frees its space on the disk."""
         with suppress(OSError):
             self._file.close()
 
     def read(self) -> Iterator[bytes]:
-        """All of them, in pieces that memory has room for."""
+        """The bytes of all of them, a megabyte at a time."""
         self._file.seek(0)
         while piece := self._file.read(1024 * 1024):
             yield piece
@@ -75,7 +75,7 @@ class Spool:
 
 @contextmanager
 def used() -> Iterator[None]:
-    """While the context lasts there is somebody who writes what is kept here."""
+    """While the context lasts, the patch ``saving`` writes what is kept here."""
     global _is_used
     _is_used = True
     try:

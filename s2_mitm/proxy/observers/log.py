@@ -1,4 +1,4 @@
-"""What the terminal shows while traffic flows: a line for each message that deserves one."""
+"""What the terminal shows: a line for each message, or for each one with findings."""
 
 from __future__ import annotations
 

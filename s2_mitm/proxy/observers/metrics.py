@@ -1,6 +1,6 @@
-"""What a Prometheus server can ask while traffic flows: how much, how right, and how fast.
+"""Metrics for Prometheus: messages, findings, sessions, the recording, and the time in our hook.
 
-The hooks only count, in plain numbers; what Prometheus wants to see is made of them when it asks.
+For each message only plain numbers are counted; what Prometheus reads is made of them when it asks.
 No text from the wire becomes a label.
 """
 
@@ -110,7 +110,7 @@ class Metrics(Observer, Collector):
         self._hook_seconds += seconds
 
     def collect(self) -> Iterator[Family]:
-        """All there is to say, for one answer; called from a thread of the server."""
+        """All samples, for one answer; called from a thread of the server."""
         messages = CounterMetricFamily("s2_messages", "Messages judged.", labels=_OF_MESSAGES)
         for (sender, valid), count in dict(self._messages).items():
             messages.add_metric([str(sender), str(valid).lower()], count)

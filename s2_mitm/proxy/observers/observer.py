@@ -1,4 +1,6 @@
-"""Who is told what happens in the sessions: the log, the recording, the metrics."""
+"""Observers are told what happens in the sessions: the list of flows, the recording, the log, the
+metrics.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ logger = logging.getLogger(__name__)
 
 
 class Observer:
-    """Someone who is told; an observer overrides what it wants to hear.
+    """One that is told; it overrides the methods that it needs.
 
-    ``name`` is what people call it, as the beginning of a sentence.
+    ``name`` is what people call it, such as "the log".
     """
 
     name: str
@@ -58,7 +60,14 @@ class Observers(Observer):
         self._tell(session, lambda observer: observer.opened(session))
 
     def judged(self, session: Session, judged: Judged) -> None:
-        self._tell(session, lambda observer: observer.judged(session, judged))
+        # As `_tell`, which would take 0.7 µs more for every message.
+        left_out = session.left_out
+        for observer in self._observers:
+            if not (left_out and observer in left_out):
+                try:
+                    observer.judged(session, judged)
+                except Exception as fault:
+                    _leave_out(observer, session, fault)
 
     def delivered(self, session: Session, judged: Judged) -> None:
         self._tell(session, lambda observer: observer.delivered(session, judged))
