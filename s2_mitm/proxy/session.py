@@ -80,7 +80,7 @@ class Session:
         """The content of the undecided message when the observers saw it, and if it was dropped."""
         self._known = self.conversation.changes
         self._bytes = KEEP_BYTES
-        """The bytes of the messages in the flow, or more; at first so many that they are counted."""
+        """The bytes of the messages in the flow, or more; at first so many that it counts them."""
 
     def judge_by(self, settings: Settings) -> None:
         """Go by other settings, but for what was settled when the conversation began."""

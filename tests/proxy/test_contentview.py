@@ -19,13 +19,13 @@ from mitmproxy.test import taddons, tflow
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
-from s2_mitm.proxy import contentview
+from s2_mitm.proxy import contentview, delivery
 from s2_mitm.proxy.annotation import annotate
 from s2_mitm.proxy.flow_findings import FINDINGS, attach
 from s2_mitm.proxy.session import Session
 from s2_mitm.render.summary import SUMMARY
 from s2_mitm.s2.conversation.settings import Settings
-from s2_mitm.s2.verdict import Role
+from s2_mitm.s2.verdict import Role, Severity
 
 ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"
 
@@ -281,6 +281,52 @@ def test_metadata_of_another_version_of_s2_mitm_do_no_harm(metadata: dict[str, A
     flow.metadata.update(metadata)
 
     assert "INVALID" in shown(message, flow, "S2")[1]
+
+
+def test_what_has_no_verdict_is_judged_as_the_user_wants_it() -> None:
+    contentview.install(
+        lambda: Settings(
+            ignore=frozenset({"schema.unknown-field"}),
+            severity={"schema.type": Severity.WARNING},
+        )
+    )
+
+    text = s2_text(status(x=1, present_fill_level="5"))
+
+    assert text.startswith("# FRBC.StorageStatus: valid")
+    assert "# warning schema.type at /present_fill_level: " in text
+    assert "schema.unknown-field" not in text
+
+
+def test_what_has_a_verdict_keeps_it_whatever_the_user_wants_now() -> None:
+    flow, (message,) = annotated(status(x=1))
+    contentview.install(lambda: Settings(ignore=frozenset({"schema.unknown-field"})))
+
+    assert "schema.unknown-field" in shown(message, flow)[1]
+
+
+def test_a_verdict_is_not_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow, messages = annotated(status(x=1), status(), b"hello")
+    before = [shown(message, flow)[1] for message in messages]
+
+    monkeypatch.setattr(contentview, "judge_alone", None)
+
+    assert [shown(message, flow)[1] for message in messages] == before
+
+
+def test_of_a_message_that_was_changed_on_its_way_the_verdict_is_about_what_came() -> None:
+    flow, (message,) = websocket(status(x=1))
+    delivery.comes(message)
+    message.content = json.dumps(status()).encode()
+    session = Session(flow, ALONE)
+    for judged in session.take(flow):
+        attach(flow, judged)
+    annotate(flow, session)
+
+    first, finding = shown(message, flow)[1].splitlines()[:2]
+
+    assert first == ("# RM FRBC.StorageStatus: INVALID · changed on its way, judged as it came")
+    assert finding.startswith("# error schema.unknown-field at /x: ")
 
 
 # Hostile content
