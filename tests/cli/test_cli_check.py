@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,22 @@ def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         file.write_text(as_lines(FAULTY))
         return file
     return as_database(file, FAULTY) if request.param == "database" else as_flows(file, FAULTY)
+
+
+def test_only_a_flow_file_waits_for_mitmproxy(tmp_path: Path) -> None:
+    lines, flows = tmp_path / "lines", as_flows(tmp_path / "flows", CHARGING)
+    lines.write_text(as_lines(CHARGING))
+    database = as_database(tmp_path / "database", CHARGING)
+    code = """if True:
+        import sys
+        from s2_mitm.cli import cli
+        for file in sys.argv[1:]:
+            cli(["check", file], standalone_mode=False)
+            print("mitmproxy" in sys.modules)
+    """
+    files = map(str, (lines, database, flows))
+    done = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True)
+    assert done.stdout.splitlines()[2::3] == ["False", "False", "True"], done
 
 
 def test_an_error(faulty: Path) -> None:

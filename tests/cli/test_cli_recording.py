@@ -44,7 +44,12 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     recorder.session_opened(SessionStart("0123456789", NOW - 7200, "peer:1", "cem", "/", Role.RM))
     say(recorder, 1, ago=7200)
     say(recorder, 2, Finding("x.y", Severity.WARNING, Source.RULE, "/a", HOSTILE), ago=60)
-    say(recorder, 3, Finding("x.z", Severity.ERROR, Source.RULE, "/b", "bad"), content=b"\xff")
+    say(
+        recorder,
+        3,
+        Finding("x.z", Severity.ERROR, Source.RULE, "/b", "bad", "Mend it."),
+        content=b"\xff",
+    )
     assert recorder.flush(10)
     yield recorder
     recorder.close()
@@ -86,7 +91,10 @@ def test_json_for_programs() -> None:
     assert third["content"] is None
     assert b64decode(third["content_base64"]) == b"\xff"
     assert [row["id"] for row in rows("sessions")] == ["0123456789"]
+    assert [row["opcode"] for row in (first, second, third)] == ["text"] * 3
     assert [row["code"] for row in rows("findings")] == ["x.y", "x.z"]
+    assert [row["hint"] for row in rows("findings")] == ["", "Mend it."]
+    assert third["findings"][0]["hint"] == "Mend it."
 
 
 @pytest.mark.usefixtures("recorder")
