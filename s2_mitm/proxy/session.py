@@ -78,6 +78,8 @@ class Session:
         """The same, while other addons, or the user, may still drop or change it."""
         self._observed: tuple[bytes, bool | None] = b"", None
         """The content of the undecided message when the observers saw it, and if it was dropped."""
+        self._came = b""
+        """What its sender sent, before any addon."""
         self._known = self.conversation.changes
         self._bytes = KEEP_BYTES
         """The bytes of the messages in the flow, or more; at first so many that it counts them."""
@@ -136,8 +138,9 @@ class Session:
             message = self._newest = messages[self._judged]
             self._judged += 1
             self.settle()
+            self._came = delivery.came(message)
             verdict = self.judge.judge(
-                delivery.came(message),
+                self._came,
                 from_client=message.from_client,
                 time=message.timestamp,
                 monotonic=self.monotonic(message.timestamp),
@@ -172,25 +175,27 @@ class Session:
         judged = self._undecided
         if judged is None or judged.message is not message:
             return None
-        self.settle()
+        self.settle(time.monotonic() if self.is_live else None)
         content, dropped = self._observed
         if content is message.content and dropped is message.dropped:
             return None
         return judged
 
-    def settle(self) -> None:
+    def settle(self, monotonic: float | None = None) -> None:
         """Decide about the message that is undecided, by how it is now: was it delivered, or not?
 
-        Where nobody says when mitmproxy goes on with it (see `delivered`), it is decided as soon
-        as anything comes after it.
+        ``monotonic`` is when it goes on, where that is now. Where nobody says when mitmproxy goes
+        on with it (see `delivered`), it is decided as soon as anything comes after it.
         """
         judged, self._undecided = self._undecided, None
         if judged is None:
             return
+        content = judged.message.content
         if judged.message.dropped:
             self.judge.discard()
         else:
-            self.judge.take_in(delivery.sent(judged.message))
+            self.judge.take_in(None if content == self._came else content, monotonic=monotonic)
+        self._came = b""
 
     def hold_back(self) -> Judged | None:
         """Drop the message that is undecided, where there is one.
@@ -220,6 +225,11 @@ class Session:
 
     def close(self, moment: float) -> list[LateFinding]:
         """It was over at ``moment``. Returns what is to be said of earlier messages now."""
+        if self._undecided and (
+            self.flow.intercepted or delivery.is_known(self._undecided.message)
+        ):
+            self.judge.discard()  # it never went on
+            self._undecided = None
         self.settle()
         return self.judge.close(moment, self.monotonic(moment))
 

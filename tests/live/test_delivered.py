@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from proxies import ADDON, Proxy, running, running_record, until
 from raw import TEXT, frame
 from recordings import Row, wire
 
+from s2_mitm.s2.examples.script import Script
+from s2_mitm.s2.verdict import Role
+
 OTHER = """
 import asyncio
 from pathlib import Path
@@ -26,7 +30,7 @@ def websocket_message(flow):
         message.drop()
     elif b"change me" in message.content:
         message.content = message.content.replace(b"change me", b"changed")
-    elif b"hold me" in message.content:
+    elif b"hold me" in message.content or b"end me" in message.content:
         flow.intercept()
         asyncio.get_running_loop().create_task(let_go(flow, message))
 
@@ -36,6 +40,8 @@ async def let_go(flow, message):
     while not (here / "let-go").exists():
         await asyncio.sleep(0.05)
     message.content = message.content.replace(b"hold me", b"held")
+    if b"end me" in message.content:
+        message.drop()
     flow.resume()
 """
 WAITING = OTHER.replace("def websocket_message", "async def websocket_message")
@@ -167,6 +173,49 @@ def test_nobody_is_blamed_for_not_answering_what_was_dropped(
             "the other one was not answered",
         )
         assert "ack.missing" not in recorded(proxy, path, 2)[0]["codes"]
+
+
+@pytest.mark.parametrize("how", ["drop me", "end me"])
+def test_what_was_dropped_does_not_count(
+    server: PeerServer, tmp_path: Path, other: Path, how: str
+) -> None:
+    """Another control type is selected, which the RM never hears: the instruction after it is
+    right. By a script, and by one that holds it back first."""
+    script = Script()
+    script.begin("FRBC")
+    count = len(script.lines)
+    script.cem("FRBC.Instruction")
+    path = new_path()
+    with (
+        running(tmp_path, server.port, "-s", other) as proxy,
+        server.pair(proxy.url, path) as (rm, cem),
+    ):
+        for line in script.lines:
+            speaker, hearer = (rm, cem) if line.verdict.sender is Role.RM else (cem, rm)
+            if count == 0:
+                cem.send(select_control_type(how))
+                (tmp_path / "let-go").touch()
+            speaker.send(json.dumps(line.verdict.message).encode())
+            hearer.receive()
+            count -= 1
+        rows = recorded(proxy, path, len(script.lines) + 1)
+    *before, selection, instruction, _ = rows
+    assert not any(row["dropped"] for row in before)
+    assert selection["dropped"]
+    assert selection["codes"]
+    assert [code for code in instruction["codes"] if code.startswith("state.")] == []
+
+
+def select_control_type(label: str) -> bytes:
+    """One that is not valid, with another control type than FRBC."""
+    return json.dumps(
+        {
+            "message_type": "SelectControlType",
+            "message_id": "c009ed72-3ef7-49eb-9052-4258c1d6a3a4",
+            "control_type": "OPERATION_MODE_BASED_CONTROL",
+            "unknown": label,
+        }
+    ).encode()
 
 
 def bad_frame(rm: Peer) -> None:

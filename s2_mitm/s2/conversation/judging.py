@@ -151,11 +151,12 @@ class Judge:
             self.findings.update(finding.severity for finding in verdict.findings)
         return verdict
 
-    def take_in(self, sent: bytes | None = None) -> None:
+    def take_in(self, sent: bytes | None = None, *, monotonic: float | None = None) -> None:
         """The message that was judged last was delivered.
 
-        ``sent`` is what went on to the receiver, where that differs from what came. Does nothing
-        when there is no undecided message.
+        ``sent`` is what went on to the receiver, where that differs from what came; ``monotonic``
+        is when it went on, on the clock of `judge`, where that was later than it came: from then
+        on its answer is due. Does nothing when there is no undecided message.
         """
         message, answer = self._undecided, self._answer
         if message is None:
@@ -164,7 +165,7 @@ class Judge:
         if sent is not None:
             message, subject_message_id = self._as_it_went(message, sent)
             answer = self.conversation.answer(message, subject_message_id)
-        self.conversation.take_in(message, answer)
+        self.conversation.take_in(message, answer, monotonic)
 
     def discard(self) -> None:
         """The message that was judged last was not delivered: what it says does not count."""

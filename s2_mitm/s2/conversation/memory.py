@@ -330,10 +330,13 @@ class Conversation:
         self.unreadable = {role.other: time for role, time in self.unreadable.items()}
         self._message_ids = {role: self._message_ids[role.other] for role in Role}
 
-    def take_in(self, message: Message, answer: Answer | None = None) -> None:
+    def take_in(
+        self, message: Message, answer: Answer | None = None, monotonic: float | None = None
+    ) -> None:
         """A message was delivered: keep what later ones are understood by.
 
-        Parts of it may be wrong. ``answer`` is what `answer` gives for it.
+        Parts of it may be wrong. ``answer`` is what `answer` gives for it, and ``monotonic`` when
+        it was delivered, None where that was when it came.
         """
         if message.content is UNREADABLE:
             self.unreadable[message.sender] = message.monotonic
@@ -383,7 +386,7 @@ class Conversation:
         if message.message_type in SINCE:
             self._implied_version = SINCE[message.message_type]
             self._settle()
-        self._await_answer(message)
+        self._await_answer(message, monotonic)
 
     def _settle(self) -> None:
         """Work out what follows from what is known now."""
@@ -398,10 +401,11 @@ class Conversation:
         family = CONTROL_TYPES.get(self.control_type or "")
         self.family = family if family in WITH_OWN_MESSAGES else None
 
-    def _await_answer(self, message: Message) -> None:
+    def _await_answer(self, message: Message, monotonic: float | None) -> None:
         if message.message_id is None or message.message_type in NOT_ANSWERED:
             return
-        light = message._replace(content=NOTHING)
+        due_from = message.monotonic if monotonic is None else monotonic
+        light = message._replace(content=NOTHING, monotonic=due_from)
         _put(self.unanswered, (message.sender, message.message_id), light, MAX_UNANSWERED)
         _put(self._message_ids[message.sender], message.message_id, None, MAX_IDS)
 
