@@ -256,6 +256,7 @@ class S2Mitm:
         return session
 
     def _take(self, flow: http.HTTPFlow, session: Session) -> None:
+        self._overtake(session)
         for judged in session.take(flow):
             if judged.number == 1:
                 self._observers.opened(session)
@@ -277,6 +278,11 @@ class S2Mitm:
             self._observers.delivered(session, judged)
         if self._tell_news(session):
             ctx.master.addons.trigger(UpdateHook([session.flow]))
+
+    def _overtake(self, session: "Session") -> None:
+        """Something follows a message: without the patch ``delivery`` it is known by that."""
+        if judged := session.overtaken():
+            self._differs(session, judged)
 
     def _tell_news(self, session: "Session") -> bool:
         """Tell what the two sides agreed on, if that has changed. Returns whether it has."""
@@ -301,6 +307,7 @@ class S2Mitm:
                     self._safely(session, partial(self._tick, session))
 
     def _tick(self, session: "Session") -> None:
+        self._overtake(session)
         late = session.tick()
         self._say_late(session, late)
         if self._tell_news(session) or late:
@@ -320,6 +327,7 @@ class S2Mitm:
             ENDED.add(flow)
 
     def _end(self, session: "Session", moment: float) -> None:
+        self._overtake(session)
         late = session.close(moment)
         self._tell_news(session)
         self._say_late(session, late)

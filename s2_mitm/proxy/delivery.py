@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 Tell = Callable[[HTTPFlow, WebSocketMessage], None]
 
 _CAME = "s2_came"
+_SEEN = "s2_seen"
 _tell: Tell | None = None
 
 
@@ -32,9 +33,18 @@ def is_known(message: WebSocketMessage) -> bool:
 
 
 def came(message: WebSocketMessage) -> bytes:
-    """What came from the sender, before any addon; of a message that did not come here, what is."""
-    content: bytes = getattr(message, _CAME, message.content)
-    return content
+    """What came from the sender, before any addon.
+
+    Of a message that did not come here it is what our own addon has `seen`, or else what is there.
+    """
+    content: bytes | None = getattr(message, _CAME, None)
+    return getattr(message, _SEEN, message.content) if content is None else content
+
+
+def seen(message: WebSocketMessage) -> None:
+    """Our own addon sees a message; others may change it from now on."""
+    if not is_known(message):
+        setattr(message, _SEEN, message.content)
 
 
 def sent(message: WebSocketMessage) -> bytes | None:

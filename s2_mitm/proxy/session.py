@@ -150,7 +150,9 @@ class Session:
             in_time = self.is_live and self._judged == len(messages)
             judged = Judged(self.judge.messages, message, verdict, in_time)
             self._undecided = judged
-            if not in_time:  # what became of it is known
+            if in_time:
+                delivery.seen(message)
+            else:  # what became of it is known
                 self.settle()
             yield judged
 
@@ -176,10 +178,24 @@ class Session:
         if judged is None or judged.message is not message:
             return None
         self.settle(time.monotonic() if self.is_live else None)
-        content, dropped = self._observed
-        if content is message.content and dropped is message.dropped:
+        return self._unless_observed(judged)
+
+    def overtaken(self) -> Judged | None:
+        """Something follows a message that is undecided, where nobody says when it is `delivered`.
+
+        So it was, as it now is, unless it is dropped. Returns it where it is not as it was
+        `observed`.
+        """
+        judged = self._undecided
+        if judged is None or delivery.is_known(judged.message) or self.flow.intercepted:
             return None
-        return judged
+        self.settle()
+        return self._unless_observed(judged)
+
+    def _unless_observed(self, judged: Judged) -> Judged | None:
+        content, dropped = self._observed
+        message = judged.message
+        return None if content is message.content and dropped is message.dropped else judged
 
     def settle(self, monotonic: float | None = None) -> None:
         """Decide about the message that is undecided, by how it is now: was it delivered, or not?
@@ -202,9 +218,11 @@ class Session:
 
         Returns it where that is not as it was `observed`.
         """
-        if self._undecided is None or not delivery.is_known(self._undecided.message):
+        if self._undecided is None:
             return None
         message = self._undecided.message
+        if not (delivery.is_known(message) or self.flow.intercepted):  # it went on, we think
+            return self.overtaken()
         message.dropped = True
         return self.delivered(message)
 

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,11 +72,16 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def command(program: str, *arguments: str | Path, **options: Any) -> list[str]:
-    """A command line for one of mitmproxy's programs; a flow filter is the last argument."""
-    script = Path(sys.executable).with_name(program)
-    by_module = [sys.executable, "-c", f"from mitmproxy.tools.main import {program}; {program}()"]
-    line = [str(script)] if script.exists() else by_module
+def command(program: str | Sequence[str], *arguments: str | Path, **options: Any) -> list[str]:
+    """A command line for one of mitmproxy's programs; a flow filter is the last argument.
+
+    What stands for such a program is a command line of its own.
+    """
+    line = [*program]
+    if isinstance(program, str):
+        script = Path(sys.executable).with_name(program)
+        of_module = f"from mitmproxy.tools.main import {program}; {program}()"
+        line = [str(script)] if script.exists() else [sys.executable, "-c", of_module]
     for name, value in {"s2_ignore": BY_THEMSELVES, **options}.items():
         line += ["--set", f"{name}={value}"]
     return line + [str(argument) for argument in arguments]
@@ -150,7 +155,7 @@ def running(
     folder: Path,
     upstream: int,
     *arguments: str | Path,
-    program: str = "mitmdump",
+    program: str | Sequence[str] = "mitmdump",
     scheme: str = "http",
     addon: Path = ADDON,
     **options: Any,

@@ -102,7 +102,8 @@ def assert_in_order(messages: list[Row]) -> None:
     assert unanswered == [mistake.message_type for mistake in MISTAKES if mistake.valid]
 
 
-def test_a_conversation(tmp_path: Path) -> None:
+@pytest.mark.parametrize("patches", ["all", "none"])
+def test_a_conversation(tmp_path: Path, patches: str) -> None:
     talk = Talk()
 
     async def hold(proxy: Proxy, port: int) -> None:
@@ -111,7 +112,7 @@ def test_a_conversation(tmp_path: Path) -> None:
             talk.ended = await run_battery(url, seconds=SECONDS, frames=talk.rm)
 
     port = free_port()
-    with running(tmp_path, port, s2_ignore="", s2_log="all") as proxy:
+    with running(tmp_path, port, s2_ignore="", s2_log="all", s2_patches=patches) as proxy:
         asyncio.run(hold(proxy, port))
         assert_untouched_and_recorded(talk, proxy)
 

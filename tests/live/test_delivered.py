@@ -64,6 +64,10 @@ def _before(folder: Path, upstream: int, *arguments: Any, **options: Any) -> Ite
         yield proxy
 
 
+def _without_patches(folder: Path, upstream: int, *arguments: Any, **options: Any) -> Any:
+    return running(folder, upstream, *arguments, s2_patches="none", **options)
+
+
 def fate(row: Row) -> tuple[bytes, bool, bytes | None]:
     """What came, whether it was dropped, and what went where it differs."""
     sent = row["sent"]
@@ -94,7 +98,7 @@ def ended(proxy: Proxy, path: str) -> Row:
     return until(session, "its end is recorded")
 
 
-@pytest.mark.parametrize("start", [running, running_record, _before])
+@pytest.mark.parametrize("start", [running, running_record, _before, _without_patches])
 @pytest.mark.parametrize("script", [OTHER, WAITING], ids=["fast", "mitmproxys"])
 def test_what_another_addon_drops_or_changes(
     server: PeerServer, tmp_path: Path, other: Path, start: Callable[..., Any], script: str

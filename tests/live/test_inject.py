@@ -229,9 +229,11 @@ def test_an_invalid_message_is_refused_unless_it_is_wanted(
     assert all(code in why for code in row["codes"])
 
 
-def test_what_is_wanted_is_not_blocked(server: PeerServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("patches", ["all", "none"])
+def test_what_is_wanted_is_not_blocked(server: PeerServer, tmp_path: Path, patches: str) -> None:
+    options = {"s2_block_invalid": "true", "s2_patches": patches}
     with (
-        running_mitmweb(tmp_path, server.port, s2_block_invalid="true") as mitmweb,
+        running_mitmweb(tmp_path, server.port, **options) as mitmweb,
         _live(server, mitmweb) as live,
     ):
         live.inject("cem", "hello", "false")

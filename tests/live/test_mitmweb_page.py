@@ -15,11 +15,13 @@ from proxies import HAS_LOGIN, PATIENCE, Proxy, Web, running_mitmweb
 _HTML = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["all", "none"])
 def mitmweb(
-    server: PeerServer, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, server: PeerServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Proxy, Web]]:
-    with running_mitmweb(tmp_path_factory.mktemp("mitmweb"), server.port) as running:
+    """With our patches of mitmproxy, and on mitmproxy as it is."""
+    folder = tmp_path_factory.mktemp("mitmweb")
+    with running_mitmweb(folder, server.port, s2_patches=request.param) as running:
         yield running
 
 
@@ -107,7 +109,11 @@ def test_the_content_view_is_chosen_by_itself(shown: Shown) -> None:
     expect(faulty).to_contain_text(f'"value": "57.3"  # <-- {fault}')
 
 
-def test_binary_and_broken_messages_are_shown_too(shown: Shown) -> None:
+def test_binary_and_broken_messages_are_shown_too(
+    shown: Shown, request: pytest.FixtureRequest
+) -> None:
+    if request.node.callspec.params["mitmweb"] == "none":
+        pytest.skip("mitmproxy itself ends a WebSocket whose text is not UTF-8")
     shown.tell(b"Gr\xfc\xdfe \x1b[31m")
     shown.rm.send(b"\x00\x01", text=False)
     shown.cem.receive()

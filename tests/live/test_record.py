@@ -110,10 +110,17 @@ def essence(flows: list[HTTPFlow]) -> object:
     return said, flow.marked, flow.comment, len(flow.metadata["s2_findings"])
 
 
-def test_it_records_and_shows_what_mitmdump_does(server: PeerServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("patches", ["all", "none"])
+def test_it_records_and_shows_what_mitmdump_does(
+    server: PeerServer, tmp_path: Path, patches: str
+) -> None:
     seen: list[Any] = []
     path = new_path()
-    options: dict[str, Any] = {"s2_log": "all", "s2_ignore": "handshake.*, measurement.old"}
+    options: dict[str, Any] = {
+        "s2_log": "all",
+        "s2_ignore": "handshake.*, measurement.old",
+        "s2_patches": patches,
+    }
     for start in (partial(running, flow_detail=0), running_record):
         folder = tmp_path / str(len(seen))
         folder.mkdir()
