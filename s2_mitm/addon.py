@@ -282,7 +282,7 @@ class S2Mitm:
     def _overtake(self, session: "Session") -> None:
         """Something follows a message: without the patch ``delivery`` it is known by that."""
         if judged := session.overtaken():
-            self._differs(session, judged)
+            self._observers.delivered(session, judged)
 
     def _tell_news(self, session: "Session") -> bool:
         """Tell what the two sides agreed on, if that has changed. Returns whether it has."""
