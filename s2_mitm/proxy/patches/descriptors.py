@@ -109,7 +109,7 @@ def server_connect_error(data: ServerConnectionHookData) -> None:
 
 
 def most_connections() -> int:
-    """How many clients there may be at once, each with a connection to a server."""
+    """How many clients there may be at a time, each with a connection to a server."""
     return max(1, (_limit() - RESERVED) // 2)
 
 

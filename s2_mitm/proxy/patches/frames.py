@@ -36,7 +36,11 @@ FRAME_BYTES = 100
 
 @contextmanager
 def installed(_master: Master) -> Iterator[None]:
-    """For the WebSockets that open meanwhile."""
+    """For the WebSockets that open meanwhile.
+
+    mitmproxy looks its Fragmentizer up at each message: a WebSocket that is still open afterwards
+    goes on, but a text that is not UTF-8 is changed by mitmproxy's own from then on.
+    """
     with replaced(
         websocket,
         WebsocketConnection=on_top(ByteExactConnection, websocket.WebsocketConnection),

@@ -251,7 +251,7 @@ PATCHES = (
         when_running=True,
         only_with="signal.SIGHUP",  # Windows has none
         lost=(
-            "when the terminal is closed the proxy ends at once, and its sessions stay open in the"
+            "when the terminal is closed the proxy is killed, and its sessions stay open in the"
             " recording"
         ),
     ),
