@@ -121,6 +121,27 @@ def test_what_was_not_forwarded_is_not_waited_for() -> None:
     ]
 
 
+@pytest.mark.parametrize("how", ["forwarded", "dropped", "changed"])
+def test_what_a_recorded_selection_says_counts_as_it_went(how: str) -> None:
+    session, _ = recorded(
+        SHAKE
+        + 'rm("ResourceManagerDetails")\nselect("FRBC")\nrm("FRBC.SystemDescription")\n'
+        + 'select("OMBC", answer=None)\ncem("FRBC.Instruction")\n'
+    )
+    messages = list(session.messages)
+    place = len(messages) - 3
+    selection = messages[place]
+    assert b"OPERATION_MODE" in selection.content
+    if how == "dropped":
+        messages[place] = replace(selection, dropped=True)
+    elif how == "changed":
+        went = selection.content.replace(b"OPERATION_MODE", b"FILL_RATE")
+        messages[place] = replace(selection, sent=went)
+    codes = [code for number, code in found(RecordedSession("x", messages)) if number > place + 1]
+
+    assert codes == (["state.other-control-type"] if how == "forwarded" else [])
+
+
 def test_what_was_changed_on_its_way_is_answered_as_it_went() -> None:
     session, _ = recorded(SHAKE + 'rm("PowerMeasurement", answer=None)\nwait(1)')
     *before, last = session.messages

@@ -33,7 +33,7 @@ from s2_mitm.s2.catalog import (
 )
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.settings import Settings
-from s2_mitm.s2.conversation.validity import Course, Given, Held
+from s2_mitm.s2.conversation.validity import ContainerProgress, Description, Descriptions
 from s2_mitm.s2.verdict import Answer, Role
 from s2_mitm.s2.wording import printable
 
@@ -121,11 +121,11 @@ class UnderControl:
     selection: Message | None
     active_modes: OrderedDict[str, Active] = field(default_factory=OrderedDict)
     timers: OrderedDict[tuple[str, str], float] = field(default_factory=OrderedDict)
-    held: dict[str, Held] = field(default_factory=dict)
+    descriptions: dict[str, Descriptions] = field(default_factory=dict)
     instructions: OrderedDict[str, Instruction] = field(default_factory=OrderedDict)
     instructions_by_message: OrderedDict[str, Instruction] = field(default_factory=OrderedDict)
     latest_instructions: OrderedDict[str, Instruction] = field(default_factory=OrderedDict)
-    courses: OrderedDict[tuple[str, str], Course] = field(default_factory=OrderedDict)
+    progress: OrderedDict[tuple[str, str], ContainerProgress] = field(default_factory=OrderedDict)
 
 
 class Conversation:
@@ -169,16 +169,16 @@ class Conversation:
         self.missed_handshake = False
         """Whether the conversation came further without the handshake that leads there."""
 
-        self.held: dict[str, Held] = {}
+        self.descriptions: dict[str, Descriptions] = {}
         self.instructions: OrderedDict[str, Instruction] = OrderedDict()
         """By their ids, and the same by their message_ids, and the latest for each target."""
         self.instructions_by_message: OrderedDict[str, Instruction] = OrderedDict()
         self.latest_instructions: OrderedDict[str, Instruction] = OrderedDict()
-        self._revoking: OrderedDict[tuple[Role, str], Given | Instruction] = OrderedDict()
+        self._revoking: OrderedDict[tuple[Role, str], Description | Instruction] = OrderedDict()
         """What was revoked, by sender and message_id of the RevokeObject, until it is answered."""
         self.active_modes: OrderedDict[str, Active] = OrderedDict()
         """The active operation mode of each actuator; that of OMBC has the id ``""``."""
-        self.courses: OrderedDict[tuple[str, str], Course] = OrderedDict()
+        self.progress: OrderedDict[tuple[str, str], ContainerProgress] = OrderedDict()
         """How far each container of each power profile has come, by the ids of both."""
         self.timers: OrderedDict[tuple[str, str], float] = OrderedDict()
         """When each timer of each actuator is finished, in seconds since 1970."""
@@ -238,13 +238,13 @@ class Conversation:
         """Whether everything was seen that a message may refer to."""
         return self.from_start or (bool(self.handshakes) and not self.lacks_handshake(message))
 
-    def holds(self, message_type: str) -> Held:
+    def descriptions_of(self, message_type: str) -> Descriptions:
         """What was given by messages of this type."""
-        return self.held.get(message_type) or Held()
+        return self.descriptions.get(message_type) or Descriptions()
 
-    def given(self, message_type: str, now: float) -> list[Given]:
+    def referable(self, message_type: str, now: float) -> list[Description]:
         """The messages of a type that may be referred to at ``now``, newest first."""
-        return list(self.holds(message_type).referable(now))
+        return list(self.descriptions_of(message_type).referable(now))
 
     def answer(self, message: Message, subject_message_id: str | None) -> Answer | None:
         """What a ReceptionStatus answers; None where that was not seen, or has its answer."""
@@ -372,11 +372,11 @@ class Conversation:
                 self._start_timer(content)
             case "PPBC.PowerProfileStatus":
                 for part in content.parts("sequence_container_status"):
-                    if course := self._course(part):
-                        course.status = part.text("status")
-                        course.selected = part.text("selected_sequence_id")
+                    if progress := self._progress_of(part):
+                        progress.status = part.text("status")
+                        progress.selected = part.text("selected_sequence_id")
             case message_type if message_type in IN_FORCE:
-                self.held.setdefault(message_type, Held()).add(message)
+                self.descriptions.setdefault(message_type, Descriptions()).add(message)
             case message_type if message_type in INSTRUCTIONS:
                 self._instruct(message)
         if own and message.message_type in ID_FIELDS:
@@ -416,11 +416,11 @@ class Conversation:
             self.selection,
             self.active_modes,
             self.timers,
-            self.held,
+            self.descriptions,
             self.instructions,
             self.instructions_by_message,
             self.latest_instructions,
-            self.courses,
+            self.progress,
         )
         under_control = UnderControl(message)
         if _label(message, "control_type") == before:
@@ -443,28 +443,28 @@ class Conversation:
         self.selection = under_control.selection
         self.active_modes = under_control.active_modes
         self.timers = under_control.timers
-        self.held = under_control.held
+        self.descriptions = under_control.descriptions
         self.instructions = under_control.instructions
         self.instructions_by_message = under_control.instructions_by_message
         self.latest_instructions = under_control.latest_instructions
-        self.courses = under_control.courses
+        self.progress = under_control.progress
         self._settle()
 
-    def _course(self, part: Part) -> Course | None:
+    def _progress_of(self, part: Part) -> ContainerProgress | None:
         """How far the container that is named here has come, from now on."""
         key = part.text("power_profile_id"), part.text("sequence_container_id")
         if key[0] is None or key[1] is None:
             return None
-        course = self.courses.get((key[0], key[1])) or Course()
-        _put(self.courses, (key[0], key[1]), course, MAX_TIMERS)
-        return course
+        progress = self.progress.get((key[0], key[1])) or ContainerProgress()
+        _put(self.progress, (key[0], key[1]), progress, MAX_TIMERS)
+        return progress
 
     def _instruct(self, message: Message) -> None:
-        if course := self._course(message.content):
+        if progress := self._progress_of(message.content):
             if message.message_type == "PPBC.ScheduleInstruction":
-                course.scheduled = message
+                progress.scheduled = message
             elif message.message_type == "PPBC.StartInterruptionInstruction":
-                course.interrupted = message
+                progress.interrupted = message
         instruction_id = message.content.text("id")
         if instruction_id is None:
             return
@@ -495,7 +495,9 @@ class Conversation:
         )
         if object_type is None or object_id is None:
             return
-        thing = self.instructions.get(object_id) or self.holds(object_type).named(object_id)
+        thing = self.instructions.get(object_id) or self.descriptions_of(object_type).named(
+            object_id
+        )
         if thing is None or thing.revoked or thing.message.sender is not message.sender:
             return
         thing.revoked = message._replace(content=NOTHING)
@@ -520,8 +522,8 @@ class Conversation:
         if subject is None:
             return
         _put(self.answered, key, subject, MAX_UNANSWERED)
-        if subject.message_type in self.held:
-            self.held[subject.message_type].answered(answer.message_id, status)
+        if subject.message_type in self.descriptions:
+            self.descriptions[subject.message_type].answered(answer.message_id, status)
         instruction = self.instructions_by_message.get(answer.message_id)
         if instruction is not None and instruction.message.number == subject.number:
             instruction.answer = status

@@ -15,8 +15,8 @@ from functools import cached_property
 from s2_mitm.s2.catalog import MESSAGE_TYPES, Thing
 from s2_mitm.s2.conversation.message import Message, Part
 
-MAX_HELD = 48
-MAX_HELD_SIZE = 512 * 1024
+MAX_DESCRIPTIONS = 48
+MAX_DESCRIPTIONS_SIZE = 512 * 1024
 """Messages of one type that are held, and their bytes on the wire; older ones are forgotten."""
 
 
@@ -54,8 +54,8 @@ class Ranges:
 
 
 @dataclass
-class Given:
-    """A message that stays in force for a while.
+class Description:
+    """What the RM describes of itself for a while: its system, its constraints, or a profile.
 
     ``answer`` is the status it was answered with, ``revoked`` what revoked it.
     """
@@ -148,7 +148,7 @@ class Given:
 
 
 @dataclass
-class Course:
+class ContainerProgress:
     """How far a container of a power profile has come.
 
     ``scheduled`` and ``interrupted`` are the latest instructions for it, ``status`` and
@@ -178,59 +178,59 @@ def _actuator(part: Part) -> Actuator:
 
 
 @dataclass
-class Held:
+class Descriptions:
     """The messages of one type that one side has given, oldest first.
 
     ``doubt`` says why references to them cannot be checked, empty when they can.
     """
 
-    given: list[Given] = field(default_factory=list)
+    all: list[Description] = field(default_factory=list)
     doubt: str = ""
     forgotten: bool = False
     """Whether there were more than are held."""
 
     def add(self, message: Message) -> None:
         """A new one was said."""
-        self.given.append(Given(message))
-        while len(self.given) > 1 and (
-            len(self.given) > MAX_HELD
-            or sum(given.message.size for given in self.given) > MAX_HELD_SIZE
+        self.all.append(Description(message))
+        while len(self.all) > 1 and (
+            len(self.all) > MAX_DESCRIPTIONS
+            or sum(given.message.size for given in self.all) > MAX_DESCRIPTIONS_SIZE
         ):
-            del self.given[0]
+            del self.all[0]
             self.forgotten = True
         self.doubt = "" if message.valid else f"{message.name(message.time)} is not valid"
 
     def answered(self, message_id: str, status: str) -> None:
         """Its receiver answered one of them."""
-        for given in self.given:
+        for given in self.all:
             if given.message.message_id == message_id:
                 given.answer = status
-                if status != "OK" and given is self.given[-1]:
+                if status != "OK" and given is self.all[-1]:
                     kind = given.message.message_type
                     self.doubt = f"the last {kind} was answered with {status}"
 
-    def named(self, object_id: str) -> Given | None:
+    def named(self, object_id: str) -> Description | None:
         """The newest with this id, in force or not: its ``id`` or its message_id."""
-        for given in reversed(self.given):
+        for given in reversed(self.all):
             if object_id in (given.content.text("id"), given.message.message_id):
                 return given
         return None
 
-    def referable(self, now: float) -> Iterator[Given]:
+    def referable(self, now: float) -> Iterator[Description]:
         """Those that may be referred to at ``now`` (seconds since 1970), newest first.
 
         One whose time has not come yet may be referred to, by what is to happen in its time.
         """
-        for given in reversed(self.given):
+        for given in reversed(self.all):
             if given.revoked or given.refused:
                 continue
             yield given
             if given.answer == "OK" and given.valid_from <= now:
                 return  # what came before is replaced, and both sides know
 
-    def by_id(self, object_id: str) -> Given | None:
+    def by_id(self, object_id: str) -> Description | None:
         """The newest with this ``id``, in force or not."""
-        for given in reversed(self.given):
+        for given in reversed(self.all):
             if given.content.text("id") == object_id:
                 return given
         return None

@@ -66,7 +66,7 @@ def id_again(message: Message, conversation: Conversation) -> Iterator[Found]:
         return
     if conversation.remembers_id(object_id):
         instruction = conversation.instructions.get(object_id)
-        before = instruction or conversation.holds(message.message_type).by_id(object_id)
+        before = instruction or conversation.descriptions_of(message.message_type).by_id(object_id)
         if before is None or not before.refused:
             whose = f", by {before.message.name(message.time)}" if before else ""
             yield Found("/id", f"{quoted(object_id)} was used before{whose}")

@@ -48,7 +48,7 @@ def no_description(message: Message, conversation: Conversation) -> Iterator[Fou
     reference = look_up(message, conversation).reference
     if reference.fault is not ReferenceFault.NONE_GIVEN:
         return
-    held = conversation.holds(description_of(message)).given
+    held = conversation.descriptions_of(description_of(message)).all
     yield Found(
         "",
         reference.text,
@@ -82,7 +82,7 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
     reference = look_up(message, conversation).reference
     if reference.fault is not ReferenceFault.UNSURE:
         return
-    held = conversation.holds(description_of(message)).given
+    held = conversation.descriptions_of(description_of(message)).all
     yield Found(
         "",
         reference.text,

@@ -7,7 +7,7 @@ from itertools import islice
 
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
-from s2_mitm.s2.conversation.validity import Given
+from s2_mitm.s2.conversation.validity import Description
 from s2_mitm.s2.rules.common.constraints import (
     CONSTRAINTS,
     LIMITS,
@@ -68,7 +68,7 @@ def limit_type_missing(message: Message, conversation: Conversation) -> Iterator
             allowed_limit_ranges=[limit("UPPER", 0, 3000), limit("LOWER", 0, 0)])
     Do: Add a range for the other limit; from 0 to 0 where it cannot be chosen.
     """
-    limits = Given(message).limits or {}
+    limits = Description(message).limits or {}
     missing = (
         (quantity, limit_type)
         for quantity, ranges in limits.items()

@@ -7,7 +7,7 @@ from itertools import islice
 
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
-from s2_mitm.s2.conversation.validity import Given
+from s2_mitm.s2.conversation.validity import Description
 from s2_mitm.s2.rules.common.constraints import (
     CONSTRAINTS,
     ENERGY,
@@ -44,7 +44,7 @@ def energy_not_allowed(message: Message, conversation: Conversation) -> Iterator
     Do: Raise the limits in part of the period, so that their average reaches the one asked for.
     """
     emergency = message.content.flag("abnormal_condition") is not False
-    if not emergency and conversation.holds(ENERGY).given:
+    if not emergency and conversation.descriptions_of(ENERGY).all:
         yield from islice(_too_little_energy(message, conversation), FEW)
 
 
@@ -75,13 +75,13 @@ def _too_little_energy(message: Message, conversation: Conversation) -> Iterator
 
 def _energy_constraints(
     conversation: Conversation, quantity: str | None
-) -> Iterator[tuple[Given, float, float]]:
+) -> Iterator[tuple[Description, float, float]]:
     """Those for a quantity that both sides know, when they begin, and for how many seconds.
 
     Of those for the same time it is the latest, if it was answered.
     """
     newer: list[tuple[float, float]] = []
-    for given in reversed(conversation.holds(ENERGY).given):
+    for given in reversed(conversation.descriptions_of(ENERGY).all):
         begin, end = given.valid_from, given.valid_until
         if quantity is None or given.content.text("commodity_quantity") != quantity:
             continue
@@ -136,7 +136,7 @@ def energy_quantity(message: Message, conversation: Conversation) -> Iterator[Fo
     Do: Give the PEBC.PowerConstraints for the quantity first.
     """
     quantity = message.content.text("commodity_quantity")
-    given = [one for one in conversation.given(CONSTRAINTS, message.time) if not one.revoked]
+    given = [one for one in conversation.referable(CONSTRAINTS, message.time) if not one.revoked]
     if quantity is None or not given:
         return
     if all(one.limits is not None and quantity not in one.limits for one in given):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
-from s2_mitm.s2.conversation.validity import Given, Ranges
+from s2_mitm.s2.conversation.validity import Description, Ranges
 from s2_mitm.s2.rules.common.constraints import (
     INSTRUCTION,
     LIMITS,
@@ -231,7 +231,7 @@ def _limit_faults(message: Message, conversation: Conversation) -> _LimitFaults:
     return faults
 
 
-def _name_of(given: Given | None, message: Message) -> str:
+def _name_of(given: Description | None, message: Message) -> str:
     return given.message.name(message.time) if given else ""
 
 

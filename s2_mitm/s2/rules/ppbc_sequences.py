@@ -7,7 +7,7 @@ from itertools import islice
 
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
-from s2_mitm.s2.conversation.validity import Course
+from s2_mitm.s2.conversation.validity import ContainerProgress
 from s2_mitm.s2.rules.common.profiles import END, PROFILE, SCHEDULE, START, STATUS, sequence_of
 from s2_mitm.s2.rules.common.references import FEW
 from s2_mitm.s2.rules.common.repeated import repeated
@@ -90,14 +90,14 @@ def not_scheduled(message: Message, conversation: Conversation) -> Iterator[Foun
     Do: Interrupt the sequence that you scheduled.
     """
     given, sequence = sequence_of(message, conversation)
-    course = _course(message.content, conversation)
-    if given is None or sequence is None or _may_run(course, message.content):
+    progress = _progress_of(message.content, conversation)
+    if given is None or sequence is None or _may_run(progress, message.content):
         return
     wanted = quoted(sequence.text("id") or "")
     why = "nothing was scheduled"
-    if course.scheduled is not None:
-        other = quoted(course.scheduled.content.text("power_sequence_id") or "")
-        why = f"{course.scheduled.name(message.time)} schedules {other}"
+    if progress.scheduled is not None:
+        other = quoted(progress.scheduled.content.text("power_sequence_id") or "")
+        why = f"{progress.scheduled.name(message.time)} schedules {other}"
     yield Found("/power_sequence_id", f"{wanted} was not scheduled: {why}")
 
 
@@ -121,10 +121,10 @@ def not_interrupted(message: Message, conversation: Conversation) -> Iterator[Fo
     Do: Send it only after a PPBC.StartInterruptionInstruction for the same sequence.
     """
     given, sequence = sequence_of(message, conversation)
-    course = _course(message.content, conversation)
+    progress = _progress_of(message.content, conversation)
     if given is None or sequence is None:
         return
-    if course.interrupted is None and course.status != "INTERRUPTED":
+    if progress.interrupted is None and progress.status != "INTERRUPTED":
         wanted = quoted(sequence.text("id") or "")
         yield Found("/power_sequence_id", f"no interruption of {wanted} was seen to begin")
 
@@ -223,14 +223,14 @@ def _twice(content: Part) -> Iterator[Found]:
                     yield Found(value.at("commodity_quantity"), text)
 
 
-def _course(part: Part, conversation: Conversation) -> Course:
+def _progress_of(part: Part, conversation: Conversation) -> ContainerProgress:
     key = part.text("power_profile_id") or "", part.text("sequence_container_id") or ""
-    return conversation.courses.get(key) or Course()
+    return conversation.progress.get(key) or ContainerProgress()
 
 
-def _may_run(course: Course, part: Part) -> bool:
+def _may_run(progress: ContainerProgress, part: Part) -> bool:
     """Whether the sequence was scheduled last, or the RM says that it is selected."""
     wanted = part.text("power_sequence_id")
-    active = course.status in ("SCHEDULED", "EXECUTING", "INTERRUPTED")
-    scheduled = course.scheduled.content.text("power_sequence_id") if course.scheduled else None
-    return scheduled == wanted or (active and course.selected in (None, wanted))
+    active = progress.status in ("SCHEDULED", "EXECUTING", "INTERRUPTED")
+    scheduled = progress.scheduled.content.text("power_sequence_id") if progress.scheduled else None
+    return scheduled == wanted or (active and progress.selected in (None, wanted))

@@ -194,12 +194,12 @@ def _before(message: Message, conversation: Conversation) -> tuple[Message | Non
         container = name
     if container is None:
         return None, 0.0
-    course = conversation.courses.get((profile, container))
-    if course is None or course.scheduled is None or course.interrupted is not None:
+    progress = conversation.progress.get((profile, container))
+    if progress is None or progress.scheduled is None or progress.interrupted is not None:
         return None, 0.0
-    if course.status not in (None, "NOT_SCHEDULED", "SCHEDULED"):
+    if progress.status not in (None, "NOT_SCHEDULED", "SCHEDULED"):
         return None, 0.0
-    scheduled = course.scheduled
+    scheduled = progress.scheduled
     instruction = conversation.instructions.get(scheduled.content.text("id") or "")
     if instruction is None or instruction.message.number != scheduled.number:
         return None, 0.0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from s2_mitm.s2.catalog import DESCRIPTIONS, FINAL_STATUSES, control_type_of, only_sender
 from s2_mitm.s2.conversation.memory import Conversation, Instruction
 from s2_mitm.s2.conversation.message import Message
-from s2_mitm.s2.conversation.validity import Given
+from s2_mitm.s2.conversation.validity import Description
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
@@ -95,7 +95,7 @@ def unknown(message: Message, conversation: Conversation) -> Iterator[Found]:
         return
     if not conversation.saw_beginning(message) or _is_of_other_control_type(message, conversation):
         return
-    if _thing(message, conversation) or conversation.holds(object_type).forgotten:
+    if _thing(message, conversation) or conversation.descriptions_of(object_type).forgotten:
         return
     if conversation.remembers_id(object_id) or conversation.remembers_message(
         message.sender, object_id
@@ -212,11 +212,11 @@ def over(message: Message, conversation: Conversation) -> Iterator[Found]:
     name = thing.message.name(message.time)
     if thing.refused:
         yield Found("/object_id", f"{name} was answered with {quoted(thing.answer or '')}")
-    elif isinstance(thing, Given):
+    elif isinstance(thing, Description):
         message_type = thing.message.message_type
         # Of other types several are in force at the same time.
         if message_type in DESCRIPTIONS.values() and not any(
-            given is thing for given in conversation.given(message_type, message.time)
+            given is thing for given in conversation.referable(message_type, message.time)
         ):
             yield Found("/object_id", f"{name} was replaced by a later one")
     elif thing.status in FINAL_STATUSES:
@@ -230,7 +230,7 @@ def _is_of_other_control_type(message: Message, conversation: Conversation) -> b
     return family is not None and conversation.family is not None and family != conversation.family
 
 
-def _thing(message: Message, conversation: Conversation) -> Instruction | Given | None:
+def _thing(message: Message, conversation: Conversation) -> Instruction | Description | None:
     """What a RevokeObject names, by its id or message_id, of whatever type."""
     named = message.content.text("object_id") or ""
     instruction = conversation.instructions.get(named) or conversation.instructions_by_message.get(
@@ -238,11 +238,11 @@ def _thing(message: Message, conversation: Conversation) -> Instruction | Given 
     )
     if instruction is not None:
         return instruction
-    found = (held.named(named) for held in conversation.held.values())
+    found = (held.named(named) for held in conversation.descriptions.values())
     return next((given for given in found if given is not None), None)
 
 
-def _own(message: Message, conversation: Conversation) -> Instruction | Given | None:
+def _own(message: Message, conversation: Conversation) -> Instruction | Description | None:
     """What a RevokeObject names, where it is of that type and its sender's own."""
     thing = _thing(message, conversation)
     if thing is None or thing.message.sender is not message.sender:

@@ -124,7 +124,7 @@ def timer_too_long(message: Message, conversation: Conversation) -> Iterator[Fou
     if finished is None or timer_id is None or finished - message.time <= CLOCKS:
         return
     longest, source = None, None
-    for given in conversation.holds(description_of(message)).referable(message.time):
+    for given in conversation.descriptions_of(description_of(message)).referable(message.time):
         actuator = given.actuators.get(message.content.text("actuator_id") or "")
         timer = actuator.timers.get(timer_id) if actuator else None
         duration = timer.number("duration") if timer else None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from s2_mitm.s2.catalog import FINAL_STATUSES
 from s2_mitm.s2.conversation.memory import Active, Conversation
 from s2_mitm.s2.conversation.message import Message, Part, clock
-from s2_mitm.s2.conversation.validity import Actuator, Given
+from s2_mitm.s2.conversation.validity import Actuator, Description
 from s2_mitm.s2.rules.common.descriptions import (
     TARGET,
     WITH_MODE,
@@ -113,7 +113,7 @@ def not_yet_valid(message: Message, conversation: Conversation) -> Iterator[Foun
 
 
 @once_a_message
-def _having(message: Message, conversation: Conversation) -> list[Given]:
+def _having(message: Message, conversation: Conversation) -> list[Description]:
     """The descriptions that have the mode of an instruction."""
     target, actuator_id = (
         message.content.text(TARGET[message.message_type]),
@@ -139,7 +139,7 @@ class _Transition(NamedTuple):
     target: str
     execution: float
     transitions: list[Part]
-    given: Given
+    given: Description
 
     @property
     def actuator(self) -> Actuator:

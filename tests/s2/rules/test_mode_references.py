@@ -17,7 +17,7 @@ from mode_script import (
     with_modes,
 )
 
-from s2_mitm.s2.conversation.validity import MAX_HELD
+from s2_mitm.s2.conversation.validity import MAX_DESCRIPTIONS
 from s2_mitm.s2.examples.script import Script, identifier
 from s2_mitm.s2.examples.templates import (
     actuator,
@@ -117,7 +117,9 @@ def test_a_mode_of_another_actuator(family: str) -> None:
 @FAMILIES
 def test_a_mode_of_a_description_that_was_replaced(family: str) -> None:
     script = ModeScript(family)
-    replaced = script.conversation.holds(f"{family}.SystemDescription").given[0].message.message_id
+    replaced = (
+        script.conversation.descriptions_of(f"{family}.SystemDescription").all[0].message.message_id
+    )
     script.describe(**with_modes(family, mode(family, "renamed")))
     script.wait(10)
     script.instruct(WORK)
@@ -408,7 +410,7 @@ def test_under_no_control_type_nothing_is_said_of_references(family: str) -> Non
 
 def test_many_descriptions_are_not_remembered_forever() -> None:
     script = ModeScript("FRBC")
-    for number in range(2 * MAX_HELD):
+    for number in range(2 * MAX_DESCRIPTIONS):
         script.wait(60)
         modes = [frbc_mode(f"idle-{number}"), frbc_mode(f"charge-{number}")]
         script.describe(**with_modes("FRBC", *modes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pebc_script import ERROR, INFO, begun, constrain, instruct, of_rules, one
 
-from s2_mitm.s2.conversation.validity import MAX_HELD
+from s2_mitm.s2.conversation.validity import MAX_DESCRIPTIONS
 from s2_mitm.s2.examples.script import Script, identifier
 from s2_mitm.s2.examples.templates import at, limit
 from s2_mitm.s2.verdict import Role
@@ -254,7 +254,7 @@ def test_another_control_type_ends_what_was_given() -> None:
 def test_constraints_that_are_not_remembered_any_more() -> None:
     script = begun(None)
     script.select("PEBC")
-    for hour in range(MAX_HELD + 2):
+    for hour in range(MAX_DESCRIPTIONS + 2):
         fields = {"valid_from": at(hour * 3600), "valid_until": at((hour + 1) * 3600)}
         constrain(script, f"hour-{hour}", **fields)
     instruct(script, power_constraints_id="#hour-0")

@@ -36,7 +36,7 @@ def test_what_is_remembered_of_containers_is_bounded() -> None:
     for start in range(0, 3000, 500):
         names = range(start, start + 500)
         report(script, *[status("ABORTED", sequence_container_id=f"#c{name}") for name in names])
-    assert len(script.conversation.courses) <= 1000
+    assert len(script.conversation.progress) <= 1000
 
 
 TYPES = (PROFILE, "PPBC.PowerProfileStatus", SCHEDULE, START, END)

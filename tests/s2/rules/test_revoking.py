@@ -130,7 +130,7 @@ def test_a_second_time() -> None:
 def test_a_description_that_was_not_revoked_after_all_is_in_force() -> None:
     refused = revoke("rm", "FRBC.SystemDescription", "#described", ', answer="TEMPORARY_ERROR"')
     script = Script().run(GIVEN + DESCRIBED + refused)
-    given = script.conversation.given("FRBC.SystemDescription", script.now)
+    given = script.conversation.referable("FRBC.SystemDescription", script.now)
     assert [one.revoked for one in given] == [None]
 
 

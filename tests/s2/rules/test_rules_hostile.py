@@ -130,7 +130,7 @@ def check_bounds(conversation: Conversation) -> None:
                 most = unanswered
             case "instructions" | "instructions_by_message" | "latest_instructions":
                 most = instructions
-            case "active_modes" | "timers" | "courses":
+            case "active_modes" | "timers" | "progress":
                 most = BOUNDS["MAX_TIMERS"]
             case "_ids":
                 most = BOUNDS["MAX_IDS"]
@@ -138,7 +138,9 @@ def check_bounds(conversation: Conversation) -> None:
                 most = 50  # kinds of things: message types, roles, severities, what was said once
         assert len(value) <= most, name
     assert all(len(ids) <= BOUNDS["MAX_IDS"] for ids in conversation._message_ids.values())
-    assert all(len(held.given) <= validity.MAX_HELD for held in conversation.held.values())
+    assert all(
+        len(held.all) <= validity.MAX_DESCRIPTIONS for held in conversation.descriptions.values()
+    )
 
 
 @pytest.mark.parametrize("family", [None, *DESCRIBED])

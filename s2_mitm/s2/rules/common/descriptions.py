@@ -19,7 +19,7 @@ from s2_mitm.s2.catalog import (
 )
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
-from s2_mitm.s2.conversation.validity import Given
+from s2_mitm.s2.conversation.validity import Description
 from s2_mitm.s2.rules.common.crossing import may_cross
 from s2_mitm.s2.rules.common.once_a_message import once_a_message
 from s2_mitm.s2.rules.common.references import Reference, ReferenceFault, unreadable_since
@@ -63,14 +63,14 @@ def actuator_id_of(message: Message) -> str | None:
 
 
 @once_a_message
-def described(message: Message, conversation: Conversation) -> list[Given]:
+def described(message: Message, conversation: Conversation) -> list[Description]:
     """The system descriptions that a message may refer to, newest first.
 
     None where its control type is not the active one: the rules of the state report that.
     """
     if not _in_place(message, conversation):
         return []
-    return conversation.given(description_of(message), conversation.now - SWITCHING)
+    return conversation.referable(description_of(message), conversation.now - SWITCHING)
 
 
 def _in_place(message: Message, conversation: Conversation) -> bool:
@@ -86,7 +86,7 @@ def _in_place(message: Message, conversation: Conversation) -> bool:
     return conversation.family == control_type_of(message.message_type)
 
 
-def flags_denied(givens: Iterable[Given], *place: str) -> Given | None:
+def flags_denied(givens: Iterable[Description], *place: str) -> Description | None:
     """The newest description, when a flag is false in each of them; None otherwise."""
     newest = None
     for given in givens:
@@ -151,7 +151,7 @@ def look_up(message: Message, conversation: Conversation) -> Lookup:
 def _none_given(message: Message, conversation: Conversation) -> Reference:
     """What the references come to where no description is in force."""
     description = description_of(message)
-    held = conversation.holds(description).given
+    held = conversation.descriptions_of(description).all
     if message.sender is Role.RM and conversation.before_selection:
         return Reference()  # it was under way when the CEM selected the control type
     if not held:
@@ -191,7 +191,7 @@ def _unknown(message: Message, conversation: Conversation) -> Inside | None:
 
 def _was_known(message: Message, conversation: Conversation, mode: str) -> bool:
     """Whether a previous mode is one of an earlier description, or may be of a forgotten one."""
-    held = conversation.holds(description_of(message)).given
+    held = conversation.descriptions_of(description_of(message)).all
     since = message.content.moment("transition_timestamp")
     if since is None or since < held[0].message.time + SWITCHING:
         return True
@@ -204,14 +204,14 @@ def _was_known(message: Message, conversation: Conversation, mode: str) -> bool:
 
 def _doubt(message: Message, conversation: Conversation) -> str:
     """Why it cannot be checked whether a reference is right; empty when it can."""
-    held = conversation.holds(description_of(message))
+    held = conversation.descriptions_of(description_of(message))
     if held.doubt:
         return held.doubt
-    since = held.given[-1].message if held.given else conversation.selection or message
+    since = held.all[-1].message if held.all else conversation.selection or message
     if unreadable := unreadable_since(conversation, message, since):
         return unreadable
     agreed = any(
-        given.answer == "OK" and given.valid_from <= conversation.now for given in held.given
+        given.answer == "OK" and given.valid_from <= conversation.now for given in held.all
     )
     if not (conversation.saw_beginning(message) or agreed):
         return "what was said before the first message that was seen is unknown"
@@ -219,10 +219,10 @@ def _doubt(message: Message, conversation: Conversation) -> str:
 
 
 def _elsewhere(
-    message: Message, conversation: Conversation, unknown: Inside, in_force: list[Given]
+    message: Message, conversation: Conversation, unknown: Inside, in_force: list[Description]
 ) -> str | None:
     """Where else the thing is, for the end of a sentence; None where it was in force just now."""
-    for given in reversed(conversation.holds(description_of(message)).given):
+    for given in reversed(conversation.descriptions_of(description_of(message)).all):
         for actuator_id in given.actuators:
             if unknown.name not in _things(given, actuator_id, unknown.thing):
                 continue
@@ -238,7 +238,7 @@ def _elsewhere(
     return ""
 
 
-def _things(given: Given, actuator_id: str, thing: Thing) -> Mapping[str, Part]:
+def _things(given: Description, actuator_id: str, thing: Thing) -> Mapping[str, Part]:
     """The actuators of a description, or the modes or timers of one of them, by their ids."""
     if thing is Thing.ACTUATOR:
         return {name: actuator.part for name, actuator in given.actuators.items()}

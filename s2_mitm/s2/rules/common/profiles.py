@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from s2_mitm.s2.catalog import Thing, field_for, referring
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
-from s2_mitm.s2.conversation.validity import Given
+from s2_mitm.s2.conversation.validity import Description
 from s2_mitm.s2.rules.common.references import Reference, refer
 
 PROFILE = "PPBC.PowerProfileDefinition"
@@ -35,7 +35,9 @@ def referring_parts(
         yield part, refer(conversation, message, PROFILE, part, FIELD)
 
 
-def sequence_of(message: Message, conversation: Conversation) -> tuple[Given | None, Part | None]:
+def sequence_of(
+    message: Message, conversation: Conversation
+) -> tuple[Description | None, Part | None]:
     """The profile and the sequence that an instruction is about, if they are known."""
     given = refer(conversation, message, PROFILE, message.content, FIELD).given
     if given is None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from s2_mitm.s2.catalog import control_type_of
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part, clock
-from s2_mitm.s2.conversation.validity import Given, Held
+from s2_mitm.s2.conversation.validity import Description, Descriptions
 from s2_mitm.s2.rules.common.crossing import under_way
 from s2_mitm.s2.rules.common.once_a_message import once_a_message
 from s2_mitm.s2.rules.common.tolerances import CLOCKS
@@ -43,7 +43,7 @@ class Reference(NamedTuple):
     Both are None where there is nothing to report.
     """
 
-    given: Given | None = None
+    given: Description | None = None
     fault: ReferenceFault | None = None
     text: str = ""
     hint: str = ""
@@ -102,10 +102,10 @@ def _found(
     identifier: str,
     execution: ExecutionTime | None,
 ) -> Reference:
-    held = conversation.holds(message_type)
+    held = conversation.descriptions_of(message_type)
     broken: Reference | None = None
-    for index in range(len(held.given) - 1, -1, -1):
-        given = held.given[index]
+    for index in range(len(held.all) - 1, -1, -1):
+        given = held.all[index]
         if given.content.text("id") != identifier:
             continue
         fault, why = _out_of_force(conversation, held, index, execution, message.time)
@@ -123,10 +123,14 @@ def _found(
 
 
 def _out_of_force(
-    conversation: Conversation, held: Held, index: int, execution: ExecutionTime | None, now: float
+    conversation: Conversation,
+    held: Descriptions,
+    index: int,
+    execution: ExecutionTime | None,
+    now: float,
 ) -> tuple[ReferenceFault | None, str]:
     """Why something given is not in force, as the end of a sentence."""
-    given = held.given[index]
+    given = held.all[index]
     if given.answer not in (None, "OK"):
         return ReferenceFault.REFUSED, f"its receiver answered with {quoted(str(given.answer))}"
     if given.revoked and not under_way(conversation, given.revoked):
@@ -137,7 +141,7 @@ def _out_of_force(
         return ReferenceFault.NOT_IN_FORCE, f"was valid until {clock(given.valid_until)}"
     if given.valid_from > execution.latest:
         return ReferenceFault.NOT_IN_FORCE, f"is not valid before {clock(given.valid_from)}"
-    for newer in held.given[index + 1 :]:
+    for newer in held.all[index + 1 :]:
         if _replaces(newer, given, execution):
             since = clock(newer.valid_from)
             return (
@@ -158,7 +162,7 @@ def unreadable_since(conversation: Conversation, message: Message, since: Messag
     return f"what the RM sent {message.monotonic - unreadable:.1f} s before could not be read"
 
 
-def _replaces(newer: Given, older: Given, execution: ExecutionTime) -> bool:
+def _replaces(newer: Description, older: Description, execution: ExecutionTime) -> bool:
     """Whether the one given later is in force in place of the other, and both sides know.
 
     One that was given later, but for an earlier time, does not end what comes after that time.
@@ -172,22 +176,28 @@ def _replaces(newer: Given, older: Given, execution: ExecutionTime) -> bool:
     )
 
 
-def _doubt(conversation: Conversation, held: Held, message: Message, *, replacing: bool) -> str:
+def _doubt(
+    conversation: Conversation, held: Descriptions, message: Message, *, replacing: bool
+) -> str:
     """Why it cannot be checked whether an id is known; empty when it can.
 
     Where each replaces the one before (``replacing``), those before the latest do not matter.
     """
     if not conversation.saw_beginning(message) and conversation.selection is None:
         return "the beginning of this conversation was not seen"
-    since = held.given[-1].message if replacing and held.given else conversation.selection
+    since = held.all[-1].message if replacing and held.all else conversation.selection
     return unreadable_since(conversation, message, since) or held.doubt
 
 
 def _unknown(
-    conversation: Conversation, held: Held, message: Message, message_type: str, identifier: str
+    conversation: Conversation,
+    held: Descriptions,
+    message: Message,
+    message_type: str,
+    identifier: str,
 ) -> Reference:
     """What a reference comes to whose id is not that of anything remembered."""
-    if not held.given:
+    if not held.all:
         if conversation.family is None:
             return Reference()
         text = f"{quoted(identifier)} refers to a {message_type}, and the RM has given none"
@@ -197,13 +207,13 @@ def _unknown(
             f"{quoted(identifier)} cannot be checked: only the latest {message_type} are remembered"
         )
         return Reference(None, ReferenceFault.UNSURE, text)
-    for given in held.given:
+    for given in held.all:
         if given.message.message_id == identifier:
             text = f"{quoted(identifier)} is the message_id of {given.message.name(message.time)}"
             own = given.content.text("id")
             hint = f"Refer to its id, {quoted(own)}." if own is not None else ""
             return Reference(None, ReferenceFault.UNKNOWN, text, hint)
-    ids = (given.content.text("id") for given in reversed(held.given))
+    ids = (given.content.text("id") for given in reversed(held.all))
     known = named(name for name in ids if name is not None)
     text = f"{quoted(identifier)} is not the id of a {message_type}; known: {known}"
     return Reference(None, ReferenceFault.UNKNOWN, text)
