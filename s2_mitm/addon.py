@@ -297,14 +297,27 @@ class S2Mitm:
 
     async def _watch_the_clock(self) -> None:
         """Every second: report answers that are overdue, also where no message comes."""
+        has_failed = False
         while True:
             await asyncio.sleep(1)
-            self._say_what_had_to_wait()
-            check_all()
-            await self._patches.every_second()
-            for session in [*LIVE.values()]:
-                if session.is_live and session.recognised:
-                    self._safely(session, partial(self._tick, session))
+            try:
+                await self._every_second()
+            except Exception as fault:
+                if not has_failed:
+                    logger.error(
+                        f"s2-mitm: a fault of its own, {fault!r}, in what it does every second;"
+                        " the traffic goes on. Please report this."
+                    )
+                    logger.debug("The fault:", exc_info=True)
+                has_failed = True
+
+    async def _every_second(self) -> None:
+        self._say_what_had_to_wait()
+        for session in [*LIVE.values()]:
+            if session.is_live and session.recognised:
+                self._safely(session, partial(self._tick, session))
+        check_all()
+        await self._patches.every_second()
 
     def _tick(self, session: "Session") -> None:
         self._overtake(session)

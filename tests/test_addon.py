@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -302,3 +303,34 @@ def test_what_open_sessions_do_not_take_is_said(
 
     said = [record.getMessage() for record in caplog.records]
     assert said == ([f"s2-mitm: {sentence}"] if sentence else [])
+
+
+def test_a_fault_in_what_is_done_every_second(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is overdue is still reported then, and the fault is said once."""
+    turns: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        turns.append(seconds)
+        if len(turns) > 3:
+            raise asyncio.CancelledError
+
+    def fail() -> None:
+        raise LookupError("of the test")
+
+    def tick() -> list[Any]:
+        ticks.append(turns[-1])
+        return []
+
+    ticks: list[float] = []
+    with addon() as running:
+        conversation = Conversation(running)
+        conversation.say(SELECTION, from_client=False)
+        monkeypatch.setattr("s2_mitm.addon.check_all", fail)
+        monkeypatch.setattr("asyncio.sleep", sleep)
+        monkeypatch.setattr(conversation.session, "tick", tick)
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(running.addon._watch_the_clock())
+    assert len(ticks) == 3
+    assert caplog.text.count("a fault of its own, LookupError('of the test')") == 1

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mitmproxy.http import HTTPFlow
 from running_addon import Conversation, addon
 
+from s2_mitm.history.queries import History
 from s2_mitm.proxy.session import LIVE
 from s2_mitm.s2.examples.script import Line, Script
 from s2_mitm.s2.verdict import Role
@@ -145,6 +148,42 @@ def test_what_is_known_of_the_session_is_what_was_delivered(
         expected = "S2 no selection" if control_type else "S2 FRBC"
 
         assert conversation.flow.comment.startswith(expected)
+
+
+class Answers:
+    """An addon that drops all answers, or makes something else of them."""
+
+    def __init__(self, status: bytes | None) -> None:
+        self._status = status
+
+    def websocket_message(self, flow: HTTPFlow) -> None:
+        assert flow.websocket is not None
+        message = flow.websocket.messages[-1]
+        if b'"ReceptionStatus"' not in message.content:
+            return
+        if self._status is None:
+            message.drop()
+        else:
+            message.content = message.content.replace(b'"OK"', b'"%s"' % self._status)
+
+
+@PATCHES
+@pytest.mark.parametrize("status", [None, b"INVALID_CONTENT"])
+def test_what_is_recorded_as_the_answer_is_what_was_delivered(
+    tmp_path: Path, patches: str, status: bytes | None
+) -> None:
+    file = tmp_path / "s2.sqlite3"
+    with addon(Answers(status), s2_patches=patches, s2_db=str(file)) as running:
+        conversation = Conversation(running)
+        say(conversation, begun().lines)
+        conversation.close()
+    with closing(History(str(file))) as history:
+        answers = {
+            row["reception_status"]
+            for row in history.messages()
+            if row["message_type"] != "ReceptionStatus"
+        }
+    assert answers == {status.decode() if status else None}
 
 
 def test_what_is_held_does_not_count_until_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from s2_mitm.history.records import (
     LateFindingRecord,
     MessageRecord,
     Reception,
+    ReceptionWithdrawn,
     Record,
     SendersSwapped,
     SessionChange,
@@ -201,6 +202,13 @@ class Recorder:
         It is recorded with the newest message of that id, unless that has an answer already.
         """
         self._put(Reception(session_id, sender, message_id, status, delay_ms))
+
+    def reception_withdrawn(self, session_id: str, sender: Role, message_id: str) -> None:
+        """The answer to the message ``message_id`` of ``sender`` was not delivered after all.
+
+        The newest message of that id has none then.
+        """
+        self._put(ReceptionWithdrawn(session_id, sender, message_id))
 
     def senders_swapped(self, session_id: str) -> None:
         """RM and CEM were taken for each other: swap them in all that is recorded of a session."""

@@ -116,6 +116,17 @@ class Reception(NamedTuple):
     delay_ms: float
 
 
+class ReceptionWithdrawn(NamedTuple):
+    """The ReceptionStatus that answers the message ``message_id`` of ``sender`` was not delivered.
+
+    It was recorded with that message before, for it was dropped only later.
+    """
+
+    session_id: str
+    sender: Role
+    message_id: str
+
+
 class Delivery(NamedTuple):
     """The message ``seq`` of a session was dropped or changed after it was recorded.
 
@@ -189,6 +200,7 @@ Record = (
     | Delivery
     | LateFindingRecord
     | Reception
+    | ReceptionWithdrawn
     | SendersSwapped
     | SessionEnd
 )

@@ -16,6 +16,7 @@ from s2_mitm.history.records import (
     Gap,
     LateFindingRecord,
     Reception,
+    ReceptionWithdrawn,
     Record,
     SendersSwapped,
     SessionChange,
@@ -101,22 +102,21 @@ _SWAP_SENDERS = (
     .where(messages.c.session_id == bindparam("session"))
     .values(sender=_other_role(messages.c.sender))
 )
-_RECEIVED = (
-    update(messages)
+_NEWEST_OF_ITS_ID = update(messages).where(
+    messages.c.id
+    == select(func.max(messages.c.id))
     .where(
-        messages.c.id
-        == select(func.max(messages.c.id))
-        .where(
-            messages.c.session_id == bindparam("session"),
-            messages.c.message_id == bindparam("subject"),
-            messages.c.sender == bindparam("spoken_by"),
-        )
-        .correlate(None)
-        .scalar_subquery(),
-        messages.c.reception_status.is_(None),
+        messages.c.session_id == bindparam("session"),
+        messages.c.message_id == bindparam("subject"),
+        messages.c.sender == bindparam("spoken_by"),
     )
-    .values(reception_status=bindparam("status"), reception_delay_ms=bindparam("delay"))
+    .correlate(None)
+    .scalar_subquery()
 )
+_RECEIVED = _NEWEST_OF_ITS_ID.where(messages.c.reception_status.is_(None)).values(
+    reception_status=bindparam("status"), reception_delay_ms=bindparam("delay")
+)
+_WITHDRAWN = _NEWEST_OF_ITS_ID.values(reception_status=None, reception_delay_ms=None)
 _INVALID = (
     update(messages)
     .where(messages.c.session_id == bindparam("session"), messages.c.seq == bindparam("number"))
@@ -232,6 +232,8 @@ class _Batch:
                     self._invalidate(session_id, seq)
             case Reception():
                 self._add_reception(record)
+            case ReceptionWithdrawn():
+                self._withdraw_reception(record)
             case Delivery():
                 self._add_delivery(record)
             case Gap():
@@ -337,6 +339,16 @@ class _Batch:
         elif row["reception_status"] is None:
             row["reception_status"] = storable(reception.status)
             row["reception_delay_ms"] = reception.delay_ms
+
+    def _withdraw_reception(self, reception: ReceptionWithdrawn) -> None:
+        sender, message_id = str(reception.sender), _id(reception.message_id)
+        row = self._newest.get((reception.session_id, sender, message_id))
+        if row is not None:
+            row |= {"reception_status": None, "reception_delay_ms": None}
+            return
+        older = {"session": reception.session_id, "spoken_by": sender, "subject": message_id}
+        if self._received.pop(_key_of_answered(older), None) is None:
+            self._add_statement(_WITHDRAWN, older)
 
     def _swap(self, session_id: str) -> None:
         self._add_statement(_SWAP_CLIENT, {"session": session_id})

@@ -187,10 +187,14 @@ class Session:
         `observed`.
         """
         judged = self._undecided
-        if judged is None or delivery.is_known(judged.message) or self.flow.intercepted:
+        if judged is None or self._is_with_others(judged.message):
             return None
         self.settle()
         return self._unless_observed(judged)
+
+    def _is_with_others(self, message: WebSocketMessage) -> bool:
+        """Whether other addons, or the user, have an undecided message, as far as one can know."""
+        return delivery.is_known(message) or self.flow.intercepted
 
     def _unless_observed(self, judged: Judged) -> Judged | None:
         content, dropped = self._observed
@@ -221,7 +225,7 @@ class Session:
         if self._undecided is None:
             return None
         message = self._undecided.message
-        if not (delivery.is_known(message) or self.flow.intercepted):  # it went on, we think
+        if not self._is_with_others(message):  # it went on, we think
             return self.overtaken()
         message.dropped = True
         return self.delivered(message)
@@ -233,19 +237,13 @@ class Session:
 
     def tick(self) -> list[LateFinding]:
         """Time has passed. Returns what is to be said of earlier messages now."""
-        if (
-            self._undecided
-            and not delivery.is_known(self._undecided.message)
-            and not self.flow.intercepted
-        ):
+        if self._undecided and not self._is_with_others(self._undecided.message):
             self.settle()
         return self.judge.tick(time.time(), time.monotonic())
 
     def close(self, moment: float) -> list[LateFinding]:
         """It was over at ``moment``. Returns what is to be said of earlier messages now."""
-        if self._undecided and (
-            self.flow.intercepted or delivery.is_known(self._undecided.message)
-        ):
+        if self._undecided and self._is_with_others(self._undecided.message):
             self.judge.discard()  # it never went on
             self._undecided = None
         self.settle()

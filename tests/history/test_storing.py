@@ -122,8 +122,30 @@ def test_no_text_breaks_a_batch(recorder: Recorder, target: str, text: str) -> N
     assert newest["message_id"] == printable(text)
 
 
+@pytest.mark.parametrize("flushes", [(), (1,), (2,), (1, 2)])
+def test_an_answer_that_is_withdrawn(
+    recorder: Recorder, target: str, flushes: tuple[int, ...]
+) -> None:
+    recorder.session_opened(SessionStart("s1", NOON, None, None, None, Role.RM))
+    recorder.message(message(1, sender=Role.RM, message_id="m"))
+    recorder.message(message(2, sender=Role.CEM, message_id="m"))
+    if 1 in flushes:
+        assert recorder.flush(10)
+    recorder.reception_status("s1", Role.RM, "m", "OK", 12.5)
+    recorder.reception_status("s1", Role.CEM, "m", "OK", 2.5)
+    if 2 in flushes:
+        assert recorder.flush(10)
+    recorder.reception_withdrawn("s1", Role.RM, "m")
+    assert recorder.flush(10)
+    with closing(History(target)) as history:
+        answers = [
+            (row["reception_status"], row["reception_delay_ms"]) for row in history.messages()
+        ]
+    assert answers == [(None, None), ("OK", 2.5)]
+
+
 @pytest.mark.parametrize("flushed", [False, True], ids=["in one batch", "in two batches"])
-def test_answers_swaps_and_afterthoughts(recorder: Recorder, target: str, flushed: bool) -> None:
+def test_answers_swaps_and_late_findings(recorder: Recorder, target: str, flushed: bool) -> None:
     recorder.session_opened(SessionStart("s1", NOON, None, None, None, Role.RM))
     for seq, sender in enumerate((Role.RM, Role.CEM, Role.RM, None), 1):
         recorder.message(message(seq, sender=sender, message_id="m"))

@@ -13,7 +13,7 @@ from s2_mitm.history.records import MessageRecord, SessionFacts, SessionStart
 from s2_mitm.proxy import delivery
 from s2_mitm.proxy.observers.observer import Observer, Observers
 from s2_mitm.proxy.session import Judged, Session
-from s2_mitm.s2.verdict import LateFinding, Role
+from s2_mitm.s2.verdict import Answer, LateFinding, Role
 
 MOVED = "recorded elsewhere from here on"
 """The reason why a session is over that goes on in another recording, for s2_db was changed."""
@@ -74,16 +74,23 @@ class Recording(Observer):
                 binary=not message.is_text,
             )
         )
-        if answer := verdict.answer:
-            self._recorder.reception_status(
-                session.id, answer.sender, answer.message_id, answer.status, answer.delay
-            )
+        if verdict.answer and not message.dropped:
+            self._record_answer(session, verdict.answer)
         self.late(session, verdict.late)
 
     def delivered(self, session: Session, judged: Judged) -> None:
         message = judged.message
         self._recorder.delivered(
             session.id, judged.number, dropped=message.dropped, sent=delivery.sent(message)
+        )
+        if answer := judged.verdict.answer:
+            self._recorder.reception_withdrawn(session.id, answer.sender, answer.message_id)
+        if answer := session.judge.delivered_answer:
+            self._record_answer(session, answer)
+
+    def _record_answer(self, session: Session, answer: Answer) -> None:
+        self._recorder.reception_status(
+            session.id, answer.sender, answer.message_id, answer.status, answer.delay
         )
 
     def late(self, session: Session, late: Iterable[LateFinding]) -> None:
@@ -155,8 +162,13 @@ class _Known(NamedTuple):
 
 
 def _known(session: Session) -> _Known:
-    talk = session.conversation
-    return _Known(talk.client_role, talk.resource_id, talk.selected_version, talk.control_type)
+    conversation = session.conversation
+    return _Known(
+        conversation.client_role,
+        conversation.resource_id,
+        conversation.selected_version,
+        conversation.control_type,
+    )
 
 
 def _facts(session: Session) -> SessionFacts:

@@ -57,6 +57,8 @@ class Judge:
         """The message that was judged last, while it is neither taken in nor discarded."""
         self._answer: Answer | None = None
         """What the undecided message answers."""
+        self.delivered_answer: Answer | None = None
+        """What the message that was decided last answers; None where it was discarded."""
 
     @property
     def settings(self) -> Settings:
@@ -165,11 +167,12 @@ class Judge:
         if sent is not None:
             message, subject_message_id = self._as_it_went(message, sent)
             answer = self.conversation.answer(message, subject_message_id)
+        self.delivered_answer = answer
         self.conversation.take_in(message, answer, monotonic)
 
     def discard(self) -> None:
         """The message that was judged last was not delivered: what it says does not count."""
-        self._undecided = None
+        self._undecided = self.delivered_answer = None
 
     def receive(
         self,
