@@ -22,7 +22,7 @@ class Soon:
             ctx.options._options["tcp_timeout"]._default = 1
 
     def running(self):
-        from s2_mitm.proxy import idle
+        from s2_mitm.proxy.patches import idle
         idle.KEEPALIVE.update(TCP_KEEPIDLE=1, TCP_KEEPINTVL=1, TCP_KEEPCNT=2)
 
 addons = [Soon()]

@@ -24,7 +24,7 @@ MEGABYTE = 1000 * 1000
 LIMIT = 64
 """MB, of s2_memory."""
 
-AT_ONCE = 200
+AT_ONCE = 250
 """MB. To pass one message of 31 MB on takes some copies of it, for a moment."""
 
 

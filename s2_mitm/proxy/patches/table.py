@@ -147,6 +147,19 @@ PATCHES = (
             " or the user did after that only when the next message comes"
         ),
     ),
+    # It sets the drain_writers of a connection, around which pacing puts its own.
+    Patch(
+        "idle",
+        replaces=(
+            f"{_SERVER}:ConnectionHandler().drain_writers",
+            f"{_SERVER}:TimeoutWatchdog().timeout",
+        ),
+        relies_on={**_TRANSPORTS, f"{_SERVER}:ConnectionHandler().timeout_watchdog": None},
+        lost=(
+            "mitmproxy ends a WebSocket that is silent for ten minutes, and does not notice a peer"
+            " that is gone, or that reads nothing"
+        ),
+    ),
     Patch(
         "pacing",
         replaces=(
@@ -196,18 +209,6 @@ PATCHES = (
             "mitmproxy.flow:Flow().intercepted": None,
         },
         lost="every message takes some 0.1 ms more of the processor",
-    ),
-    Patch(
-        "idle",
-        replaces=(
-            f"{_SERVER}:ConnectionHandler().drain_writers",
-            f"{_SERVER}:TimeoutWatchdog().timeout",
-        ),
-        relies_on={**_TRANSPORTS, f"{_SERVER}:ConnectionHandler().timeout_watchdog": None},
-        lost=(
-            "mitmproxy ends a WebSocket that is silent for ten minutes, and does not notice a peer"
-            " that is gone, or that reads nothing"
-        ),
     ),
     Patch(
         "saving",
