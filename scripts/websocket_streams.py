@@ -29,8 +29,8 @@ CLOSE_CODES: tuple[int, ...] = (*range(1000, 1004), *range(1007, 1015), 3000, 39
 MOST_PIECES = 200, 15, 15, 5, 1
 """Pieces in which TCP brings what a peer says: one of these, at most."""
 
-Said = tuple[int, bytes]
-"""An opcode and a payload: a whole message, or a control frame."""
+Content = tuple[int, bytes]
+"""The opcode and the payload of a whole message, or of a control frame."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class Stream:
 class Heard:
     """What a peer hears: messages and control frames, each in order, and the close frame."""
 
-    messages: list[Said] = field(default_factory=list)
-    controls: list[Said] = field(default_factory=list)
+    messages: list[Content] = field(default_factory=list)
+    controls: list[Content] = field(default_factory=list)
     close: bytes | None = None
 
 
@@ -239,7 +239,7 @@ def _wire(draw: random.Random, frame: Frame, is_client: bool) -> bytes:
     return frame.on_the_wire(masked=is_client, mask=draw.randbytes(4))
 
 
-def _message(draw: random.Random) -> Said:
+def _message(draw: random.Random) -> Content:
     kind = draw.random()
     if kind < 0.5:
         return TEXT, _s2(draw)

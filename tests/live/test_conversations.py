@@ -39,7 +39,7 @@ PLANTED = [mistake for mistake in MISTAKES if not mistake.valid]
 
 
 @dataclass
-class Talk:
+class Conversation:
     """One conversation as each side sent and heard it, and whether it ended in order."""
 
     path: str = field(default_factory=new_path)
@@ -48,16 +48,21 @@ class Talk:
     ended: bool = False
 
 
-def assert_untouched_and_recorded(talk: Talk, proxy: Proxy, *, client: str = "RM") -> None:
+def assert_untouched_and_recorded(
+    conversation: Conversation, proxy: Proxy, *, client: str = "RM"
+) -> None:
     """What one side sent the other received, and the recording has it all and rightly judged."""
-    assert talk.ended
-    assert talk.rm.sent == talk.cem.received
-    assert talk.cem.sent == talk.rm.received
+    assert conversation.ended
+    assert conversation.rm.sent == conversation.cem.received
+    assert conversation.cem.sent == conversation.rm.received
 
-    until(lambda: (proxy.recording.session(talk.path) or {}).get("ended_at"), "its end is recorded")
-    messages = proxy.recording.messages(talk.path)
-    assert contents(messages, "RM") == talk.rm.sent
-    assert contents(messages, "CEM") == talk.cem.sent
+    until(
+        lambda: (proxy.recording.session(conversation.path) or {}).get("ended_at"),
+        "its end is recorded",
+    )
+    messages = proxy.recording.messages(conversation.path)
+    assert contents(messages, "RM") == conversation.rm.sent
+    assert contents(messages, "CEM") == conversation.cem.sent
     assert [m["timestamp"] for m in messages] == sorted(m["timestamp"] for m in messages)
     assert_in_order(messages)
 
@@ -71,7 +76,7 @@ def assert_untouched_and_recorded(talk: Talk, proxy: Proxy, *, client: str = "RM
     # The one that nobody answered: that only a rule of the conversation can see.
     assert [m["codes"] for m in messages if m["valid"] and m["findings"]] == [["ack.missing"]]
 
-    session = proxy.recording.session(talk.path)
+    session = proxy.recording.session(conversation.path)
     assert session is not None
     assert session["client_role"] == client
     assert session["control_type"] == "FILL_RATE_BASED_CONTROL"
@@ -104,24 +109,24 @@ def assert_in_order(messages: list[Row]) -> None:
 
 @pytest.mark.parametrize("patches", ["all", "none"])
 def test_a_conversation(tmp_path: Path, patches: str) -> None:
-    talk = Talk()
+    conversation = Conversation()
 
     async def hold(proxy: Proxy, port: int) -> None:
-        async with serve_cem(port=port, seconds=SECONDS, frames=talk.cem):
-            url = proxy.url + talk.path
-            talk.ended = await run_battery(url, seconds=SECONDS, frames=talk.rm)
+        async with serve_cem(port=port, seconds=SECONDS, frames=conversation.cem):
+            url = proxy.url + conversation.path
+            conversation.ended = await run_battery(url, seconds=SECONDS, frames=conversation.rm)
 
     port = free_port()
     with running(tmp_path, port, s2_ignore="", s2_log="all", s2_patches=patches) as proxy:
         asyncio.run(hold(proxy, port))
-        assert_untouched_and_recorded(talk, proxy)
+        assert_untouched_and_recorded(conversation, proxy)
 
     verdicts = Counter(
         line.rsplit(" ", 1)[1]
         for line in proxy.output.splitlines()
         if line.endswith((" valid", " INVALID"))
     )
-    total = len(talk.rm.sent) + len(talk.cem.sent)
+    total = len(conversation.rm.sent) + len(conversation.cem.sent)
     assert verdicts == {"valid": total - len(PLANTED), "INVALID": len(PLANTED)}
     assert (
         f'closed: S2 FRBC · RM "Demo battery" (client) · CEM (server) · {total} messages,'
@@ -130,20 +135,20 @@ def test_a_conversation(tmp_path: Path, patches: str) -> None:
 
 
 def test_a_conversation_through_tls(tmp_path: Path) -> None:
-    talk = Talk()
+    conversation = Conversation()
     tls = _self_signed(tmp_path)
 
     async def hold(proxy: Proxy, port: int) -> None:
-        async with serve_cem(port=port, seconds=SECONDS, frames=talk.cem, tls=tls):
-            url = proxy.url.replace("ws:", "wss:") + talk.path
-            talk.ended = await run_battery(
-                url, seconds=SECONDS, frames=talk.rm, verify_certificate=False
+        async with serve_cem(port=port, seconds=SECONDS, frames=conversation.cem, tls=tls):
+            url = proxy.url.replace("ws:", "wss:") + conversation.path
+            conversation.ended = await run_battery(
+                url, seconds=SECONDS, frames=conversation.rm, verify_certificate=False
             )
 
     port = free_port()
     with running(tmp_path, port, scheme="https", s2_ignore="", ssl_insecure="true") as proxy:
         asyncio.run(hold(proxy, port))
-        assert_untouched_and_recorded(talk, proxy)
+        assert_untouched_and_recorded(conversation, proxy)
 
 
 def _self_signed(folder: Path) -> ssl.SSLContext:
@@ -178,7 +183,9 @@ def _self_signed(folder: Path) -> ssl.SSLContext:
 
 
 def test_ten_conversations_at_once(tmp_path: Path) -> None:
-    talks = {talk.path: talk for talk in (Talk() for _ in range(10))}
+    talks = {
+        conversation.path: conversation for conversation in (Conversation() for _ in range(10))
+    }
     seconds = 1.5 * SECONDS
 
     async def be_the_cem(connection: ServerConnection) -> None:
@@ -186,9 +193,9 @@ def test_ten_conversations_at_once(tmp_path: Path) -> None:
         await CEM(connection, seconds=seconds, frames=talks[connection.request.path].cem).run()
 
     async def hold(proxy: Proxy, port: int) -> None:
-        async def one(talk: Talk) -> None:
-            url = proxy.url + talk.path
-            talk.ended = await run_battery(url, seconds=seconds, frames=talk.rm)
+        async def one(conversation: Conversation) -> None:
+            url = proxy.url + conversation.path
+            conversation.ended = await run_battery(url, seconds=seconds, frames=conversation.rm)
 
         async with serve(be_the_cem, "127.0.0.1", port):
             await asyncio.gather(*map(one, talks.values()))
@@ -196,10 +203,12 @@ def test_ten_conversations_at_once(tmp_path: Path) -> None:
     port = free_port()
     with running(tmp_path, port, s2_ignore="") as proxy:
         asyncio.run(hold(proxy, port))
-        for talk in talks.values():
-            assert_untouched_and_recorded(talk, proxy)
+        for conversation in talks.values():
+            assert_untouched_and_recorded(conversation, proxy)
 
-    total = sum(len(talk.rm.sent) + len(talk.cem.sent) for talk in talks.values())
+    total = sum(
+        len(conversation.rm.sent) + len(conversation.cem.sent) for conversation in talks.values()
+    )
     assert proxy.recording.rows("select count(*) as n from messages") == [{"n": total}]
     assert proxy.recording.rows("select count(*) as n from sessions") == [{"n": 10}]
 
@@ -228,9 +237,13 @@ class ServerMedium(S2AsyncMediumConnection):
 
 
 @asynccontextmanager
-async def _serve_rm(port: int, talk: Talk, over: asyncio.Event) -> AsyncIterator[None]:
+async def _serve_rm(
+    port: int, conversation: Conversation, over: asyncio.Event
+) -> AsyncIterator[None]:
     async def be_the_rm(connection: ServerConnection) -> None:
-        talk.ended = await converse(ServerMedium(connection, talk.rm), seconds=SECONDS)
+        conversation.ended = await converse(
+            ServerMedium(connection, conversation.rm), seconds=SECONDS
+        )
         await connection.close()
         over.set()
 
@@ -239,18 +252,21 @@ async def _serve_rm(port: int, talk: Talk, over: asyncio.Event) -> AsyncIterator
 
 
 def test_the_cem_is_the_websocket_client(tmp_path: Path) -> None:
-    talk = Talk()
+    conversation = Conversation()
 
     async def hold(proxy: Proxy, port: int) -> None:
         over = asyncio.Event()
-        async with _serve_rm(port, talk, over), connect(proxy.url + talk.path) as connection:
-            await CEM(connection, seconds=SECONDS, frames=talk.cem).run()
+        async with (
+            _serve_rm(port, conversation, over),
+            connect(proxy.url + conversation.path) as connection,
+        ):
+            await CEM(connection, seconds=SECONDS, frames=conversation.cem).run()
             await over.wait()
 
     port = free_port()
     with running(tmp_path, port, "-w", tmp_path / "flows", s2_ignore="") as proxy:
         asyncio.run(hold(proxy, port))
-        assert_untouched_and_recorded(talk, proxy, client="CEM")
+        assert_untouched_and_recorded(conversation, proxy, client="CEM")
     (flow,) = proxy.saved_flows()
     assert flow.comment.startswith('S2 FRBC · RM "Demo battery" (server) · CEM (client) · ')
 

@@ -31,12 +31,12 @@ from s2_mitm.s2.message.schemas import BUILT_IN
 SECONDS_BETWEEN = 2.0
 """Of every two messages, which have the same time."""
 
-Said = list[tuple[bool, bytes]]
+Traffic = list[tuple[bool, bytes]]
 """Messages in their order, and whether the client sent them."""
 
 ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"
 
-MORE: Said = [
+MORE: Traffic = [
     (True, b"not JSON"),
     (False, b'{"message_type": "Hello"}'),
     (True, b'{"message_type": "FRBC.StorageStatus", "message_id": "x", "y": {"z": null}}'),
@@ -51,7 +51,7 @@ MORE: Said = [
 class _Noted(list[str | bytes]):
     """The frames that one end sends, noted in one list with those of the other."""
 
-    def __init__(self, said: Said, *, from_client: bool) -> None:
+    def __init__(self, said: Traffic, *, from_client: bool) -> None:
         super().__init__()
         self._said = said
         self._from_client = from_client
@@ -63,9 +63,9 @@ class _Noted(list[str | bytes]):
 
 
 @pytest.fixture(scope="module")
-def said() -> Said:
+def said() -> Traffic:
     """The demo's conversation, with a few more messages in the middle."""
-    demo: Said = []
+    demo: Traffic = []
 
     async def talk() -> None:
         rm = Frames(sent=_Noted(demo, from_client=True))
@@ -129,7 +129,7 @@ def test_there_is_one_verdict_wherever_one_looks(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
-    said: Said,
+    said: Traffic,
     options: dict[str, Any],
 ) -> None:
     database = tmp_path / "s2.sqlite3"

@@ -37,14 +37,14 @@ def recorded(
     script: str, settings: Settings | None = None, client: Role = Role.RM, **more: Any
 ) -> tuple[RecordedSession, Play]:
     """A conversation as it would be recorded, and as it was played."""
-    talk = Play(settings)
-    talk.run(script)
+    played = Play(settings)
+    played.run(script)
     messages = [
         RecordedMessage(number, wire.time, wire.sender is client, wire.data)
-        for number, wire in enumerate(talk.connections[-1], 1)
+        for number, wire in enumerate(played.connections[-1], 1)
     ]
-    talk.close()
-    return RecordedSession("0123456789", messages, ended=talk.now, **more), talk
+    played.close()
+    return RecordedSession("0123456789", messages, ended=played.now, **more), played
 
 
 def played(session: RecordedSession, settings: Settings | None = None) -> ReplayedSession:
@@ -91,13 +91,13 @@ def test_the_version_may_be_known_from_elsewhere() -> None:
 
 
 def test_late_findings_are_with_the_message_that_they_concern() -> None:
-    session, talk = recorded(
+    session, played = recorded(
         SHAKE
         + 'rm("ResourceManagerDetails", answer=None)\nwait(20)\nrm("PowerMeasurement")\n'
         + 'cem("SelectControlType", answer=None)'
     )
     assert found(session) == [(7, "ack.missing"), (10, "ack.missing")]
-    assert talk.codes == ["ack.missing", "ack.missing"]
+    assert played.codes == ["ack.missing", "ack.missing"]
 
 
 def test_while_a_session_goes_on_nothing_is_missing_yet() -> None:
