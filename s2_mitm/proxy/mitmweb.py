@@ -62,7 +62,8 @@ def _handler() -> type:
                 raise APIError(403, "Only mitmweb's own page may do this.")
             if self.request.headers.get("Content-Type", "").split(";")[0] != "application/json":
                 raise APIError(415, "Send application/json.")  # and not what any form can send
-            super().prepare()
+            mitmwebs: Any = super()
+            mitmwebs.prepare()
 
     return Command
 

@@ -70,10 +70,10 @@ def _add_whole(writer: FilteredFlowWriter, flow: Flow) -> None:
 
 
 def _stream_file(writer: FilteredFlowWriter) -> StreamFile:
-    file: Any = writer.fo
-    if isinstance(file, BufferedWriter):  # it was not needed yet
-        writer.fo = file = StreamFile(file)
-    return cast(StreamFile, file)
+    its: Any = writer
+    if isinstance(its.fo, BufferedWriter):  # it was not needed yet
+        its.fo = StreamFile(its.fo)
+    return cast(StreamFile, its.fo)
 
 
 def _write(file: StreamFile, flow: Flow) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from wsproto import frame_protocol
 
 from s2_mitm.proxy.patches import masking
 
-wsprotos = frame_protocol.XorMaskerSimple
+wsprotos: Any = frame_protocol.XorMaskerSimple
 
 
 @pytest.fixture
