@@ -87,6 +87,10 @@ class S2Mitm:
     def load(self, loader: Loader) -> None:
         for option in options.OPTIONS:
             loader.add_option(option.name, type(option.default), option.default, option.help)
+        for refusal in internals.refused_settings(
+            ctx.options, [each.name for each in options.OPTIONS]
+        ):
+            logger.error(f"s2-mitm: {refusal}")  # after which mitmproxy does not start
         delivery.call(self._delivered)
         contentview.install(lambda: self._settings)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from mitmproxy import ctx
+from mitmproxy.exceptions import OptionsError
 from mitmproxy.http import HTTPFlow
 from mitmproxy.master import Master
 from mitmproxy.options import Options
+from mitmproxy.optmanager import OptManager
 from mitmproxy.proxy.server import ConnectionHandler
+
+from s2_mitm.s2.message.explaining import nearest
 
 
 def handler_of(flow: HTTPFlow) -> ConnectionHandler | None:
@@ -38,3 +43,27 @@ def set_quietly(options: Options, name: str, value: str) -> None:
         known[name].set(value)
     else:
         options.update(**{name: value})
+
+
+def refused_settings(options: OptManager, names: Collection[str]) -> Iterator[str]:
+    """A sentence for each ``--set s2_…`` that cannot be had, which is forgotten then.
+
+    ``names`` are the options that there are. mitmproxy keeps a setting until the addon whose option
+    it is has been loaded; where it cannot read one it says nothing, and does without the addon.
+    """
+    waiting: Any = getattr(options, "deferred", {})
+    known: Any = getattr(options, "_options", {})
+    for name in [each for each in waiting if each.startswith("s2_")]:
+        given = getattr(waiting[name], "val", None)
+        if name not in names:
+            meant = nearest(name, names)
+            yield f"there is no option {name}{f'; {meant} is one' if meant else ''}."
+        elif given is None or not hasattr(options, "_parse_setval"):
+            continue
+        else:
+            try:
+                options._parse_setval(known[name], given)
+                continue
+            except OptionsError as problem:
+                yield f"{name}: {str(problem).removesuffix('.')}."
+        del waiting[name]

@@ -82,10 +82,6 @@ class Address(NamedTuple):
     port: int
 
 
-def _as_given(value: T) -> T:
-    return value
-
-
 def _one_of(values: Mapping[str, T]) -> Callable[[str], T]:
     def parse(text: str) -> T:
         if text not in values:

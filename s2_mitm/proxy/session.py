@@ -212,7 +212,7 @@ class Session:
             return
         content = judged.message.content
         if judged.message.dropped:
-            self.judge.discard()
+            self.judge.discard(monotonic=monotonic)
         else:
             self.judge.take_in(None if content == self._came else content, monotonic=monotonic)
         self._came = b""

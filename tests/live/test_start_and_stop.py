@@ -35,6 +35,14 @@ WRONGS = [
     Wrong(
         "no-time-for-an-answer", "s2_ack_timeout", "0", "s2_ack_timeout is 1 second or more, not 0"
     ),
+    Wrong("no-number", "s2_ack_timeout", "soon", "s2_ack_timeout: "),
+    Wrong("neither-true-nor-false", "s2_block_invalid", "yes", "s2_block_invalid: Boolean must be"),
+    Wrong(
+        "misspelt",
+        "s2_keepmessages",
+        "5",
+        "there is no option s2_keepmessages; s2_keep_messages is one.",
+    ),
     Wrong(
         "db-as-libpq-has-it",
         "s2_db",

@@ -51,6 +51,15 @@ class Log(Observer):
             self._print(lines)
         self.late(session, verdict.late)
 
+    def delivered(self, session: Session, judged: Judged) -> None:
+        verdict, dropped = judged.verdict, judged.message.dropped
+        if self._level == "all" or verdict.findings:
+            what = f"{verdict.sender:<3} {printable(verdict.message_type or '')}"
+            fate = "NOT FORWARDED" if dropped else "CHANGED ON ITS WAY"
+            fate = click.style(fate, fg="red" if dropped else "magenta", bold=dropped)
+            label = click.style(f"{'':>12} {_label(session)}", dim=True)
+            self._print([f"{label} {what} of {_clock(verdict.time)} {fate}"])
+
     def late(self, session: Session, late: Iterable[LateFinding]) -> None:
         for item in late:
             what = f"{item.sender:<3} {printable(item.message_type)} of {_clock(item.time)}"

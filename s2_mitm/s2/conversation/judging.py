@@ -35,6 +35,9 @@ from s2_mitm.s2.verdict import (
     bounded,
 )
 
+HELD_SECONDS = 0.1
+"""A message that goes on later than this was held back, by the user or by a script."""
+
 
 class Judge:
     """Judges the messages of one conversation, in the order in which they came.
@@ -168,11 +171,23 @@ class Judge:
             message, subject_message_id = self._as_it_went(message, sent)
             answer = self.conversation.answer(message, subject_message_id)
         self.delivered_answer = answer
+        self._let_time_pass(message, monotonic)
         self.conversation.take_in(message, answer, monotonic)
 
-    def discard(self) -> None:
-        """The message that was judged last was not delivered: what it says does not count."""
-        self._undecided = self.delivered_answer = None
+    def discard(self, *, monotonic: float | None = None) -> None:
+        """The message that was judged last was not delivered: what it says does not count.
+
+        ``monotonic`` is when that was decided, as in `take_in`.
+        """
+        message, self._undecided, self.delivered_answer = self._undecided, None, None
+        if message is not None:
+            self._let_time_pass(message, monotonic)
+            self.conversation.leave_out(message, self._answer)
+
+    def _let_time_pass(self, message: Message, monotonic: float | None) -> None:
+        """While a message is held back, what comes after it waits, too."""
+        if monotonic is not None and monotonic - message.monotonic > HELD_SECONDS:
+            self.conversation.stood_still(monotonic - message.monotonic)
 
     def receive(
         self,
@@ -199,7 +214,8 @@ class Judge:
     def tick(self, time: float, monotonic: float | None = None) -> list[LateFinding]:
         """What is to be said of earlier messages now; the times are those of `judge`."""
         self.conversation.it_is(time, monotonic)
-        return self._overdue()
+        # While a message is held back, nothing behind it comes through, and no answer either.
+        return [] if self._undecided else self._overdue()
 
     def close(self, time: float, monotonic: float | None = None) -> list[LateFinding]:
         """What is to be said of earlier messages now that the conversation is over.
@@ -211,7 +227,7 @@ class Judge:
         conversation.it_is(time, monotonic)
         late = [
             found
-            for message in conversation.unanswered.values()
+            for message in conversation.unanswered_at_the_end()
             for found in self._ask(UNANSWERED, message)
         ]
         late += [
@@ -233,6 +249,7 @@ class Judge:
             content=UNREADABLE if went.message is None else Part(went.message),
             size=len(sent),
             valid=went.valid,
+            changed=True,
             faultless=False,  # no rule was asked about it
         )
         return changed, went.subject_message_id

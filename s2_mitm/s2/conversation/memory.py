@@ -20,6 +20,7 @@ from s2_mitm.s2.catalog import (
     ID_FIELDS,
     IN_FORCE,
     INSTRUCTIONS,
+    MESSAGE_TYPES,
     MODE_STATUSES,
     NOT_ANSWERED,
     SINCE,
@@ -76,7 +77,7 @@ class _Evidence(IntEnum):
 
 @dataclass
 class Instruction:
-    """An instruction and how far it came. ``said`` is the message that gave it.
+    """An instruction and how far it came. ``message`` is the one that gave it.
 
     ``since`` is when it came to its status, on the clock that nobody sets; ``answer`` is the status
     that message was answered with; ``revoked`` what revoked it;
@@ -192,6 +193,11 @@ class Conversation:
             role: OrderedDict() for role in Role
         }
         self._ids: OrderedDict[str, None] = OrderedDict()
+        self.undelivered: set[str] = set()
+        """The types of messages that came and were not delivered, until one of the type is."""
+        self._undelivered_ids: OrderedDict[str, None] = OrderedDict()
+        self._answered_in_vain: OrderedDict[tuple[Role, str], None] = OrderedDict()
+        """Messages whose answer is due and was given, but not delivered."""
 
         self.unreadable: dict[Role, float] = {}
         """When each side has last sent something that could not be read, by ``monotonic``."""
@@ -266,6 +272,10 @@ class Conversation:
         """Whether a message of this side had this message_id, among the latest."""
         return message_id in self._message_ids[sender]
 
+    def was_not_delivered(self, identifier: str) -> bool:
+        """Whether this id, or message_id, was given by a message that was not delivered."""
+        return identifier in self._undelivered_ids
+
     # What changes it
 
     def it_is(self, time: float, monotonic: float | None) -> None:
@@ -307,8 +317,20 @@ class Conversation:
                 break
             del self.unanswered[key]
             _put(self.overdue, key, message, MAX_UNANSWERED)
-            late.append(message)
+            if key not in self._answered_in_vain:
+                late.append(message)
         return late
+
+    def unanswered_at_the_end(self) -> list[Message]:
+        """The messages that nobody has answered, though it was not due yet."""
+        return [
+            message for key, message in self.unanswered.items() if key not in self._answered_in_vain
+        ]
+
+    def stood_still(self, seconds: float) -> None:
+        """A message was held back for so long, and all behind it: no answer could come."""
+        for key, message in self.unanswered.items():
+            self.unanswered[key] = message._replace(monotonic=message.monotonic + seconds)
 
     def end(self) -> None:
         """It is over: no answer will come any more."""
@@ -342,6 +364,7 @@ class Conversation:
             self.unreadable[message.sender] = message.monotonic
             return
         content = message.content
+        self.undelivered.discard(message.message_type)
         self.missed_handshake = self.lacks_handshake(message)
         # What is not its sender's to say has no effect.
         own = only_sender(message.message_type) in (None, message.sender)
@@ -387,6 +410,29 @@ class Conversation:
             self._implied_version = SINCE[message.message_type]
             self._settle()
         self._await_answer(message, monotonic)
+
+    def leave_out(self, message: Message, answer: Answer | None = None) -> None:
+        """A message was not delivered: it changes nothing, but makes doubtful what it would have.
+
+        Its sender goes by it, and its receiver does not know of it; neither is to blame for what
+        follows. ``answer`` is what `answer` gives for it.
+        """
+        content, message_type = message.content, message.message_type
+        if content is UNREADABLE or message_type not in MESSAGE_TYPES:
+            return
+        self.undelivered.add(message_type)
+        if answer is not None:
+            key = answer.sender, answer.message_id
+            _put(self._answered_in_vain, key, None, MAX_UNANSWERED)
+        if message_type in IN_FORCE:
+            doubtful = self.descriptions.setdefault(message_type, Descriptions())
+            doubtful.doubt = f"{message.name(message.time)} was not forwarded"
+        if message_type in MODE_STATUSES:
+            self.active_modes.pop(content.text("actuator_id") or "", None)
+        object_id = content.text(ID_FIELDS.get(message_type, "message_id"))
+        for identifier in (object_id, message.message_id):
+            if identifier is not None:
+                _put(self._undelivered_ids, identifier, None, MAX_IDS)
 
     def _settle(self) -> None:
         """Work out what follows from what is known now."""

@@ -116,7 +116,8 @@ class Message(NamedTuple):
     ``number`` counts the messages of the conversation from 1, ``time`` is in seconds since 1970,
     ``monotonic`` in seconds of a clock that nobody sets, for what lies between two messages,
     ``size`` in bytes on the wire; ``valid`` is about the message by itself, ``faultless`` says
-    that nothing at all was found wrong with it, by the rules either.
+    that nothing at all was found wrong with it, by the rules either; ``changed`` says that it was
+    changed on its way, and that this is how it went.
     """
 
     number: int
@@ -130,14 +131,16 @@ class Message(NamedTuple):
     valid: bool
     faultless: bool
     injected: bool
+    changed: bool = False
 
     def name(self, now: float) -> str:
         """Which message this is, for a text that is about another one."""
         message_id = f" {quoted(self.message_id)}" if self.message_id else ""
-        injected = "injected, " if self.injected else ""
+        how = "injected, " if self.injected else ""
+        how += "changed on its way, " if self.changed else ""
         ago = f"{max(0.0, now - self.time):.1f} s before"
         what = f"the {excerpt(self.message_type)}{message_id}"
-        return f"{what} from the {self.sender} ({injected}{ago})"
+        return f"{what} from the {self.sender} ({how}{ago})"
 
 
 def clock(seconds: float) -> str:

@@ -11,6 +11,8 @@ from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
 
+HANDSHAKES = {"Handshake", "HandshakeResponse"}
+
 
 @rule("handshake.not-seen", Severity.INFO)
 def not_seen(message: Message, conversation: Conversation) -> Iterator[Found]:
@@ -61,6 +63,7 @@ def missing(message: Message, conversation: Conversation) -> Iterator[Found]:
     """
     if (
         conversation.from_start
+        and not conversation.undelivered & HANDSHAKES
         and conversation.state < State.INITIALISED
         and conversation.state < earliest_state(message.message_type, message.sender)
     ):

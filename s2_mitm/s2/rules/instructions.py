@@ -41,6 +41,8 @@ def unknown(message: Message, conversation: Conversation) -> Iterator[Found]:
         return
     if not conversation.saw_beginning(message) or Role.CEM in conversation.unreadable:
         return  # it may have been in a message that could not be read
+    if conversation.was_not_delivered(instruction_id):
+        return
     if conversation.remembers_id(instruction_id) or conversation.remembers_message(
         Role.CEM, instruction_id
     ):

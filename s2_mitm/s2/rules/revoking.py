@@ -101,6 +101,8 @@ def unknown(message: Message, conversation: Conversation) -> Iterator[Found]:
         message.sender, object_id
     ):
         return  # it ended with its control type, or is another mistake
+    if conversation.was_not_delivered(object_id):
+        return
     yield Found(
         "/object_id", f"the {message.sender} has given nothing with the id {quoted(object_id)}"
     )

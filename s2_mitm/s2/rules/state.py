@@ -42,6 +42,8 @@ def no_control_type(message: Message, conversation: Conversation) -> Iterator[Fo
         return  # it may have been selected before the first message that was seen
     if conversation.before_selection and message.sender is Role.RM:
         return  # it was under way when the CEM ended the control type
+    if "SelectControlType" in conversation.undelivered:
+        return
     ended = f" since {conversation.selection.name(message.time)}" if conversation.selection else ""
     yield Found(
         "/message_type",
@@ -73,6 +75,8 @@ def other_control_type(message: Message, conversation: Conversation) -> Iterator
         return
     if family == conversation.before_selection and message.sender is Role.RM:
         return  # it was under way when the CEM selected another
+    if "SelectControlType" in conversation.undelivered:
+        return
     assert conversation.selection is not None
     yield Found(
         "/message_type",
@@ -102,6 +106,7 @@ def no_details(message: Message, conversation: Conversation) -> Iterator[Found]:
     """
     if (
         conversation.details is None
+        and "ResourceManagerDetails" not in conversation.undelivered
         and conversation.saw_beginning(message)
         and not conversation.lacks_handshake(message)
     ):
@@ -128,6 +133,8 @@ def control_type_not_offered(message: Message, conversation: Conversation) -> It
     """
     selected = message.content.text("control_type")
     if conversation.details is None or selected is None or selected == "NO_SELECTION":
+        return
+    if "ResourceManagerDetails" in conversation.undelivered:
         return
     offered = conversation.details.content.texts("available_control_types")
     if offered and selected not in offered and selected in CONTROL_TYPES:

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, TextIO
 
 import pytest
@@ -104,6 +105,37 @@ def test_the_level_says_which_messages_are_shown(
     assert len(of_messages) == len(shown)
     for line, words in zip(of_messages, shown, strict=True):
         assert words in line
+
+
+@pytest.mark.usefixtures("dump")
+@pytest.mark.parametrize(
+    ("level", "content", "dropped", "shown"),
+    [
+        ("all", STATUS, True, "RM  FRBC.StorageStatus of 12:00:00.000 NOT FORWARDED"),
+        ("all", STATUS, False, "RM  FRBC.StorageStatus of 12:00:00.000 CHANGED ON ITS WAY"),
+        ("findings", STATUS | {"x": 1}, True, "FRBC.StorageStatus of 12:00:00.000 NOT FORWARDED"),
+        ("findings", STATUS, True, ""),
+        ("none", STATUS | {"x": 1}, True, ""),
+    ],
+)
+def test_what_others_did_to_a_message_afterwards(
+    monkeypatch: pytest.MonkeyPatch, level: str, content: Any, dropped: bool, shown: str
+) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr("sys.stdout", output)
+    flow = tflow.twebsocketflow(messages=False)
+    assert flow.websocket is not None
+    noon = datetime(2026, 3, 1, 12).timestamp()
+    message = WebSocketMessage(Opcode.TEXT, True, json.dumps(content).encode(), noon)
+    flow.websocket.messages = [message]
+    session = Session(flow, ALONE)
+    [judged] = session.take(flow)
+    message.dropped = dropped
+
+    Log(level).delivered(session, judged)
+
+    assert shown in output.getvalue()
+    assert bool(shown) == bool(output.getvalue())
 
 
 def test_the_levels_are_those_of_the_option() -> None:

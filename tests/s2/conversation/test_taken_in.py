@@ -50,10 +50,16 @@ class Way(Script):
 
 
 def known(way: Way) -> str:
-    """All that is remembered, but for what time has changed."""
+    """All that counts, but for what time has changed, and for what is in doubt."""
     passing = ("now", "monotonic", "settings")
-    held = {name: value for name, value in vars(way.conversation).items() if name not in passing}
-    return repr(held)
+    doubts = (
+        *("undelivered", "_undelivered_ids", "_answered_in_vain"),
+        *("active_modes", "descriptions"),
+    )
+    others = {*passing, *doubts}
+    held = {name: value for name, value in vars(way.conversation).items() if name not in others}
+    described = {name: each.all for name, each in way.conversation.descriptions.items() if each.all}
+    return repr((held, described))
 
 
 @pytest.mark.parametrize("control_type", [None, *DESCRIBED])
@@ -255,3 +261,107 @@ def test_the_messages_here_are_right() -> None:
         if message_type == "ReceptionStatus":
             del fields["message_id"]
         assert judge(json.dumps(fields).encode()).valid, message_type
+
+
+FOLLOWS = [
+    # What is dropped, and what its sender, who goes by it, or its receiver says after that.
+    ("FRBC", Role.RM, "FRBC.SystemDescription", {}, Role.RM, "FRBC.ActuatorStatus", {}),
+    (
+        "FRBC",
+        Role.CEM,
+        "FRBC.Instruction",
+        {"id": "#gone"},
+        Role.RM,
+        "InstructionStatusUpdate",
+        {"instruction_id": "#gone"},
+    ),
+    (
+        "FRBC",
+        Role.CEM,
+        "FRBC.Instruction",
+        {"id": "#gone"},
+        Role.CEM,
+        "RevokeObject",
+        {"object_type": "FRBC.Instruction", "object_id": "#gone"},
+    ),
+    (None, Role.CEM, "SelectControlType", {}, Role.CEM, "FRBC.Instruction", {}),
+    (None, Role.CEM, "SelectControlType", {}, Role.RM, "FRBC.StorageStatus", {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("control_type", "sender", "dropped", "fields", "follower", "following", "its_fields"), FOLLOWS
+)
+def test_nobody_is_blamed_for_what_follows_from_a_message_that_was_not_delivered(
+    control_type: str | None,
+    sender: Role,
+    dropped: str,
+    fields: dict[str, Any],
+    follower: Role,
+    following: str,
+    its_fields: dict[str, Any],
+) -> None:
+    way = Way()
+    way.begin(control_type)
+    way.dropped(sender, dropped, **fields)
+    verdict = way.judge_only(follower, wire(following, **{**its_fields, "message_id": OTHER_ID}))
+    way.judge.take_in()
+    blame = {"state", "instruction", "revoke"}
+    codes = [finding.code for finding in verdict.findings]
+    assert not [code for code in codes if code.split(".")[0] in blame], verdict.findings
+    assert "modes.no-description" not in codes
+
+
+OTHER_ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a4"
+
+
+def test_handshakes_and_details_that_were_not_delivered_are_not_missed() -> None:
+    way = Way()
+    way.dropped(Role.RM, "Handshake")
+    assert "handshake.missing" not in [
+        finding.code for finding in way.judge_only(Role.RM, wire("PowerMeasurement")).findings
+    ]
+    way = Way()
+    way.begin(details=False)
+    way.dropped(Role.RM, "ResourceManagerDetails")
+    verdict = way.judge_only(Role.CEM, wire("SelectControlType", message_id=OTHER_ID))
+    assert verdict.findings == []
+
+
+def test_an_answer_that_was_not_delivered_is_not_missed() -> None:
+    way = Way()
+    way.begin()
+    measured = way.judge_only(Role.RM, wire("PowerMeasurement", message_id=OTHER_ID))
+    way.judge.take_in()
+    assert measured.valid
+    way.dropped(Role.CEM, "ReceptionStatus", subject_message_id=OTHER_ID, status="OK")
+    assert way.judge.tick(way.now + 60) == []
+    assert way.judge.close(way.now + 70) == []
+
+
+def test_while_an_answer_is_held_back_nothing_is_overdue() -> None:
+    way = Way()
+    way.begin()
+    for message_id in (ID, OTHER_ID):
+        way.judge_only(Role.RM, wire("PowerMeasurement", message_id=message_id))
+        way.judge.take_in()
+    answer = wire("ReceptionStatus", subject_message_id=ID, status="OK")
+    way.judge_only(Role.CEM, answer)
+    assert way.judge.tick(way.now + 15, way.now + 15) == []
+    way.judge.take_in(monotonic=way.now + 15)
+    way.now += 15.01
+    following = wire("ReceptionStatus", subject_message_id=OTHER_ID, status="OK")
+    verdict = way.judge_only(Role.CEM, following)
+    assert verdict.late == []
+    assert not [each for each in verdict.findings if each.code.startswith("ack")]
+
+
+def test_what_was_changed_on_its_way_is_named_so() -> None:
+    way = Way()
+    way.begin()
+    went = wire("PowerMeasurement", message_id=OTHER_ID, unknown=1)
+    way.edited(Role.RM, wire("PowerMeasurement", message_id=OTHER_ID), went)
+    answer = wire("ReceptionStatus", subject_message_id=OTHER_ID, status="OK")
+    findings = way.judge_only(Role.CEM, answer).findings
+    [finding] = [each for each in findings if each.code == "ack.ok-to-invalid"]
+    assert "from the RM (changed on its way, " in finding.text
