@@ -3,7 +3,7 @@
 
 pydantic turns the models into JSON Schema; what it gets wrong, or what the published schemas leave
 open by oversight, is put right in `_corrected`. s2-python speaks 0.0.2-beta; what a later version
-changes is in `NEXT`. The sentences of the specification (titles and descriptions) stay where they
+changes is in `_next`. The sentences of the specification (titles and descriptions) stay where they
 are published.
 
     scripts/build_schemas.py                write schemas/

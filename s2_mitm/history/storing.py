@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Table, bindparam, case, func, insert, select, update
@@ -127,8 +128,10 @@ _DELIVERED = (
     .where(messages.c.session_id == bindparam("session"), messages.c.seq == bindparam("number"))
     .values(dropped=bindparam("was_dropped"), sent=bindparam("went", type_=messages.c.sent.type))
 )
+_COLUMNS_OF_A_MESSAGE = [column.name for column in messages.columns[1:]]
+_VALUES_OF_A_MESSAGE = itemgetter(*_COLUMNS_OF_A_MESSAGE)
 _BULK_MESSAGES = (
-    f"INSERT INTO messages ({', '.join(column.name for column in messages.columns[1:])}) "
+    f"INSERT INTO messages ({', '.join(_COLUMNS_OF_A_MESSAGE)}) "
     "VALUES {rows} ON CONFLICT (session_id, seq) DO NOTHING"
 )
 # The row of its message is looked up by session and seq, because few messages have findings: to ask
@@ -277,11 +280,11 @@ class _Batch:
             if row["sent"] is not None:
                 row["sent"] = text_or_bytes(row["sent"])
         for template, rows in (
-            (_BULK_RECEIVED, self._received.values()),
-            (_BULK_MESSAGES, self._messages),
-            (_BULK_FINDINGS, self._findings),
+            (_BULK_RECEIVED, [[*row.values()] for row in self._received.values()]),
+            (_BULK_MESSAGES, [*map(_VALUES_OF_A_MESSAGE, self._messages)]),
+            (_BULK_FINDINGS, [[*row.values()] for row in self._findings]),
         ):
-            bulk_statements.execute(connection, template, [[*row.values()] for row in rows])
+            bulk_statements.execute(connection, template, rows)
 
     def _add_statement(self, statement: Executable, row: Row) -> None:
         self._statements.append((statement, row))

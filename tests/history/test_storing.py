@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from postgres_server import connected
 from sqlalchemy import Engine, delete, insert, select
 
+from s2_mitm.history import storing
 from s2_mitm.history.queries import History
 from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
+from s2_mitm.history.records import WaitingMessage
 from s2_mitm.history.tables import messages
 from s2_mitm.history.target import database_of
 from s2_mitm.s2.verdict import Finding, Role, Severity, Source, Verdict
@@ -120,6 +122,11 @@ def test_no_text_breaks_a_batch(recorder: Recorder, target: str, text: str) -> N
         [newest] = history.messages(limit=1)
     assert newest["message_id"] == newest["reception_status"] == newest["findings"][0]["text"]
     assert newest["message_id"] == printable(text)
+
+
+def test_every_message_has_all_columns() -> None:
+    row = storing._message_row(WaitingMessage.of(message(1)))
+    assert row.keys() == {column.name for column in messages.columns} - {"id"}
 
 
 @pytest.mark.parametrize("flushes", [(), (1,), (2,), (1, 2)])
