@@ -39,6 +39,8 @@ def parse_names(text: str) -> frozenset[str]:
     wanted = {piece for piece in pieces if not piece.startswith("-")}
     if wanted and left_out:
         raise ValueError("name the patches to use, or with a minus those to leave out, not both.")
+    if {"all", "none"} & wanted:
+        raise ValueError("all, or none, stands alone.")
     if wrong := sorted((wanted | left_out) - {*NAMES}):
         raise ValueError(f"there is no patch {wrong[0]!r}, only all, none, {', '.join(NAMES)}.")
     return frozenset(wanted or {*NAMES} - left_out)

@@ -51,7 +51,7 @@ def test_which_are_wanted(text: str, names: set[str]) -> None:
     assert parse_names(text) == names
 
 
-@pytest.mark.parametrize("text", ["frame", "-frame", "frames,", "-", "all,none", "-all"])
+@pytest.mark.parametrize("text", ["frame", "-frame", "frames,", "-", "-all"])
 def test_a_wrong_name_is_refused_with_those_that_there_are(text: str) -> None:
     with pytest.raises(ValueError, match=r"there is no patch .*frames, "):
         parse_names(text)
@@ -60,6 +60,8 @@ def test_a_wrong_name_is_refused_with_those_that_there_are(text: str) -> None:
 def test_it_is_either_these_or_all_but_these() -> None:
     with pytest.raises(ValueError, match="not both"):
         parse_names("frames,-idle")
+    with pytest.raises(ValueError, match="stands alone"):
+        parse_names("all,none")
 
 
 def test_they_come_and_go(master: Any, caplog: pytest.LogCaptureFixture) -> None:
