@@ -82,7 +82,8 @@ class Session:
         """What its sender sent, before any addon."""
         self._known = self.conversation.changes
         self._bytes = KEEP_BYTES
-        """The bytes of the messages in the flow, or more; at first so many that it counts them."""
+        """The bytes of the messages in the flow, or more. At first the most that it may be, so
+        that they are counted with the first message."""
 
     def judge_by(self, settings: Settings) -> None:
         """Go by other settings, but for what was settled when the conversation began."""

@@ -136,7 +136,7 @@ async def every_second() -> None:
 
 
 def _look_again() -> None:
-    """Learn what has gone on to its peer; those who read say so to nobody."""
+    """Measure all WebSockets: when a peer reads what was sent to it, nobody tells us."""
     global _looked_at
     if time.monotonic() - _looked_at > AGAIN / 2:
         MEMORY.count()

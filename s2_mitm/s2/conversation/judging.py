@@ -50,12 +50,14 @@ class Judge:
     def __init__(self, settings: Settings | None = None, *, from_start: bool = True) -> None:
         self.conversation = Conversation(settings, from_start=from_start)
         self.messages = 0
-        """How many messages were judged, and how many of them were not valid."""
+        """How many messages were judged."""
         self.invalid = 0
+        """How many of them were not valid."""
         self.findings: Counter[Severity] = Counter()
         """How many findings there were of each severity, late ones too."""
         self._reported_once: dict[str, int] = {}
-        """The number of the message since which each was reported that is reported once, or 0."""
+        """Findings that are reported once after a certain message, by their keys: the number of
+        that message, or 0 where they are reported once in the whole conversation."""
         self._undecided: Message | None = None
         """The message that was judged last, while it is neither taken in nor discarded."""
         self._answer: Answer | None = None

@@ -10,6 +10,7 @@ from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.rules.common.bands import BANDS, crossed_elements
 from s2_mitm.s2.rules.common.descriptions import described, flags_denied
 from s2_mitm.s2.rules.common.ranges import upside_down
+from s2_mitm.s2.rules.common.tolerances import SAME
 from s2_mitm.s2.rules.common.words import article, number
 from s2_mitm.s2.rules.registry import Found, SayAgain, rule
 from s2_mitm.s2.verdict import Severity
@@ -20,9 +21,6 @@ PROVIDED = {
     "FRBC.UsageForecast": "provides_usage_forecast",
 }
 """Where the storage says whether it provides a message type."""
-
-SAME = 1e-9
-"""The relative difference up to which two ends are taken as equal: floating point is not exact."""
 
 
 def _elements(message: Message) -> Iterator[Iterable[Part]]:

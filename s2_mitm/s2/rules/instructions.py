@@ -215,11 +215,7 @@ def slow(message: Message, conversation: Conversation) -> Iterator[Found]:
     """
     instruction = _instruction(message, conversation)
     status = message.content.text("status_type")
-    delay = (
-        conversation.details.content.number("instruction_processing_delay")
-        if conversation.details
-        else None
-    )
+    delay = _announced_delay(conversation)
     if not instruction or instruction.status or status not in PROMPT or delay is None or delay < 0:
         return
     ahead = _ahead(instruction.message) if status == "STARTED" else 0.0
@@ -315,14 +311,15 @@ def _step(message: Message, conversation: Conversation) -> tuple[Instruction | N
     return (instruction if known else None), before, status
 
 
+def _announced_delay(conversation: Conversation) -> float | None:
+    """How long the RM says that it takes with an instruction, in milliseconds."""
+    details = conversation.details
+    return details.content.number("instruction_processing_delay") if details else None
+
+
 def _patience(conversation: Conversation) -> float:
     """How long a first status may take, in seconds."""
-    delay = (
-        conversation.details.content.number("instruction_processing_delay")
-        if conversation.details
-        else None
-    )
-    return max(PROMPT_STATUS, PATIENCE * (delay or 0) / 1000)
+    return max(PROMPT_STATUS, PATIENCE * (_announced_delay(conversation) or 0) / 1000)
 
 
 def _ahead(instruction: Message) -> float:

@@ -16,7 +16,7 @@ from s2_mitm.s2.rules.common.descriptions import (
     described,
 )
 from s2_mitm.s2.rules.common.once_a_message import once_a_message
-from s2_mitm.s2.rules.common.tolerances import CLOCKS, SOON, SWITCHING
+from s2_mitm.s2.rules.common.tolerances import CLOCKS, SAME, SOON, SWITCHING
 from s2_mitm.s2.rules.common.words import labelled
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
@@ -45,7 +45,7 @@ def factor(message: Message, conversation: Conversation) -> Iterator[Found]:
     Do: Send a fraction, not a percentage and not a power.
     """
     value = message.content.number("operation_mode_factor")
-    if value is not None and not -1e-9 <= value <= 1 + 1e-9:
+    if value is not None and not -SAME <= value <= 1 + SAME:
         yield Found("/operation_mode_factor", f"{describe(value)} is not between 0 and 1")
 
 

@@ -24,6 +24,10 @@ Until a later time the active mode may change, by messages that are still to com
 ROUNDING = 1.0
 """Seconds that added durations may be longer than a period: they come rounded."""
 
+SAME = 1e-9
+"""The relative difference up to which two numbers are taken as equal: floating point is not exact.
+"""
+
 OLD_MEASUREMENT = 86400.0
 """Seconds after which a measurement says little about now."""
 
