@@ -18,8 +18,8 @@ class Settings:
 
     ``version`` is the version of S2 where no handshake selects one, None for the first one that has
     the message type; ``client_role`` is None to find it out; ``schemas`` replaces the built-in
-    ones; ``ack_timeout`` is in seconds; ``ignore`` has the codes that are not to be said, ``severity``
-    those that are to be said in another severity.
+    ones; ``ack_timeout`` is in seconds; ``ignore`` has the codes that are not to be said,
+    ``severity`` those that are to be said in another severity.
     """
 
     version: str | None = None
