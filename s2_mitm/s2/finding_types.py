@@ -27,7 +27,8 @@ class FindingType:
     ``title`` is one line, ``meaning`` what it means to the two sides, ``origin`` where it comes
     from, ``remedy`` what to do. ``wrong`` is a message with this finding, ``right`` one without;
     for a rule of the conversation both are scripts, a line a message. ``in_binary_frame`` says
-    that the wrong one is wrong by its frame.
+    that the wrong one is wrong by its frame. ``example`` is the wrong one with ``{}`` in the place
+    of ``padding`` letters, which would be a megabyte in memory that nobody looks at.
     """
 
     code: str
@@ -36,9 +37,15 @@ class FindingType:
     meaning: str
     origin: str
     remedy: str
-    wrong: bytes = field(repr=False)
+    example: bytes = field(repr=False)
     right: bytes = field(repr=False)
     in_binary_frame: bool = False
+    padding: int = 0
+
+    @property
+    def wrong(self) -> bytes:
+        """A message, or a script, with this finding."""
+        return self.example.replace(b"{}", b"x" * self.padding) if self.padding else self.example
 
     @property
     def source(self) -> Source:
@@ -78,11 +85,12 @@ def _finding_type(
     wrong: str | bytes,
     right: str | bytes = "",
     in_binary_frame: bool = False,
+    padding: int = 0,
 ) -> FindingType:
     wrong = wrong if isinstance(wrong, bytes) else wrong.encode()
     right = right if isinstance(right, bytes) else (right or _STATUS).encode()
     finding_type = FindingType(
-        code, severity, title, meaning, origin, remedy, wrong, right, in_binary_frame
+        code, severity, title, meaning, origin, remedy, wrong, right, in_binary_frame, padding
     )
     FINDING_TYPES[code] = finding_type
     return finding_type
@@ -132,7 +140,8 @@ JSON_TOO_LARGE = _finding_type(
     " is forwarded and recorded, but it is not judged any further.",
     origin="a bound of s2-mitm",
     remedy="Look for a list that grows without end, or a text that holds a file.",
-    wrong='{"diagnostic_label": "' + "x" * 1024 * 1024 + '"}',
+    wrong='{"diagnostic_label": "{}"}',
+    padding=1024 * 1024,
 )
 JSON_BOM = _finding_type(
     "json.bom",
