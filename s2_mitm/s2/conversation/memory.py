@@ -365,7 +365,8 @@ class Conversation:
             return
         content = message.content
         self.undelivered.discard(message.message_type)
-        self.missed_handshake = self.lacks_handshake(message)
+        if self.family is None:  # later it is too late to miss it
+            self.missed_handshake = self.lacks_handshake(message)
         # What is not its sender's to say has no effect.
         own = only_sender(message.message_type) in (None, message.sender)
         match message.message_type if own else "":
