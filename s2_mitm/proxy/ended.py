@@ -18,7 +18,7 @@ from mitmproxy.http import HTTPFlow
 
 from s2_mitm.proxy.annotation import lacking
 from s2_mitm.proxy.flow_findings import FINDINGS, keep_last
-from s2_mitm.render.summary import SUMMARY
+from s2_mitm.render.summary import SUMMARY, missing, summary_of
 
 MOST_FLOWS = 500
 """Flows of ended sessions that are kept."""
@@ -86,10 +86,10 @@ class Ended:
         gone = flow.websocket.messages[:-KEPT_MESSAGES]
         if gone:
             del flow.websocket.messages[:-KEPT_MESSAGES]
-            summary = flow.metadata.get(SUMMARY, {})
-            missing = summary.get("missing", 0) + len(gone)
+            summary = summary_of(flow.metadata)
+            lacks = missing(summary) + len(gone)
             flow.metadata[SUMMARY], flow.comment = lacking(
-                summary, flow.comment, missing, whole=summary.get("whole", True)
+                summary, flow.comment, lacks, whole=summary.get("whole", True)
             )
         keep_last(flow, KEPT_MESSAGES)
         self._changed(flow)

@@ -12,7 +12,7 @@ from mitmproxy.io import FlowReader
 from mitmproxy.version import VERSION
 from mitmproxy.websocket import WebSocketMessage
 
-from s2_mitm.render.summary import SUMMARY, missing
+from s2_mitm.render.summary import missing, summary_of
 from s2_mitm.replay.recorded import NotRecordedError, RecordedMessage, RecordedSession
 from s2_mitm.s2.message.recognition import LOOK_BACK, is_s2
 from s2_mitm.s2.verdict import Role
@@ -60,8 +60,7 @@ def _recorded(flow: HTTPFlow) -> RecordedSession | None:
         return None
     # As a live session does: what came long before may have been anything.
     start = max(0, recognised - LOOK_BACK)
-    summary = flow.metadata.get(SUMMARY)
-    summary = summary if isinstance(summary, dict) else {}
+    summary = summary_of(flow.metadata)
     first = 1 + missing(summary)
     if first == 1 and (start or not summary.get("whole", True)):
         first = 2  # nobody knows how many came before
