@@ -11,8 +11,7 @@ from mitmproxy.http import HTTPFlow
 from s2_mitm.proxy.flow_findings import attach, attach_late
 from s2_mitm.proxy.observers.observer import Observer
 from s2_mitm.proxy.session import Judged, Session
-from s2_mitm.render.summary import SUMMARY
-from s2_mitm.s2.catalog import CONTROL_TYPES
+from s2_mitm.render.summary import SUMMARY, protocol, summary_of
 from s2_mitm.s2.conversation.judging import Judge
 from s2_mitm.s2.verdict import LateFinding, Role, Severity
 from s2_mitm.s2.wording import counted, printable
@@ -46,7 +45,7 @@ class Annotation(Observer):
 def annotate(flow: HTTPFlow, session: Session) -> None:
     """Bring marker, comment and summary of a flow up to date with its session."""
     conversation = session.conversation
-    before = flow.metadata.get(SUMMARY, {})
+    before = summary_of(flow.metadata)
     summary: dict[str, Any] = {
         "client_role": str(conversation.client_role),
         "version": conversation.version or "",
@@ -100,7 +99,6 @@ def summary_line(judge: Judge) -> str:
 @lru_cache(256)
 def _who(control_type: str | None, resource_name: str | None, client_role: Role) -> str:
     """The part of the line that seldom changes."""
-    what = f" {CONTROL_TYPES.get(control_type, printable(control_type))}" if control_type else ""
     name = f' "{printable(resource_name)}"' if resource_name else ""
     ends = {client_role: "client", client_role.other: "server"}
-    return f"S2{what} · RM{name} ({ends[Role.RM]}) · CEM ({ends[Role.CEM]})"
+    return f"{protocol(control_type)} · RM{name} ({ends[Role.RM]}) · CEM ({ends[Role.CEM]})"

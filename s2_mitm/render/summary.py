@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from s2_mitm.s2.catalog import CONTROL_TYPES
+from s2_mitm.s2.wording import printable
+
 SUMMARY = "s2"
 """The key of the summary in the metadata."""
 
@@ -18,6 +21,16 @@ def summary_of(metadata: dict[str, Any]) -> dict[str, Any]:
     """The summary in the metadata of a flow; an empty one where there is none."""
     summary = metadata.get(SUMMARY)
     return summary if isinstance(summary, dict) else {}
+
+
+def protocol(control_type: str | None) -> str:
+    """What a session speaks, in words: ``S2``, or ``S2 FRBC`` while that is selected.
+
+    ``control_type`` is as it stands on the wire, where it may be anything.
+    """
+    if not control_type:
+        return "S2"
+    return f"S2 {CONTROL_TYPES.get(control_type, printable(control_type))}"
 
 
 def missing(summary: dict[str, Any]) -> int:
