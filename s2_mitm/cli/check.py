@@ -54,6 +54,7 @@ def check(
     A CODE is that of a finding, or ack.* for all that begin with ack.; commas separate several.
     """
     from s2_mitm.history.database import RecordingError
+    from s2_mitm.render.verdicts import verdict_as_dict
     from s2_mitm.replay.lines import Totals, replay_lines
     from s2_mitm.replay.recorded import NotRecordedError
     from s2_mitm.replay.replayed import replay
@@ -72,10 +73,11 @@ def check(
                     continue
                 totals.add(replayed)
                 if as_json:
-                    for judged in replayed.messages:
+                    for each in replayed.messages:
+                        judged = verdict_as_dict(each.number, each.verdict, injected=each.injected)
                         file = name if name == "-" else shown
                         place = {"file": file, "session": replayed.id or None}
-                        click.echo(json.dumps({**place, **judged.as_dict()}))
+                        click.echo(json.dumps({**place, **judged}))
                 else:
                     for line in replay_lines(replayed, shown, verbose=verbose):
                         click.echo(line)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from s2_mitm.render.rules import severity_of, whole
-from s2_mitm.render.verdicts import verdict_lines
+from s2_mitm.render.verdicts import verdict_as_dict, verdict_lines
 from s2_mitm.s2.examples.script import Line, play_right, play_wrong
 from s2_mitm.s2.finding_types import FindingType
 
@@ -53,27 +53,18 @@ def played_as_dicts(finding_type: FindingType) -> Iterator[dict[str, Any]]:
         return
     for name, lines in (("wrong", play_wrong(finding_type)), ("right", play_right(finding_type))):
         for number, line in enumerate(lines, 1):
-            verdict = line.verdict
             yield {
                 "code": finding_type.code,
                 "example": name,
-                "seq": number,
-                "timestamp": _time(verdict.time).isoformat(timespec="milliseconds") + "Z",
-                "sender": verdict.sender and str(verdict.sender),
-                "message_type": verdict.message_type,
-                "message_id": verdict.message_id,
-                "injected": line.injected,
-                "valid": verdict.valid,
-                "findings": [finding.as_dict() for finding in verdict.findings],
+                **verdict_as_dict(number, line.verdict, injected=line.injected),
             }
 
 
 def _conversation(lines: list[Line], width: int) -> Iterator[str]:
     for number, line in enumerate(lines, 1):
-        label = f"{_time(line.verdict.time):%H:%M:%S} #{number:<2}" if len(lines) > 1 else ""
-        message, *findings = verdict_lines(line.verdict, label=label, width=width)
-        yield message + (click.style(" injected", fg="magenta") if line.injected else "")
-        yield from findings
+        time = datetime.fromtimestamp(line.verdict.time, UTC)
+        label = f"{time:%H:%M:%S} #{number:<2}" if len(lines) > 1 else ""
+        yield from verdict_lines(line.verdict, label=label, injected=line.injected, width=width)
 
 
 def _given(finding_type: FindingType, lines: list[Line]) -> str:
@@ -83,7 +74,3 @@ def _given(finding_type: FindingType, lines: list[Line]) -> str:
     if finding_type.code in codes:
         return finding_type.code + (f", and with it {others}" if others else "")
     return f"no {finding_type.code}, only {others}" if others else "nothing"
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from textwrap import wrap
+from typing import Any
 
 import click
 
@@ -25,12 +27,37 @@ _INDENT = " " * (_SEVERITY + 1)
 """Before each line of a finding but the first."""
 
 
-def verdict_lines(verdict: Verdict, *, label: str = "", width: int | None = None) -> Iterator[str]:
+def verdict_as_dict(number: int, verdict: Verdict, *, injected: bool) -> dict[str, Any]:
+    """A message of a conversation as a JSON object, with what is found in it but not its content.
+
+    ``number`` counts the messages of the conversation from 1.
+    """
+    return {
+        "seq": number,
+        "timestamp": utc_text(verdict.time).replace(" ", "T") + "Z",
+        "sender": verdict.sender and str(verdict.sender),
+        "message_type": verdict.message_type,
+        "message_id": verdict.message_id,
+        "injected": injected,
+        "valid": verdict.valid,
+        "findings": [finding.as_dict() for finding in verdict.findings],
+    }
+
+
+def utc_text(seconds: float) -> str:
+    """A time in seconds since 1970 as ``2026-03-01 12:00:00.000``, in UTC."""
+    time = datetime.fromtimestamp(seconds, UTC).isoformat(" ", timespec="milliseconds")
+    return time.removesuffix("+00:00")
+
+
+def verdict_lines(
+    verdict: Verdict, *, label: str = "", injected: bool = False, width: int | None = None
+) -> Iterator[str]:
     """A verdict for a terminal: a line for the message, and below it its findings.
 
-    ``label`` stands first on the line, such as a time, or a file and line. A finding is wrapped at
-    ``width`` columns, or not at all where that is None. The lines are styled with ANSI sequences;
-    `click.echo` removes them where the output is no terminal.
+    ``label`` stands first on the line, such as a time, or a file and line; ``injected`` is said
+    last. A finding is wrapped at ``width`` columns, or not at all where that is None. The lines are
+    styled with ANSI sequences; `click.echo` removes them where the output is no terminal.
     """
     parts = [click.style(label, dim=True)] if label else []
     if verdict.sender:
@@ -39,7 +66,7 @@ def verdict_lines(verdict: Verdict, *, label: str = "", width: int | None = None
     if verdict.message_type == "ReceptionStatus" and verdict.message:
         parts.append(excerpt(str(verdict.message.get("status"))))
     parts.append(judgement(verdict))
-    yield " ".join(parts)
+    yield " ".join(parts) + (click.style(" injected", fg="magenta") if injected else "")
     for finding in verdict.findings:
         yield from finding_lines(finding, width)
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 import click
 
-from s2_mitm.render.verdicts import COLOURS, verdict_lines
-from s2_mitm.replay.recorded import utc_text
-from s2_mitm.replay.replayed import ReplayedMessage, ReplayedSession
-from s2_mitm.s2.catalog import CONTROL_TYPES
-from s2_mitm.s2.verdict import Severity, Verdict
+from s2_mitm.render.summary import protocol
+from s2_mitm.render.verdicts import COLOURS, utc_text, verdict_lines
+from s2_mitm.replay.replayed import ReplayedSession
+from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import counted, printable
 
 
@@ -30,7 +29,7 @@ class Totals:
         self.sessions += 1
         self._messages += len(replayed.messages)
         self._missing += sum(last - first + 1 for first, last in replayed.missing)
-        self._invalid += sum(not judged.valid for judged in replayed.messages)
+        self._invalid += sum(not judged.verdict.valid for judged in replayed.messages)
         self._found += severities(replayed)
 
     def has(self, least: Severity) -> bool:
@@ -55,7 +54,9 @@ class Totals:
 
 def severities(replayed: ReplayedSession) -> Counter[Severity]:
     """How many findings of each severity there are in a session."""
-    return Counter(finding.severity for judged in replayed.messages for finding in judged.findings)
+    return Counter(
+        finding.severity for judged in replayed.messages for finding in judged.verdict.findings
+    )
 
 
 def _counts(found: Counter[Severity]) -> list[str]:
@@ -75,12 +76,10 @@ def replay_lines(replayed: ReplayedSession, name: str, *, verbose: bool = False)
     for judged in replayed.messages:
         if missing and missing[0][0] < judged.number:
             yield _missing_line(*missing.popleft())
-        if judged.findings or verbose:
-            lines = verdict_lines(
-                _verdict(judged), label=f"{utc_text(judged.time)} #{judged.number}"
-            )
-            yield next(lines) + (click.style(" injected", fg="magenta") if judged.injected else "")
-            yield from lines
+        verdict = judged.verdict
+        if verdict.findings or verbose:
+            label = f"{utc_text(verdict.time)} #{judged.number}"
+            yield from verdict_lines(verdict, label=label, injected=judged.injected)
     for first, last in missing:
         yield _missing_line(first, last)
 
@@ -92,25 +91,12 @@ def _missing_line(first: int, last: int) -> str:
 
 
 def _headline(replayed: ReplayedSession, name: str) -> str:
-    control_type, named = replayed.control_type, replayed.resource_name
+    named = replayed.resource_name
     parts = [
-        f"S2 {CONTROL_TYPES.get(control_type, printable(control_type))}" if control_type else "S2",
+        protocol(replayed.control_type),
         *([f'RM "{printable(named)}"'] if named else []),
         ", ".join([counted(len(replayed.messages), "message"), *_counts(severities(replayed))]),
     ]
     session = f" [{printable(replayed.id[:8])}]" if replayed.id else ""
-    began = utc_text(replayed.messages[0].time)[:19]
+    began = utc_text(replayed.messages[0].verdict.time)[:19]
     return click.style(f"{printable(name)}{session} {began}", bold=True) + " " + " · ".join(parts)
-
-
-def _verdict(judged: ReplayedMessage) -> Verdict:
-    message = None if judged.status is None else {"status": judged.status}
-    return Verdict(
-        judged.time,
-        judged.sender,
-        message,
-        judged.message_type,
-        judged.message_id,
-        None,
-        judged.findings,
-    )

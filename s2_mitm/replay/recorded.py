@@ -70,9 +70,3 @@ def utc_seconds(text: str) -> float:
     seconds = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
     datetime.fromtimestamp(seconds, UTC)  # raises where that is, in UTC, in no year of the calendar
     return seconds
-
-
-def utc_text(seconds: float) -> str:
-    """A time in seconds since 1970 as ``2026-03-01 12:00:00.000``, in UTC."""
-    time = datetime.fromtimestamp(seconds, UTC).isoformat(" ", timespec="milliseconds")
-    return time.removesuffix("+00:00")

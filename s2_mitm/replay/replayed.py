@@ -4,49 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from s2_mitm.replay.recorded import RecordedMessage, RecordedSession, utc_text
+from s2_mitm.replay.recorded import RecordedMessage, RecordedSession
 from s2_mitm.s2.catalog import closest_version
 from s2_mitm.s2.conversation.judging import Judge
 from s2_mitm.s2.conversation.settings import Settings
-from s2_mitm.s2.verdict import Finding, LateFinding, Role, Severity, Verdict
+from s2_mitm.s2.verdict import LateFinding, Verdict
 
 
 @dataclass(slots=True)
 class ReplayedMessage:
-    """A recorded message with its findings, late findings among them.
+    """A recorded message with its verdict, late findings among the others.
 
-    ``number`` counts the messages of the session from 1; ``time`` is in seconds since 1970 (UTC).
-    ``status`` is the status in a ReceptionStatus, None for any other message.
+    ``number`` counts the messages of the session from 1. Of what the message says the verdict has
+    the status of a ReceptionStatus, and nothing else.
     """
 
     number: int
-    time: float
-    from_client: bool
-    sender: Role
-    message_type: str | None
-    message_id: str | None
-    status: str | None
     injected: bool
-    findings: list[Finding]
-
-    @property
-    def valid(self) -> bool:
-        return all(finding.severity is not Severity.ERROR for finding in self.findings)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The message as a JSON object, without its content."""
-        return {
-            "seq": self.number,
-            "timestamp": utc_text(self.time).replace(" ", "T") + "Z",
-            "sender": str(self.sender),
-            "message_type": self.message_type,
-            "message_id": self.message_id,
-            "injected": self.injected,
-            "valid": self.valid,
-            "findings": [finding.as_dict() for finding in self.findings],
-        }
+    verdict: Verdict
 
 
 @dataclass(slots=True)
@@ -123,8 +99,9 @@ class _Stretch:
         if self.judge.conversation.client_role is not self._client:
             self._client = self.judge.conversation.client_role
             for earlier in self._judged:
-                earlier.sender = earlier.sender.other
-        judged = _judged(message, verdict)
+                assert earlier.verdict.sender is not None
+                earlier.verdict.sender = earlier.verdict.sender.other
+        judged = ReplayedMessage(message.number, message.injected, _in_brief(verdict))
         self._judged.append(judged)
         self._add(verdict.late)
         return judged
@@ -135,25 +112,16 @@ class _Stretch:
         return replace(settings, client_role=known.client_role, version=known.version)
 
     def end(self, time: float) -> None:
-        self._add(self.judge.close(max(time, self._judged[-1].time)))
+        self._add(self.judge.close(max(time, self._judged[-1].verdict.time)))
 
     def _add(self, late: Iterable[LateFinding]) -> None:
         for item in late:
-            self._judged[item.number - 1].findings.append(item.finding)
+            self._judged[item.number - 1].verdict.findings.append(item.finding)
 
 
-def _judged(message: RecordedMessage, verdict: Verdict) -> ReplayedMessage:
-    status = (verdict.message or {}).get("status")
-    is_answer = verdict.message_type == "ReceptionStatus"
-    assert verdict.sender is not None
-    return ReplayedMessage(
-        message.number,
-        message.time,
-        message.from_client,
-        verdict.sender,
-        verdict.message_type,
-        verdict.message_id,
-        str(status) if is_answer and status is not None else None,
-        message.injected,
-        verdict.findings,
-    )
+def _in_brief(verdict: Verdict) -> Verdict:
+    """A verdict without what the message says, of which a long session would have too much."""
+    said = verdict.message or {}
+    is_answer = verdict.message_type == "ReceptionStatus" and said.get("status") is not None
+    brief = {"status": str(said["status"])} if is_answer else None
+    return replace(verdict, message=brief, answer=None, late=[])

@@ -82,7 +82,7 @@ def codes(url: str) -> set[str]:
     with closing(History(url)) as history:
         replays = [replay(recorded, Settings()) for recorded in from_history(history)]
         judged = [each for replayed in replays if replayed for each in replayed.messages]
-        return {finding.code for each in judged for finding in each.findings}
+        return {finding.code for each in judged for finding in each.verdict.findings}
 
 
 def drop(server: PostgresServer | ForeignServer, url: str) -> None:

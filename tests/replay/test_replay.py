@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
+from s2_mitm.render.verdicts import verdict_as_dict
 from s2_mitm.replay.lines import Totals, replay_lines
 from s2_mitm.replay.recorded import RecordedMessage, RecordedSession
 from s2_mitm.replay.replayed import ReplayedSession, replay
@@ -58,7 +59,7 @@ def found(session: RecordedSession, settings: Settings | None = None) -> list[tu
     return [
         (judged.number, finding.code)
         for judged in played(session, settings).messages
-        for finding in judged.findings
+        for finding in judged.verdict.findings
     ]
 
 
@@ -72,14 +73,14 @@ def test_the_client_may_be_the_cem() -> None:
     session, _ = recorded(CURTAILMENT, Settings(client_role=Role.CEM), Role.CEM)
     assert found(session) == []
     judged = played(session).messages
-    assert [judged[0].sender, judged[1].sender] == [Role.CEM, Role.RM]
+    assert [judged[0].verdict.sender, judged[1].verdict.sender] == [Role.CEM, Role.RM]
 
 
 def test_senders_are_those_that_became_known() -> None:
     """Either side may send a SessionRequest; the handshake after it tells which did."""
     script = 'rm("SessionRequest", request="RECONNECT", answer=None)\nrm("Handshake", answer=None)'
     session, _ = recorded(script, Settings(client_role=Role.CEM), Role.CEM)
-    assert [judged.sender for judged in played(session).messages] == [Role.RM, Role.RM]
+    assert [judged.verdict.sender for judged in played(session).messages] == [Role.RM, Role.RM]
 
 
 def test_the_version_may_be_known_from_elsewhere() -> None:
@@ -209,7 +210,7 @@ def test_nobody_is_blamed_for_what_was_lost(
     if result is None:
         assert not kept
         return
-    accused = [finding for judged in result.messages for finding in judged.findings]
+    accused = [finding for judged in result.messages for finding in judged.verdict.findings]
     assert {finding.code for finding in accused} <= UNSEEN
     numbers = [number for first, last in result.missing for number in range(first, last + 1)]
     assert numbers == sorted(lost & {each.number for each in messages})
@@ -220,8 +221,8 @@ def test_after_a_gap_the_two_are_who_they_were() -> None:
     messages, whole = list(session.messages), played(session)
     last = messages[-1]  # an answer, which either may give
     rest = played(RecordedSession("x", [*messages[:-2], last]))
-    assert [judged.sender for judged in rest.messages] == [
-        judged.sender for judged in whole.messages if judged.number != last.number - 1
+    assert [judged.verdict.sender for judged in rest.messages] == [
+        judged.verdict.sender for judged in whole.messages if judged.number != last.number - 1
     ]
     assert rest.missing == [(last.number - 1, last.number - 1)]
     assert rest.control_type == whole.control_type is not None
@@ -332,7 +333,8 @@ def test_injected_messages() -> None:
 
 def test_for_programs() -> None:
     session, _ = recorded(FAULTY)
-    measured = played(session).messages[8].as_dict()
+    ninth = played(session).messages[8]
+    measured = verdict_as_dict(ninth.number, ninth.verdict, injected=ninth.injected)
     assert measured.pop("message_id")
     assert [finding["code"] for finding in measured.pop("findings")] == [
         "schema.too-few",

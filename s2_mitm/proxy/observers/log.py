@@ -43,9 +43,7 @@ class Log(Observer):
         verdict = judged.verdict
         if self._level == "all" or verdict.findings:
             label = f"{_clock(verdict.time)} {_label(session)}"
-            lines = list(verdict_lines(verdict, label=label))
-            if judged.message.injected:
-                lines[0] += click.style(" injected", fg="magenta")
+            lines = list(verdict_lines(verdict, label=label, injected=judged.message.injected))
             if judged.message.dropped:
                 lines[0] += click.style(" NOT FORWARDED", fg="red", bold=True)
             self._print(lines)
