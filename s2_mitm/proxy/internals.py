@@ -65,5 +65,6 @@ def refused_settings(options: OptManager, names: Collection[str]) -> Iterator[st
                 options._parse_setval(known[name], given)
                 continue
             except OptionsError as problem:
-                yield f"{name}: {str(problem).removesuffix('.')}."
+                reason = str(problem).removeprefix(f"Failed to parse option {name}: ")
+                yield f"{name}: {reason[:1].lower()}{reason[1:].removesuffix('.')}."
         del waiting[name]

@@ -36,7 +36,7 @@ WRONGS = [
         "no-time-for-an-answer", "s2_ack_timeout", "0", "s2_ack_timeout is 1 second or more, not 0"
     ),
     Wrong("no-number", "s2_ack_timeout", "soon", "s2_ack_timeout: "),
-    Wrong("neither-true-nor-false", "s2_block_invalid", "yes", "s2_block_invalid: Boolean must be"),
+    Wrong("neither-true-nor-false", "s2_block_invalid", "yes", "s2_block_invalid: boolean must be"),
     Wrong(
         "misspelt",
         "s2_keepmessages",
