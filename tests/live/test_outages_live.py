@@ -292,7 +292,8 @@ def test_old_sessions_go_while_it_runs_and_the_open_one_stays_whole(
     path, old = new_path(), new_path()
     often = tmp_path / "often.py"
     often.write_text(OFTEN)
-    options = {"s2_retain": "1s", "s2_ignore": BY_THEMSELVES}
+    # Long enough for the proxy to stop, under load too, before the open one is an old one.
+    options = {"s2_retain": "4s", "s2_ignore": BY_THEMSELVES}
     with running_record(tmp_path, server.port, "-s", often, **options) as proxy:
         with conversation(server, proxy, path) as (rm, cem):
             with server.pair(proxy.url, old) as (ending, _):
