@@ -214,8 +214,12 @@ def _at_most(lower: Counts, upper: Counts) -> bool:
 
 def _checkpoint(connection: sqlite3.Connection, how: str, patience: float = 0.0) -> bool:
     """Write all of the log into the file; False where another program prevents it."""
+    [before] = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
-    [busy, _, _] = connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
+    try:
+        [busy, _, _] = connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {before}")
     return not busy
 
 
