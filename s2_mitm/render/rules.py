@@ -91,7 +91,10 @@ def explanation(finding_type: FindingType, width: int) -> Iterator[str]:
     for heading, text in (
         ("What to do", finding_type.remedy),
         ("Where it comes from", finding_type.origin),
+        (f"Why it is {_a(finding_type.severity)}", finding_type.why),
     ):
+        if not text:
+            continue
         yield ""
         yield click.style(heading, bold=True)
         yield from textwrap.wrap(text, min(width, 100), initial_indent="  ", subsequent_indent="  ")
@@ -150,6 +153,7 @@ def as_dict(finding_type: FindingType) -> dict[str, Any]:
         "meaning": finding_type.meaning,
         "origin": finding_type.origin,
         "remedy": finding_type.remedy,
+        "why": finding_type.why,
         "wrong": _cut(finding_type.wrong),
         "findings": [finding.as_dict() for finding in judged.findings] if judged else [],
         "right": _cut(finding_type.right) if finding_type.wrong else "",
@@ -164,6 +168,12 @@ def severity_of(finding_type: FindingType, width: int = 0) -> str:
     """The severity of a finding type in its colour, filled up to so many columns."""
     return click.style(
         f"{finding_type.severity:<{width}}", fg=COLOURS[Severity(finding_type.severity)]
+    )
+
+
+def _a(severity: Severity) -> str:
+    return {Severity.INFO: "only information", Severity.WARNING: "a warning"}.get(
+        severity, "an error"
     )
 
 

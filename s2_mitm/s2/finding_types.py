@@ -25,7 +25,7 @@ class FindingType:
     """A type of finding.
 
     ``title`` is one line, ``meaning`` what it means to the two sides, ``origin`` where it comes
-    from, ``remedy`` what to do. ``wrong`` is a message with this finding, ``right`` one without;
+    from, ``why`` why it has its severity, ``remedy`` what to do. ``wrong`` is a message with this finding, ``right`` one without;
     for a rule of the conversation both are scripts, a line a message. ``in_binary_frame`` says
     that the wrong one is wrong by its frame. ``example`` is the wrong one with ``{}`` in the place
     of ``padding`` letters, which would be a megabyte in memory that nobody looks at.
@@ -41,6 +41,7 @@ class FindingType:
     right: bytes = field(repr=False)
     in_binary_frame: bool = False
     padding: int = 0
+    why: str = ""
 
     @property
     def wrong(self) -> bytes:
@@ -86,11 +87,12 @@ def _finding_type(
     right: str | bytes = "",
     in_binary_frame: bool = False,
     padding: int = 0,
+    why: str = "",
 ) -> FindingType:
     wrong = wrong if isinstance(wrong, bytes) else wrong.encode()
     right = right if isinstance(right, bytes) else (right or _STATUS).encode()
     finding_type = FindingType(
-        code, severity, title, meaning, origin, remedy, wrong, right, in_binary_frame, padding
+        code, severity, title, meaning, origin, remedy, wrong, right, in_binary_frame, padding, why
     )
     FINDING_TYPES[code] = finding_type
     return finding_type

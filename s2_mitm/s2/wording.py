@@ -7,7 +7,11 @@ reorders text, what no encoding can hold, or a megabyte where a word belongs.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
+
+
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def printable(text: str) -> str:
@@ -59,6 +63,16 @@ def quoted(text: str) -> str:
     """Text in JSON's quotes and escapes, cut where it is long."""
     whole = json.dumps(text[:100], ensure_ascii=False) + "…" * (len(text) > 100)
     return printable(whole)
+
+
+def short_id(identifier: str) -> str:
+    """An id as a text names a thing that was seen before: of a UUID its beginning and its end.
+
+    Both, since some devices count in the first part of their UUIDs, and some in the last.
+    """
+    if not _UUID.fullmatch(identifier):
+        return quoted(identifier)
+    return quoted(f"{identifier[:8]}…{identifier[-4:]}")
 
 
 def excerpt(text: str, length: int = 40) -> str:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from s2_mitm.s2.catalog import ID_NAMES
 from s2_mitm.s2.timestamps import seconds_of
 from s2_mitm.s2.verdict import Role, pointer
-from s2_mitm.s2.wording import excerpt, quoted
+from s2_mitm.s2.wording import excerpt, short_id
 
 LARGEST = sys.float_info.max
 """Rules reckon with numbers up to this one; JSON has larger ones."""
@@ -135,7 +135,7 @@ class Message(NamedTuple):
 
     def name(self, now: float) -> str:
         """Which message this is, for a text that is about another one."""
-        message_id = f" {quoted(self.message_id)}" if self.message_id else ""
+        message_id = f" {short_id(self.message_id)}" if self.message_id else ""
         how = "injected, " if self.injected else ""
         how += "changed on its way, " if self.changed else ""
         ago = f"{max(0.0, now - self.time):.1f} s before"

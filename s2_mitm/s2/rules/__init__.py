@@ -7,7 +7,8 @@ S2 for which it holds (all, where it says none). Its docstring is what `s2-mitm 
 
     first line          what is wrong, in a few words
     paragraphs          what it means for the two sides
-    Where: …            where the specification says so (N-numbers in brackets)
+    Where: …            where the specification says so: what a reader can open
+    Why: …              why it has its severity
     Wrong: / Right:     a script that breaks it and one that does not, a line a message
     Do: …               what to do about it
 """

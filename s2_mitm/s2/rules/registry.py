@@ -106,7 +106,7 @@ def rules_in(version: str) -> Mapping[str, tuple[Rule, ...]]:
     }
 
 
-_HEADING = re.compile(r"^(Where|Wrong|Right|Do):", re.MULTILINE)
+_HEADING = re.compile(r"^(Where|Why|Wrong|Right|Do):", re.MULTILINE)
 
 
 def explained(code: str, severity: Severity, docstring: str) -> FindingType:
@@ -119,7 +119,11 @@ def explained(code: str, severity: Severity, docstring: str) -> FindingType:
     told = {
         name: inspect.cleandoc(text) for name, text in zip(parts[1::2], parts[2::2], strict=True)
     }
-    if not (title and meaning.strip() and told.keys() == {"Where", "Wrong", "Right", "Do"}):
+    if not (
+        title
+        and meaning.strip()
+        and told.keys() | {"Why"} == {"Where", "Why", "Wrong", "Right", "Do"}
+    ):
         raise ValueError(f"the docstring of the rule {code} lacks a part")
     finding_type = FindingType(
         code,
@@ -130,6 +134,7 @@ def explained(code: str, severity: Severity, docstring: str) -> FindingType:
         " ".join(told["Do"].split()),
         told["Wrong"].encode(),
         told["Right"].encode(),
+        why=" ".join(told.get("Why", "").split()),
     )
     if code in FINDING_TYPES:
         raise ValueError(f"there are two rules {code}")

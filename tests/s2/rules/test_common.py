@@ -37,7 +37,7 @@ def test_things_in_words() -> None:
     things = {f"id-{index}": Part({}) for index in range(MAX_LISTED + 2)}
 
     assert listed(things) == '"id-0", "id-1", "id-2", "id-3", "id-4" and 2 more'
-    assert listed({"a": Part({"diagnostic_label": "Idle"}), "b": Part({})}) == '"a" ("Idle"), "b"'
+    assert listed({"a": Part({"diagnostic_label": "Idle"}), "b": Part({})}) == '"Idle" ("a"), "b"'
     assert listed({}) == "none"
     assert named(things) == '"id-0", "id-1", "id-2", "id-3", "id-4"'
     assert named([]) == "none with an id"

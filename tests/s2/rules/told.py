@@ -7,14 +7,19 @@ import textwrap
 
 from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.examples.script import Script, identifier
+from s2_mitm.s2.wording import short_id
 
 NAMES = (
     "one", "two", "other", "another", "never", "given", "same", "answer", "shake", "details",
     "select", "end", "described", "later", "revoked", "constraints", "energy", "profile",
     "instruction", "actuator", "idle", "charge", "wash", "rest", "resource", "status",
 )  # fmt: skip
-_NAMED = {identifier(name): f"#{name}" for name in NAMES}
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NAMED = {
+    text: f"#{name}"
+    for name in NAMES
+    for text in (identifier(name), short_id(identifier(name))[1:-1])
+}
+_UUID = re.compile(r"[0-9a-f]{8}(?:(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|…[0-9a-f]{4})")
 
 
 def told(script: Script) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from s2_mitm.s2.conversation.message import Part
-from s2_mitm.s2.wording import excerpt, quoted
+from s2_mitm.s2.wording import excerpt, quoted, short_id
 
 MAX_LISTED = 5
 """Things that a text lists of those that are known."""
@@ -20,13 +20,13 @@ def number(value: float) -> str:
 
 def named(names: Iterable[str]) -> str:
     """The first few ids."""
-    return ", ".join(quoted(name) for name in islice(names, MAX_LISTED)) or "none with an id"
+    return ", ".join(short_id(name) for name in islice(names, MAX_LISTED)) or "none with an id"
 
 
 def labelled(name: str, thing: Part | None) -> str:
-    """An id and, where there is one, its label."""
+    """The label of a thing, if it has one, and its id."""
     label = thing.text("diagnostic_label") if thing else None
-    return f"{quoted(name)} ({quoted(label)})" if label else quoted(name)
+    return f"{quoted(label)} ({short_id(name)})" if label else short_id(name)
 
 
 def listed(things: Mapping[str, Part]) -> str:
