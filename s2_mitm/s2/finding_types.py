@@ -25,10 +25,11 @@ class FindingType:
     """A type of finding.
 
     ``title`` is one line, ``meaning`` what it means to the two sides, ``origin`` where it comes
-    from, ``why`` why it has its severity, ``remedy`` what to do. ``wrong`` is a message with this finding, ``right`` one without;
-    for a rule of the conversation both are scripts, a line a message. ``in_binary_frame`` says
-    that the wrong one is wrong by its frame. ``example`` is the wrong one with ``{}`` in the place
-    of ``padding`` letters, which would be a megabyte in memory that nobody looks at.
+    from, ``why`` why it has its severity, ``remedy`` what to do. ``wrong`` is a message with this
+    finding, ``right`` one without; for a rule of the conversation both are scripts, a line a
+    message. ``in_binary_frame`` says that the wrong one is wrong by its frame. ``example`` is the
+    wrong one with ``{}`` in the place of ``padding`` letters, which would be a megabyte in memory
+    that nobody looks at.
     """
 
     code: str

@@ -10,7 +10,6 @@ import json
 import re
 from typing import Any
 
-
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
