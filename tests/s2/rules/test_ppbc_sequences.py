@@ -22,6 +22,7 @@ from ppbc_script import (
 
 from s2_mitm.s2.examples.script import identifier
 from s2_mitm.s2.examples.templates import container, sequence
+from s2_mitm.s2.wording import short_id
 
 
 def test_a_sequence_for_abnormal_conditions() -> None:
@@ -61,7 +62,7 @@ def test_an_interruption_of_another_sequence_than_was_scheduled() -> None:
     scheduled = script.cem(SCHEDULE, power_sequence_id="#fast")
     script.cem(START)
     text = one(script, "ppbc.not-scheduled", WARNING, "/power_sequence_id")
-    assert f'the {SCHEDULE} "{scheduled}" from the CEM' in text
+    assert f"the {SCHEDULE} {short_id(scheduled)} from the CEM" in text
     assert text.endswith(f'schedules "{identifier("fast")}"')
 
 

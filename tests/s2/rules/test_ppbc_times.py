@@ -20,6 +20,7 @@ from ppbc_script import (
 
 from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.examples.templates import at, container, sequence
+from s2_mitm.s2.wording import short_id
 
 
 def test_before_the_profile_starts() -> None:
@@ -76,7 +77,7 @@ def test_out_of_order() -> None:
     spin(script, 4199)
     text = one(script, "ppbc.out-of-order", WARNING, "/execution_time")
     assert text.startswith("2026-03-01T13:09:59Z is before 2026-03-01T13:10:00Z")
-    assert f'by the {SCHEDULE} "{washing}" from the CEM' in text
+    assert f"by the {SCHEDULE} {short_id(washing)} from the CEM" in text
 
 
 @pytest.mark.parametrize(
