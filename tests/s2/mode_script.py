@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from s2_mitm.s2.examples.script import Script
+from s2_mitm.s2.examples.script import Script, identifier
 from s2_mitm.s2.examples.templates import (
     START,
     actuator,
@@ -19,6 +19,7 @@ from s2_mitm.s2.examples.templates import (
     transition,
 )
 from s2_mitm.s2.verdict import Finding, Severity, Source
+from s2_mitm.s2.wording import short_id
 
 TARGET = {"FRBC": "operation_mode", "OMBC": "operation_mode_id", "DDBC": "operation_mode_id"}
 STATUS = {"FRBC": "FRBC.ActuatorStatus", "OMBC": "OMBC.Status", "DDBC": "DDBC.ActuatorStatus"}
@@ -89,6 +90,12 @@ def check(finding: Finding, code: str, severity: Severity, path: str, *words: st
     assert finding.source is Source.RULE
     for word in words:
         assert word in finding.text
+
+
+def in_words(name: str) -> str:
+    """A thing whose label is its name, as texts name it: the label, and the id shortened."""
+    name = name.lstrip("#")
+    return f'"{name}" ({short_id(identifier(name))})'
 
 
 def with_modes(family: str, *modes: dict[str, Any], **fields: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from mode_script import (
     WORK,
     ModeScript,
     check,
+    in_words,
     inside,
     mode,
     with_modes,
@@ -31,6 +32,7 @@ from s2_mitm.s2.examples.templates import (
     transition,
 )
 from s2_mitm.s2.verdict import Severity
+from s2_mitm.s2.wording import short_id
 
 
 @FAMILIES
@@ -42,8 +44,8 @@ def test_a_switch_that_is_not_explained(family: str) -> None:
         "modes.no-previous",
         Severity.ERROR,
         "",
-        f'is "{identifier(MODES[family][WORK][1:])}"',
-        f'("{MODES[family][REST][1:]}") by the {STATUS[family]}',
+        f"is {in_words(MODES[family][WORK])}",
+        f"{in_words(MODES[family][REST])} by the {STATUS[family]}",
         "previous_operation_mode_id and transition_timestamp are missing",
     )
 
@@ -102,7 +104,7 @@ def test_a_transition_of_a_mode_that_is_not_there(family: str, field: str) -> No
         Severity.ERROR,
         inside(family, "transitions", 1, field),
         f'"{identifier("c")}" is no operation mode beside this transition',
-        f'"{identifier("a")}" ("a")',
+        in_words("a"),
     )
     assert "s2-python.refused" not in script.codes
 
@@ -120,7 +122,7 @@ def test_a_transition_with_a_timer_that_is_not_there(family: str, field: str) ->
         Severity.ERROR,
         inside(family, "transitions", 0, field, 1),
         f'"{identifier("no-such")}" is no timer beside this transition',
-        identifier("rest"),
+        short_id(identifier("rest")),
     )
     assert "s2-python.refused" not in script.codes
 

@@ -16,6 +16,7 @@ from mode_script import (
     WORK,
     ModeScript,
     check,
+    in_words,
     mode,
     with_modes,
 )
@@ -29,6 +30,7 @@ from s2_mitm.s2.examples.templates import (
     transition,
 )
 from s2_mitm.s2.verdict import Severity
+from s2_mitm.s2.wording import short_id
 
 
 @FAMILIES
@@ -63,13 +65,12 @@ def test_the_factor_of_a_status(family: str) -> None:
 def test_a_mode_for_abnormal_conditions(family: str) -> None:
     script = ModeScript(family)
     script.instruct(ABNORMAL)
-    label = MODES[family][ABNORMAL][1:]
     check(
         script.only,
         "modes.abnormal-mode",
         Severity.ERROR,
         f"/{TARGET[family]}",
-        f'("{label}") is for abnormal conditions only',
+        f"{in_words(MODES[family][ABNORMAL])} is for abnormal conditions only",
         f"the {family}.SystemDescription",
     )
 
@@ -105,8 +106,8 @@ def test_a_mode_that_cannot_be_reached(family: str) -> None:
         Severity.WARNING,
         f"/{TARGET[family]}",
         "no transition from",
-        f'("{MODES[family][ABNORMAL][1:]}"), active by the {STATUS[family]}',
-        f'("{MODES[family][WORK][1:]}") in the {family}.SystemDescription',
+        f"{in_words(MODES[family][ABNORMAL])}, active by the {STATUS[family]}",
+        f"{in_words(MODES[family][WORK])} in the {family}.SystemDescription",
     )
 
 
@@ -247,7 +248,7 @@ def test_a_transition_for_abnormal_conditions(family: str) -> None:
         Severity.ERROR,
         f"/{TARGET[family]}",
         "the transition from",
-        f'("{MODES[family][WORK][1:]}") is for abnormal conditions only',
+        f"{in_words(MODES[family][WORK])} is for abnormal conditions only",
     )
 
 
@@ -293,7 +294,7 @@ def test_a_timer_blocks_the_way(family: str) -> None:
         Severity.WARNING,
         "/execution_time",
         "at 2026-03-01T12:00:30Z the transition from",
-        f'is blocked by timer "{identifier("rest")}"',
+        f"is blocked by timer {short_id(identifier('rest'))}",
         "finished at 2026-03-01T12:01:00Z",
     )
 

@@ -13,6 +13,7 @@ from mode_script import (
     WORK,
     ModeScript,
     check,
+    in_words,
     mode,
     with_modes,
 )
@@ -26,6 +27,7 @@ from s2_mitm.s2.examples.templates import (
     frbc_mode,
 )
 from s2_mitm.s2.verdict import Role, Severity
+from s2_mitm.s2.wording import short_id
 
 
 @FAMILIES
@@ -49,7 +51,7 @@ def test_an_unknown_actuator(family: str) -> None:
         "/actuator_id",
         f'actuator "{identifier("other")}" is not in the {family}.SystemDescription',
         "from the RM (0.",
-        f'which has "{identifier("actuator")}"',
+        f"which has {short_id(identifier('actuator'))}",
     )
 
 
@@ -72,7 +74,7 @@ def test_an_unknown_mode_of_an_instruction(family: str) -> None:
         f"/{TARGET[family]}",
         f'operation mode "{identifier("no-such")}" is not in',
         f"the {family}.SystemDescription",
-        f'"{identifier(MODES[family][WORK][1:])}" ("{MODES[family][WORK][1:]}")',
+        in_words(MODES[family][WORK]),
     )
 
 
@@ -124,7 +126,9 @@ def test_a_mode_of_a_description_that_was_replaced(family: str) -> None:
     script.wait(10)
     script.instruct(WORK)
     assert script.only.code == "modes.unknown-mode"
-    assert f'; it was in the {family}.SystemDescription "{replaced}"' in script.only.text
+    assert replaced is not None
+    name = f"the {family}.SystemDescription {short_id(replaced)}"
+    assert f"; it was in {name}" in script.only.text
     assert script.only.text.endswith("before), replaced since")
 
 
@@ -196,7 +200,7 @@ def test_an_unknown_timer(family: str) -> None:
         Severity.ERROR,
         "/timer_id",
         f'timer "{identifier("no-such")}" is not in',
-        f'which has "{identifier("rest")}"',
+        f"which has {short_id(identifier('rest'))}",
     )
 
 
