@@ -47,6 +47,9 @@ MAX_INSTRUCTIONS = 1000
 MAX_INSTRUCTION_SIZE = 16 * 1024
 """Bytes. Of a larger instruction only is remembered that there was one."""
 
+MAX_MEASUREMENT_SIZE = 16 * 1024
+"""Bytes. A larger PowerMeasurement is not remembered."""
+
 MAX_IDS = 2000
 """Ids remembered of each kind and side, the latest, to see one come again."""
 
@@ -127,6 +130,7 @@ class UnderControl:
     instructions_by_message: OrderedDict[str, Instruction] = field(default_factory=OrderedDict)
     latest_instructions: OrderedDict[str, Instruction] = field(default_factory=OrderedDict)
     progress: OrderedDict[tuple[str, str], ContainerProgress] = field(default_factory=OrderedDict)
+    fill_level: float | None = None
 
 
 class Conversation:
@@ -183,6 +187,10 @@ class Conversation:
         """How far each container of each power profile has come, by the ids of both."""
         self.timers: OrderedDict[tuple[str, str], float] = OrderedDict()
         """When each timer of each actuator is finished, in seconds since 1970."""
+        self.fill_level: float | None = None
+        """The fill level of an FRBC storage by its last status; None where that is not known."""
+        self.measurement: Message | None = None
+        """The latest PowerMeasurement."""
         self.unanswered: OrderedDict[tuple[Role, str], Message] = OrderedDict()
         self.overdue: OrderedDict[tuple[Role, str], Message] = OrderedDict()
         self.answered: OrderedDict[tuple[Role, str], Message] = OrderedDict()
@@ -394,6 +402,10 @@ class Conversation:
                 self._activate(message)
             case message_type if message_type in TIMER_STATUSES:
                 self._start_timer(content)
+            case "FRBC.StorageStatus":
+                self.fill_level = content.number("present_fill_level")
+            case "PowerMeasurement":
+                self.measurement = message if message.size <= MAX_MEASUREMENT_SIZE else None
             case "PPBC.PowerProfileStatus":
                 for part in content.parts("sequence_container_status"):
                     if progress := self._progress_of(part):
@@ -468,6 +480,7 @@ class Conversation:
             self.instructions_by_message,
             self.latest_instructions,
             self.progress,
+            self.fill_level,
         )
         under_control = UnderControl(message)
         if _label(message, "control_type") == before:
@@ -495,6 +508,7 @@ class Conversation:
         self.instructions_by_message = under_control.instructions_by_message
         self.latest_instructions = under_control.latest_instructions
         self.progress = under_control.progress
+        self.fill_level = under_control.fill_level
         self._settle()
 
     def _progress_of(self, part: Part) -> ContainerProgress | None:
