@@ -42,7 +42,8 @@ def test_the_latest_measurement_is_remembered_unless_it_is_large() -> None:
 
     script.rm("PowerMeasurement")
     kept = script.conversation.measurement
-    assert kept and kept.content.has("values")
+    assert kept
+    assert kept.content.has("values")
 
     # Whoever takes the word of the other side is not the RM.
     script.cem("PowerMeasurement")
