@@ -31,6 +31,9 @@ PIPE_WIDTH = 100
 SUFFIXES = (".json", ".jsonl", ".ndjson")
 """The files of a directory that are looked at."""
 
+BY_THEMSELVES = "(each by itself; see s2-mitm check)"
+"""What stands after the sums, so that nobody takes a valid message for one that fits its place."""
+
 MAX_COMPLAINTS = 3
 """Unreadable files that the one line about them names."""
 
@@ -75,10 +78,14 @@ def validate(
 
     A FILE holds one message, a JSON array of messages, or one message a line. In a DIR and all
     below it the files that end in .json, .jsonl or .ndjson are read.
+
+    Each message is judged by itself: by its schema, by s2-python, and by the rules that need
+    nothing but the message. All other rules need the conversation: s2-mitm check asks them.
     """
     from s2_mitm.cli.progress import Progress
+    from s2_mitm.s2.conversation.alone import judge_alone
+    from s2_mitm.s2.conversation.settings import Settings
     from s2_mitm.s2.message.schemas import SchemaError, Schemas
-    from s2_mitm.s2.message.validation import judge
 
     sums = _Sums()
     sources = _Sources(files or ["-"])
@@ -87,9 +94,10 @@ def validate(
     writer = _for_programs if as_json else _ForPeople(verbose or len(beginning) <= FEW)
     try:
         schemas = Schemas(directory) if directory else None
+        settings = Settings(version=version, schemas=schemas)
         with Progress(sources.size, enabled=not as_json and sys.stderr.isatty()) as progress:
             for name, document in chain(beginning, messages):
-                verdict = judge(document.data, version=version, schemas=schemas)
+                verdict = judge_alone(document.data, settings)
                 sums.add(verdict)
                 for line in writer(verdict, name, document):
                     progress.make_way()
@@ -98,7 +106,7 @@ def validate(
     except SchemaError as error:
         raise click.ClickException(str(error)) from None
     if not as_json and (sums.messages or not sources.complaints):
-        click.echo(sums.styled())
+        click.echo(f"{sums.styled()} {click.style(BY_THEMSELVES, dim=True)}")
     if sources.complaints:
         raise click.ClickException(_one_line(sources.complaints))
     return int(fail_on != "never" and sums.has(Severity(fail_on)))

@@ -25,6 +25,7 @@ GOOD = (
     ' "role": "CEM"}'
 )
 BAD = GOOD.replace('"CEM"', "17")
+BY_THEMSELVES = " (each by itself; see s2-mitm check)"
 TWICE = GOOD.replace('"role"', '"role": "RM", "role"')
 
 
@@ -47,7 +48,7 @@ def test_one_good_message(file: Path) -> None:
     assert result.exit_code == 0
     heading, sums = result.stdout.splitlines()
     assert heading == f"{file} Handshake valid"
-    assert sums == "1 message, 0 invalid, 0 errors, 0 warnings"
+    assert sums == "1 message, 0 invalid, 0 errors, 0 warnings" + BY_THEMSELVES
 
 
 def test_one_bad_message(file: Path) -> None:
@@ -62,7 +63,7 @@ def test_one_bad_message(file: Path) -> None:
         "   | " + " " * 92 + "^^",
         "   |" + " " * 72 + "number 17, expected text",
         "",
-        "1 message, 1 invalid, 1 error, 0 warnings",
+        "1 message, 1 invalid, 1 error, 0 warnings" + BY_THEMSELVES,
     ]
 
 
@@ -80,6 +81,23 @@ def test_for_programs(file: Path) -> None:
     assert finding["path"] == "/role"
     assert finding["severity"] == "error"
     assert (finding["line"], finding["column"]) == (1, 93)
+
+
+def test_the_rules_that_need_nothing_but_the_message_are_asked(file: Path) -> None:
+    file.write_text(GOOD.replace("CEM", "RM"))
+    result = validate("--json", file)
+    assert result.exit_code == 1
+    [verdict] = judged(result)
+    assert not verdict["valid"]
+    assert [finding["code"] for finding in verdict["findings"]] == ["handshake.no-versions"]
+    file.write_text(
+        '{"message_type": "ReceptionStatus", "subject_message_id": "never-sent", "status": "OK"}'
+    )
+    assert validate(file).exit_code == 0
+
+
+def test_the_help_says_which_rules_are_not_asked() -> None:
+    assert "s2-mitm check" in " ".join(validate("--help").stdout.split())
 
 
 def test_an_array(file: Path) -> None:
@@ -230,7 +248,7 @@ def test_a_directory_without_schemas_is_one_line(tmp_path: Path, name: str) -> N
 def test_the_valid_are_named_while_they_are_few() -> None:
     few, many = validate(stdin=f"{GOOD}\n" * FEW), validate(stdin=f"{GOOD}\n" * (FEW + 1))
     assert few.stdout.count("Handshake valid\n") == FEW
-    assert many.stdout == f"{FEW + 1} messages, 0 invalid, 0 errors, 0 warnings\n"
+    assert many.stdout == f"{FEW + 1} messages, 0 invalid, 0 errors, 0 warnings{BY_THEMSELVES}\n"
     verbose = validate("--verbose", stdin=f"{GOOD}\n" * (FEW + 1))
     assert verbose.stdout.count("Handshake valid\n") == FEW + 1
 

@@ -23,6 +23,7 @@ from wsproto.frame_protocol import Opcode
 from s2_mitm.proxy import mitmweb
 from s2_mitm.proxy.injection import inject, with_message_id
 from s2_mitm.proxy.session import Session
+from s2_mitm.s2.conversation.settings import Settings
 
 ID = "c009ed72-3ef7-49eb-9052-4258c1d6a3a3"
 SELECT = '{"message_type": "SelectControlType", "control_type": "NO_SELECTION"}'
@@ -69,6 +70,19 @@ def speaking(flow: HTTPFlow, content: bytes = b'{"message_type":"FRBC.StorageSta
     flow.websocket.messages.append(WebSocketMessage(Opcode.TEXT, True, content))
     list(session.take(flow))
     return session
+
+
+def test_what_a_rule_finds_in_the_message_alone_is_refused(wire: Wire, flow: HTTPFlow) -> None:
+    session = Session(flow, Settings())
+    assert flow.websocket is not None
+    content = b'{"message_type":"FRBC.StorageStatus"}'
+    flow.websocket.messages.append(WebSocketMessage(Opcode.TEXT, True, content))
+    list(session.take(flow))
+
+    with pytest.raises(CommandError, match=r"handshake\.no-versions"):
+        inject(flow, session, "cem", '{"message_type":"Handshake","role":"RM"}', validate=True)
+
+    assert wire.sent == []
 
 
 # Sending

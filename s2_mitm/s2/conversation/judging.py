@@ -143,7 +143,7 @@ class Judge:
             own, of_others = self._asked_of_rules(message)
             late += self._counted(of_others)
             if own:
-                found = _without_doubles(verdict.findings, self.settings.wanted(own))
+                found = without_doubles(verdict.findings, self.settings.wanted(own))
                 verdict.findings = bounded(found)
                 # What the user ignores is a fault all the same, which the receiver may refuse.
                 if any(finding.severity is not Severity.INFO for finding in own):
@@ -265,7 +265,7 @@ class Judge:
             for found in asked.check(message, self.conversation):
                 if not self._is_reported(found):
                     continue
-                finding = _finding(asked, found, message)
+                finding = finding_of(asked, found, message)
                 if found.on is None or found.on.number == message.number:
                     own.append(finding)
                 else:
@@ -296,7 +296,7 @@ class Judge:
     def _ask(self, occasion: str, subject: Message) -> Iterator[LateFinding]:
         for asked in self._rules(occasion):
             for found in filter(self._is_reported, asked.check(subject, self.conversation)):
-                yield _late(subject, _finding(asked, found, subject))
+                yield _late(subject, finding_of(asked, found, subject))
 
     def _overdue(self) -> list[LateFinding]:
         """What is to be said of the messages whose answer did not come in time."""
@@ -323,12 +323,13 @@ def _late(subject: Message, finding: Finding) -> LateFinding:
     return LateFinding(subject.number, subject.time, subject.sender, subject.message_type, finding)
 
 
-def _finding(asked: Rule, found: Found, message: Message) -> Finding:
+def finding_of(asked: Rule, found: Found, message: Message) -> Finding:
+    """What a rule found about a message, as a finding of its type."""
     text = f"{found.text} (this message was injected)" if message.injected else found.text
     return asked.finding_type.at(found.path, text, found.hint)
 
 
-def _without_doubles(by_message: list[Finding], by_rules: list[Finding]) -> list[Finding]:
+def without_doubles(by_message: list[Finding], by_rules: list[Finding]) -> list[Finding]:
     """One cause, one finding: a rule says it better than s2-python's validators, at the place."""
     told = [finding.path + "/" for finding in by_rules if finding.code in SAID_BY_S2_PYTHON]
     return [

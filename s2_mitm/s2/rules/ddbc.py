@@ -13,7 +13,13 @@ from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 
 
-@rule("ddbc.no-transitions", Severity.ERROR, ["DDBC.SystemDescription"], statements=["N40"])
+@rule(
+    "ddbc.no-transitions",
+    Severity.ERROR,
+    ["DDBC.SystemDescription"],
+    statements=["N40"],
+    alone=True,
+)
 def no_transitions(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An actuator with several modes and no transition between them.
 
@@ -65,7 +71,7 @@ def not_provided(message: Message, conversation: Conversation) -> Iterator[Found
 DEMAND_RATES = tuple(f"demand_rate_{band}" for band in BANDS)
 
 
-@rule("ddbc.bands-crossed", Severity.WARNING, ["DDBC.AverageDemandRateForecast"])
+@rule("ddbc.bands-crossed", Severity.WARNING, ["DDBC.AverageDemandRateForecast"], alone=True)
 def bands_crossed(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The probability bands of a demand forecast are not within each other.
 

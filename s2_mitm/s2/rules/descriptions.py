@@ -35,7 +35,9 @@ def _named(part: Part, name: str) -> dict[str, Part] | None:
     return named if len(list(part.parts(name))) == len(things) else None
 
 
-@rule("modes.transition-mode", Severity.ERROR, DESCRIPTIONS.values(), statements=["N68"])
+@rule(
+    "modes.transition-mode", Severity.ERROR, DESCRIPTIONS.values(), statements=["N68"], alone=True
+)
 def transition_mode(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A transition leads from or to a mode that is not there.
 
@@ -70,7 +72,7 @@ def transition_mode(message: Message, conversation: Conversation) -> Iterator[Fo
                     )
 
 
-@rule("modes.transition-timer", Severity.ERROR, DESCRIPTIONS.values())
+@rule("modes.transition-timer", Severity.ERROR, DESCRIPTIONS.values(), alone=True)
 def transition_timer(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A transition starts or waits for a timer that is not there.
 
@@ -117,7 +119,9 @@ def _with_power(content: Part) -> Iterator[Part]:
             yield from mode.parts("elements")
 
 
-@rule("modes.power-range-twice", Severity.ERROR, DESCRIPTIONS.values(), statements=["N42"])
+@rule(
+    "modes.power-range-twice", Severity.ERROR, DESCRIPTIONS.values(), statements=["N42"], alone=True
+)
 def power_range_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A mode has two power ranges for the same quantity.
 
@@ -144,7 +148,7 @@ def power_range_twice(message: Message, conversation: Conversation) -> Iterator[
             yield Found(power.at("commodity_quantity"), text)
 
 
-@rule("modes.power-range-order", Severity.ERROR, DESCRIPTIONS.values())
+@rule("modes.power-range-order", Severity.ERROR, DESCRIPTIONS.values(), alone=True)
 def power_range_order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A power range that ends below its start.
 
@@ -181,7 +185,12 @@ there.
 """
 
 
-@rule("modes.range-order", Severity.WARNING, [*DESCRIPTIONS.values(), "DDBC.PresentDemandStatus"])
+@rule(
+    "modes.range-order",
+    Severity.WARNING,
+    [*DESCRIPTIONS.values(), "DDBC.PresentDemandStatus"],
+    alone=True,
+)
 def range_order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A range that ends below its start.
 

@@ -38,6 +38,7 @@ def _elements(message: Message) -> Iterator[Iterable[Part]]:
     Severity.ERROR,
     ["FRBC.SystemDescription", "FRBC.LeakageBehaviour", "FRBC.FillLevelTargetProfile"],
     statements=["N45", "N47", "N51"],
+    alone=True,
 )
 def fill_level_order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A range of fill levels that ends where it starts, or below.
@@ -69,6 +70,7 @@ def fill_level_order(message: Message, conversation: Conversation) -> Iterator[F
     Severity.ERROR,
     ["FRBC.SystemDescription", "FRBC.LeakageBehaviour"],
     statements=["N15", "N49"],
+    alone=True,
 )
 def fill_levels_apart(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Ranges of fill levels that leave a gap or overlap.
@@ -180,7 +182,7 @@ def not_provided(message: Message, conversation: Conversation) -> Iterator[Found
 USAGE_RATES = tuple(f"usage_rate_{band}" for band in BANDS)
 
 
-@rule("frbc.bands-crossed", Severity.WARNING, ["FRBC.UsageForecast"])
+@rule("frbc.bands-crossed", Severity.WARNING, ["FRBC.UsageForecast"], alone=True)
 def bands_crossed(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The probability bands of a usage forecast are not within each other.
 

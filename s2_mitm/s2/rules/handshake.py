@@ -74,7 +74,7 @@ def missing(message: Message, conversation: Conversation) -> Iterator[Found]:
         yield Found("/message_type", text, once="beginning")
 
 
-@rule("handshake.no-versions", Severity.ERROR, ["Handshake"], statements=["N16"])
+@rule("handshake.no-versions", Severity.ERROR, ["Handshake"], statements=["N16"], alone=True)
 def no_versions(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The RM does not say which versions it supports.
 
@@ -170,7 +170,7 @@ def version_not_offered(message: Message, conversation: Conversation) -> Iterato
         )
 
 
-@rule("handshake.unknown-version", Severity.WARNING, ["HandshakeResponse"])
+@rule("handshake.unknown-version", Severity.WARNING, ["HandshakeResponse"], alone=True)
 def unknown_version(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The handshake selects a version that s2-mitm does not know.
 

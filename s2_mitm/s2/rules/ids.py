@@ -80,6 +80,7 @@ WITH_IDS_INSIDE = [row.name for row in MESSAGE_TYPES.values() if row.contains]
     Severity.ERROR,
     WITH_IDS_INSIDE,
     statements=["N04", "N41", "N48", "N60", "N62", "N67"],
+    alone=True,
 )
 def twice_in_message(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Two things in one message have the same id.

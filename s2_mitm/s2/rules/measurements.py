@@ -49,7 +49,13 @@ def not_promised(message: Message, conversation: Conversation) -> Iterator[Found
             )
 
 
-@rule("measurement.quantity-twice", Severity.ERROR, ["PowerMeasurement"], statements=["N32"])
+@rule(
+    "measurement.quantity-twice",
+    Severity.ERROR,
+    ["PowerMeasurement"],
+    statements=["N32"],
+    alone=True,
+)
 def measured_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Two values of the same quantity in one measurement.
 
@@ -96,7 +102,13 @@ def old(message: Message, conversation: Conversation) -> Iterator[Found | SayAga
         yield Found("/measurement_timestamp", text, once=OLD.key)
 
 
-@rule("measurement.single-phase", Severity.WARNING, ["ResourceManagerDetails"], statements=["N36"])
+@rule(
+    "measurement.single-phase",
+    Severity.WARNING,
+    ["ResourceManagerDetails"],
+    statements=["N36"],
+    alone=True,
+)
 def single_phase(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A single phase that is not L1.
 
@@ -120,7 +132,13 @@ def single_phase(message: Message, conversation: Conversation) -> Iterator[Found
         )
 
 
-@rule("measurement.two-phases", Severity.INFO, ["ResourceManagerDetails"], statements=["N37"])
+@rule(
+    "measurement.two-phases",
+    Severity.INFO,
+    ["ResourceManagerDetails"],
+    statements=["N37"],
+    alone=True,
+)
 def two_phases(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Two phases out of three.
 
@@ -174,7 +192,7 @@ def not_provided(message: Message, conversation: Conversation) -> Iterator[Found
         )
 
 
-@rule("forecast.quantity-twice", Severity.ERROR, ["PowerForecast"], statements=["N65"])
+@rule("forecast.quantity-twice", Severity.ERROR, ["PowerForecast"], statements=["N65"], alone=True)
 def forecast_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Two values of the same quantity in one element of a forecast.
 
@@ -201,7 +219,7 @@ def forecast_twice(message: Message, conversation: Conversation) -> Iterator[Fou
 VALUE_BANDS = tuple(f"value_{band}" for band in BANDS)
 
 
-@rule("forecast.bands-crossed", Severity.WARNING, ["PowerForecast"])
+@rule("forecast.bands-crossed", Severity.WARNING, ["PowerForecast"], alone=True)
 def bands(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The probability bands of a forecast are not within each other.
 

@@ -19,7 +19,7 @@ from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
 
 
-@rule("pebc.range-upside-down", Severity.ERROR, [CONSTRAINTS], statements=["N54"])
+@rule("pebc.range-upside-down", Severity.ERROR, [CONSTRAINTS], statements=["N54"], alone=True)
 def range_upside_down(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A range of allowed limits ends before it starts.
 
@@ -48,7 +48,7 @@ def range_upside_down(message: Message, conversation: Conversation) -> Iterator[
         yield Found(part.at("range_boundary"), text)
 
 
-@rule("pebc.limit-type-missing", Severity.ERROR, [CONSTRAINTS], statements=["N24"])
+@rule("pebc.limit-type-missing", Severity.ERROR, [CONSTRAINTS], statements=["N24"], alone=True)
 def limit_type_missing(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Constraints for a quantity lack the ranges for one of the two limits.
 

@@ -148,7 +148,7 @@ def energy_quantity(message: Message, conversation: Conversation) -> Iterator[Fo
         )
 
 
-@rule("pebc.averages-crossed", Severity.ERROR, [ENERGY], statements=["N20"])
+@rule("pebc.averages-crossed", Severity.ERROR, [ENERGY], statements=["N20"], alone=True)
 def averages_crossed(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The upper average power of an energy constraint is below the lower one.
 

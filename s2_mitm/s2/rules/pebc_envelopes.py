@@ -113,7 +113,7 @@ def abnormal_limit(message: Message, conversation: Conversation) -> Iterator[Fou
         )
 
 
-@rule("pebc.limits-crossed", Severity.ERROR, INSTRUCTION, statements=["N57"])
+@rule("pebc.limits-crossed", Severity.ERROR, INSTRUCTION, statements=["N57"], alone=True)
 def limits_crossed(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The lower limit of an envelope is above its upper limit.
 
@@ -152,7 +152,7 @@ def _crossed(element: Part) -> tuple[float, float] | None:
     return (lower, upper) if lower is not None and upper is not None and lower > upper else None
 
 
-@rule("pebc.envelope-twice", Severity.ERROR, INSTRUCTION, statements=["N23"])
+@rule("pebc.envelope-twice", Severity.ERROR, INSTRUCTION, statements=["N23"], alone=True)
 def envelope_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Two envelopes in one instruction are for the same quantity.
 

@@ -129,7 +129,7 @@ def not_interrupted(message: Message, conversation: Conversation) -> Iterator[Fo
         yield Found("/power_sequence_id", f"no interruption of {wanted} was seen to begin")
 
 
-@rule("ppbc.progress-missing", Severity.ERROR, [STATUS], statements=["N63"])
+@rule("ppbc.progress-missing", Severity.ERROR, [STATUS], statements=["N63"], alone=True)
 def progress_missing(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A sequence that has started has no progress.
 
@@ -161,7 +161,7 @@ def progress_missing(message: Message, conversation: Conversation) -> Iterator[F
         )
 
 
-@rule("ppbc.selection-missing", Severity.WARNING, [STATUS])
+@rule("ppbc.selection-missing", Severity.WARNING, [STATUS], alone=True)
 def selection_missing(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A status says that a sequence is scheduled or has run, but not which.
 
@@ -191,7 +191,7 @@ def selection_missing(message: Message, conversation: Conversation) -> Iterator[
         yield Found(part.path, f"no selected_sequence_id, but the status is {status}")
 
 
-@rule("ppbc.quantity-twice", Severity.WARNING, [PROFILE], statements=["N64"])
+@rule("ppbc.quantity-twice", Severity.WARNING, [PROFILE], statements=["N64"], alone=True)
 def quantity_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An element of a sequence has two values for the same quantity.
 

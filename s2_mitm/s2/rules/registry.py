@@ -46,13 +46,15 @@ class Rule:
     """A rule and the type of its findings.
 
     ``statements`` are the published sentences that it holds, by their N-numbers; ``versions`` the
-    versions of S2 for which it holds, None for all.
+    versions of S2 for which it holds, None for all; ``alone`` says that it needs nothing but the
+    message, so that it is asked of one whose conversation is not known, too.
     """
 
     finding_type: FindingType
     check: Check
     statements: tuple[str, ...]
     versions: frozenset[str] | None = None
+    alone: bool = False
 
     def holds_in(self, version: str) -> bool:
         """Whether it is asked in a conversation of this version."""
@@ -78,17 +80,19 @@ def rule(
     *,
     versions: Iterable[str] = (),
     statements: Iterable[str] = (),
+    alone: bool = False,
 ) -> Callable[[Check], Check]:
     """Make a function a rule.
 
     ``on`` are the message types that it is asked about (all by default), or UNANSWERED or
     AT_THE_END; ``versions`` the versions of S2 for which it holds (all by default); ``statements``
-    the published sentences that it holds, by their N-numbers.
+    the published sentences that it holds, by their N-numbers; ``alone`` is for one that needs
+    nothing but the message, neither what was said before nor the time.
     """
 
     def register(check: Check) -> Check:
         finding_type = explained(code, severity, inspect.getdoc(check) or "")
-        added = Rule(finding_type, check, tuple(statements), frozenset(versions) or None)
+        added = Rule(finding_type, check, tuple(statements), frozenset(versions) or None, alone)
         for message_type in on or MESSAGE_TYPES:
             RULES[message_type].append(added)
         rules_in.cache_clear()

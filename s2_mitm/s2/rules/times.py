@@ -27,7 +27,7 @@ HAPPENED = {row.name: row.happened for row in MESSAGE_TYPES.values() if row.happ
 """The fields that say when something happened."""
 
 
-@rule("time.order", Severity.ERROR, PERIODS)
+@rule("time.order", Severity.ERROR, PERIODS, alone=True)
 def order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A period that ends before it begins.
 
@@ -48,7 +48,7 @@ def order(message: Message, conversation: Conversation) -> Iterator[Found]:
         yield Found(f"/{last}", f"{last} {clock(end)} is before {first} {clock(start)}")
 
 
-@rule("time.empty-period", Severity.WARNING, PERIODS)
+@rule("time.empty-period", Severity.WARNING, PERIODS, alone=True)
 def empty_period(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A period without length.
 

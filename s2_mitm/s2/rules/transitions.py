@@ -24,10 +24,7 @@ from s2_mitm.s2.wording import describe
 
 
 @rule(
-    "modes.factor",
-    Severity.WARNING,
-    WITH_MODE,
-    statements=["N01", "N06", "N09", "N13"],
+    "modes.factor", Severity.WARNING, WITH_MODE, statements=["N01", "N06", "N09", "N13"], alone=True
 )
 def factor(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An operation_mode_factor that is not between 0 and 1.
