@@ -50,6 +50,7 @@ _FAMILIES = {
     "ddbc": "Demand driven based control",
     "pebc": "Power envelope based control",
     "ppbc": "Power profile based control",
+    "hint": "What no text forbids, and hints at a mistake",
 }
 """What the first part of a code means."""
 

@@ -36,6 +36,7 @@ THEMES = (
     "ddbc",
     "direction",
     "handshake",
+    "hints_consistency",
     "ids",
     "instructions",
     "measurements",

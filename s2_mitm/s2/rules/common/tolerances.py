@@ -36,3 +36,6 @@ PROMPT_STATUS = 1.0
 
 PATIENCE = 10
 """How many times the announced processing delay that first status may take."""
+
+ROUNDED = 1e-6
+"""The relative difference up to which a hint takes two numbers as equal: they may come rounded."""
