@@ -16,6 +16,7 @@ from s2_mitm.s2.verdict import Severity
 
 if TYPE_CHECKING:
     from s2_mitm.replay.recorded import RecordedSession
+    from s2_mitm.replay.replayed import ReplayedSession
     from s2_mitm.s2.conversation.settings import Settings
 
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 )
 @options.as_json
 @click.option("--verbose", "-v", is_flag=True, help="A line for messages without findings too.")
+@options.summary
 @click.option("--ignore", "ignored", metavar="CODE", multiple=True, help="Say nothing of these.")
 @click.option(
     "--severity",
@@ -42,6 +44,7 @@ def check(
     version: str | None,
     as_json: bool,
     verbose: bool,
+    summary: bool,
     ignored: Sequence[str],
     severities: Sequence[str],
     fail_on: str,
@@ -72,7 +75,10 @@ def check(
                 if replayed is None:
                     continue
                 totals.add(replayed)
-                if as_json:
+                if summary:
+                    for line in _summary(replayed, shown, as_json=as_json):
+                        click.echo(line)
+                elif as_json:
                     for each in replayed.messages:
                         judged = verdict_as_dict(each.number, each.verdict, injected=each.injected)
                         file = name if name == "-" else shown
@@ -91,6 +97,20 @@ def check(
     if complaints:
         raise click.ClickException("; ".join(complaints))
     return int(fail_on != "never" and totals.has(Severity(fail_on)))
+
+
+def _summary(replayed: ReplayedSession, name: str, *, as_json: bool) -> Iterator[str]:
+    """What was found in a session, each kind once."""
+    from s2_mitm.render.groups import group_lines
+    from s2_mitm.replay.lines import grouped, headline
+
+    groups = grouped(replayed)
+    if as_json:
+        for group in groups:
+            yield json.dumps({"file": name, "session": replayed.id or None, **group.as_dict()})
+        return
+    yield headline(replayed, name)
+    yield from group_lines(groups)
 
 
 def _settings(version: str | None, ignored: Sequence[str], severities: Sequence[str]) -> Settings:

@@ -7,6 +7,11 @@ import click
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a message.")
 """What programs read, in place of what people read."""
 
+summary = click.option(
+    "--summary", is_flag=True, help="Fold what is found again: each kind once, with its count."
+)
+"""Groups of findings, in place of each."""
+
 fail_on = click.option(
     "--fail-on",
     type=click.Choice(["error", "warning", "info", "never"]),

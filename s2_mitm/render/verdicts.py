@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from textwrap import wrap
 from typing import Any
@@ -51,13 +51,19 @@ def utc_text(seconds: float) -> str:
 
 
 def verdict_lines(
-    verdict: Verdict, *, label: str = "", injected: bool = False, width: int | None = None
+    verdict: Verdict,
+    *,
+    label: str = "",
+    injected: bool = False,
+    width: int | None = None,
+    told: Callable[[Finding], Iterable[str]] | None = None,
 ) -> Iterator[str]:
     """A verdict for a terminal: a line for the message, and below it its findings.
 
     ``label`` stands first on the line, such as a time, or a file and line; ``injected`` is said
     last. A finding is wrapped at ``width`` columns, or not at all where that is None. The lines are
-    styled with ANSI sequences; `click.echo` removes them where the output is no terminal.
+    styled with ANSI sequences; `click.echo` removes them where the output is no terminal. ``told``
+    gives the lines of a finding, where they are others than `finding_lines`.
     """
     parts = [click.style(label, dim=True)] if label else []
     if verdict.sender:
@@ -68,7 +74,7 @@ def verdict_lines(
     parts.append(judgement(verdict))
     yield " ".join(parts) + (click.style(" injected", fg="magenta") if injected else "")
     for finding in verdict.findings:
-        yield from finding_lines(finding, width)
+        yield from told(finding) if told else finding_lines(finding, width)
 
 
 def judgement(verdict: Verdict) -> str:
