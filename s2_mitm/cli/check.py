@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, metavar="FILE | - …")
 @click.option(
     "--version",
-    type=click.Choice(VERSIONS),
-    help="Hold them against this version of S2 where no handshake selects one.",
+    metavar="V",
+    callback=options.version_of,
+    help=f"Hold them against S2 {' or '.join(VERSIONS)} where no handshake selects a version.",
 )
 @options.as_json
 @click.option("--verbose", "-v", is_flag=True, help="A line for messages without findings too.")

@@ -38,21 +38,12 @@ MAX_COMPLAINTS = 3
 """Unreadable files that the one line about them names."""
 
 
-def _known_version(
-    _ctx: click.Context, _parameter: click.Parameter, version: str | None
-) -> str | None:
-    if version is not None and version not in VERSIONS:
-        known = ", ".join(VERSIONS)
-        raise click.ClickException(f"there is no S2 version '{version}'; there is {known}")
-    return version
-
-
 @click.command()
 @click.argument("files", nargs=-1, metavar="[FILE | DIR | -] …")
 @click.option(
     "--version",
     metavar="V",
-    callback=_known_version,
+    callback=options.version_of,
     help=f"Hold them against S2 {' or '.join(VERSIONS)}.  [default: the first that has the"
     " message's type]",
 )
