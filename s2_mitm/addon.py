@@ -72,6 +72,7 @@ class S2Mitm:
         self._filter: flowfilter.TFilter | None = None
         self._block_invalid = False
         self._keep_messages = 0
+        self._meanings = False
         self._annotation = Annotation()
         self._log: Log | None = None
         self._recording: Recording | None = None
@@ -137,6 +138,8 @@ class S2Mitm:
             memory.MEMORY.limit = values[options.MEMORY]
         if values.bear_on(Area.LOG):
             self._log = Log(values[options.LOG])
+            # It takes some microseconds a message, and nobody else reads it.
+            self._meanings = values[options.LOG] == "all" or internals.shows_flows(ctx.master)
         if values.bear_on(Area.PATCHES):
             self._patches.choose(ctx.master, values[options.PATCHES])
         observers = (self._annotation, self._recording, self._log, self._metrics)
@@ -261,7 +264,7 @@ class S2Mitm:
 
     def _take(self, flow: http.HTTPFlow, session: Session) -> None:
         self._overtake(session)
-        for judged in session.take(flow):
+        for judged in session.take(flow, meanings=self._meanings):
             if judged.number == 1:
                 self._observers.opened(session)
             if self._block_invalid and judged.may_be_blocked:

@@ -18,6 +18,7 @@ from running_addon import Conversation, addon
 
 from s2_mitm.history.queries import History
 from s2_mitm.proxy.annotation import Annotation
+from s2_mitm.proxy.flow_findings import meaning_of
 from s2_mitm.proxy.observers.log import Log
 from s2_mitm.proxy.observers.metrics import Metrics
 from s2_mitm.proxy.observers.observer import Observer
@@ -250,9 +251,41 @@ def test_what_is_refused_with_others_leaves_the_metrics_where_they_were(
     [
         ({"s2_ignore": "schema.unknown-field"}, []),
         ({"s2_severity": "schema.unknown-field=warning"}, [("schema.unknown-field", "warning")]),
-        ({"s2_version": "v1.0.0"}, [("schema.unknown-field", "error")]),
+        ({"s2_version": "1.0.0-beta"}, [("schema.unknown-field", "error")]),
     ],
 )
+def test_what_messages_mean_is_told_where_somebody_reads_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with addon(s2_log="findings") as running:
+        conversation = Conversation(running)
+        conversation.say(status(1))
+        assert "fill level" not in capsys.readouterr().out
+
+        running.set(s2_log="all")
+        conversation.say(status(2))
+        assert "          · fill level: 2\n" in capsys.readouterr().out
+
+        running.set(s2_log="findings")
+        conversation.say(status(3))
+        assert "fill level" not in capsys.readouterr().out
+
+
+def test_what_messages_mean_is_told_where_flows_are_looked_at() -> None:
+    class View:
+        """That of mitmweb and the console; mitmproxy knows addons by such names."""
+
+        name = "view"
+
+    with addon() as running:
+        running.context.master.addons.register(View())
+        running.set(s2_log="none")
+        conversation = Conversation(running)
+        conversation.say(status(1))
+        assert conversation.flow.websocket
+        assert meaning_of(conversation.flow.websocket.messages[0]) == "fill level: 1"
+
+
 def test_how_open_sessions_are_judged_can_be_changed(
     options: dict[str, str], codes: list[tuple[str, str]]
 ) -> None:

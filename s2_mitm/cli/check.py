@@ -16,7 +16,6 @@ from s2_mitm.s2.verdict import Severity
 
 if TYPE_CHECKING:
     from s2_mitm.replay.recorded import RecordedSession
-    from s2_mitm.replay.replayed import ReplayedSession
     from s2_mitm.s2.conversation.settings import Settings
 
 
@@ -24,13 +23,13 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, metavar="FILE | - …")
 @click.option(
     "--version",
-    metavar="V",
-    callback=options.version_of,
-    help=f"Hold them against S2 {' or '.join(VERSIONS)} where no handshake selects a version.",
+    type=click.Choice(VERSIONS),
+    help="Hold them against this version of S2 where no handshake selects one.",
 )
 @options.as_json
-@click.option("--verbose", "-v", is_flag=True, help="A line for messages without findings too.")
-@options.summary
+@click.option(
+    "--verbose", "-v", is_flag=True, help="Messages without findings too, and what each means."
+)
 @click.option("--ignore", "ignored", metavar="CODE", multiple=True, help="Say nothing of these.")
 @click.option(
     "--severity",
@@ -45,7 +44,6 @@ def check(
     version: str | None,
     as_json: bool,
     verbose: bool,
-    summary: bool,
     ignored: Sequence[str],
     severities: Sequence[str],
     fail_on: str,
@@ -72,14 +70,11 @@ def check(
         try:
             shown = _shown(name)
             for recorded in _recorded(name):
-                replayed = replay(recorded, settings)
+                replayed = replay(recorded, settings, meanings=verbose)
                 if replayed is None:
                     continue
                 totals.add(replayed)
-                if summary:
-                    for line in _summary(replayed, shown, as_json=as_json):
-                        click.echo(line)
-                elif as_json:
+                if as_json:
                     for each in replayed.messages:
                         judged = verdict_as_dict(each.number, each.verdict, injected=each.injected)
                         file = name if name == "-" else shown
@@ -98,20 +93,6 @@ def check(
     if complaints:
         raise click.ClickException("; ".join(complaints))
     return int(fail_on != "never" and totals.has(Severity(fail_on)))
-
-
-def _summary(replayed: ReplayedSession, name: str, *, as_json: bool) -> Iterator[str]:
-    """What was found in a session, each kind once."""
-    from s2_mitm.render.groups import group_lines
-    from s2_mitm.replay.lines import grouped, headline
-
-    groups = grouped(replayed)
-    if as_json:
-        for group in groups:
-            yield json.dumps({"file": name, "session": replayed.id or None, **group.as_dict()})
-        return
-    yield headline(replayed, name)
-    yield from group_lines(groups)
 
 
 def _settings(version: str | None, ignored: Sequence[str], severities: Sequence[str]) -> Settings:

@@ -14,10 +14,10 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.proxy import delivery
-from s2_mitm.proxy.flow_findings import findings_of
+from s2_mitm.proxy.flow_findings import findings_of, meaning_of
 from s2_mitm.render.annotated import AnnotatedLine, annotated
 from s2_mitm.render.summary import SUMMARY, summary_of
-from s2_mitm.s2.catalog import known_version
+from s2_mitm.s2.catalog import VERSIONS
 from s2_mitm.s2.conversation.alone import judge_alone
 from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.message.reading import read
@@ -72,6 +72,7 @@ def lines(
         verdict.sender = role
     else:
         verdict = _as_judged(data, message, found, role)
+    verdict.meaning = meaning_of(message) if message is not None else ""
     return annotated(verdict, data, _remarks(message, data))
 
 
@@ -100,7 +101,7 @@ def _judged_alone(
     return judge_alone(
         data,
         settings,
-        version=known_version(version) if isinstance(version, str) else None,
+        version=version if version in VERSIONS else None,
         binary=_is_binary(message),
     )
 

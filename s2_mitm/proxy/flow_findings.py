@@ -27,8 +27,13 @@ KEPT_FINDINGS = 3000
 """Findings that a flow carries, the last ones; the recording has them all."""
 
 
+_MEANING = "s2_meaning"
+
+
 def attach(flow: HTTPFlow, judged: Judged) -> None:
-    """Let a flow carry the findings of a message just judged."""
+    """Let a flow carry the findings of a message just judged, and the message what it means."""
+    if judged.verdict.meaning:
+        setattr(judged.message, _MEANING, judged.verdict.meaning)
     if judged.number == 1:  # a flow from a file may carry what was found when it was live
         flow.metadata.pop(FINDINGS, None)
         flow.metadata.pop(COMPLETE_FROM, None)
@@ -65,6 +70,15 @@ def keep_last(flow: HTTPFlow, most: int) -> None:
         # Its other findings may stay; but the message no longer has them all.
         flow.metadata[COMPLETE_FROM] = _number(findings[excess - 1]) + 1
         del findings[:excess]
+
+
+def meaning_of(message: WebSocketMessage) -> str:
+    """What a message means, as it was told when it was judged; empty where it was not.
+
+    Later it could not be told any more: what was in force then is gone with the oldest messages of
+    a flow. It stays as long as the message does; a flow from a file is judged again.
+    """
+    return getattr(message, _MEANING, "")
 
 
 def findings_of(flow: HTTPFlow, message: WebSocketMessage) -> list[Finding] | None:

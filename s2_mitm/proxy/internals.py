@@ -30,6 +30,11 @@ def prints_log(master: Master) -> bool:
     return master._termlog_addon is not None
 
 
+def shows_flows(master: Master) -> bool:
+    """Whether people look at flows while it runs: in mitmweb and the console, not in mitmdump."""
+    return master.addons.get("view") is not None
+
+
 def is_ending(master: Master) -> bool:
     """Whether mitmproxy is about to end; True where that is not known."""
     should_exit = getattr(master, "should_exit", None)

@@ -119,8 +119,10 @@ class Session:
                 return True
         return False
 
-    def take(self, flow: HTTPFlow) -> Iterator[Judged]:
+    def take(self, flow: HTTPFlow, *, meanings: bool = False) -> Iterator[Judged]:
         """Judge the messages of the flow that were not judged yet, if it is S2.
+
+        With ``meanings`` it is also said what they mean.
 
         Those that came before it was recognised, or while the addon was being reloaded, are still
         in the flow and are judged late rather than never.
@@ -148,6 +150,8 @@ class Session:
                 binary=not message.is_text,
                 injected=message.injected,
             )
+            if meanings:
+                verdict.meaning = self.judge.meaning()
             in_time = self.is_live and self._judged == len(messages)
             judged = Judged(self.judge.messages, message, verdict, in_time)
             self._undecided = judged

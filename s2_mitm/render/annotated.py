@@ -41,6 +41,8 @@ def annotated(verdict: Verdict, raw: bytes, remarks: Iterable[str] = ()) -> Iter
         f"{sender}{excerpt(verdict.message_type or '(no message type)', NAME_LENGTH)}: {judgement}"
     )
     yield _remark(" · ".join([head, *remarks]), verdict.worst, is_good=not verdict.findings)
+    if verdict.meaning:
+        yield _remark(f"    {verdict.meaning}", None)
     for finding in verdict.findings:
         place = f" at {excerpt(finding.path, PATH_LENGTH)}" if finding.path else ""
         yield _remark(f"{finding.severity} {finding.code}{place}: {finding.text}", finding.severity)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from textwrap import wrap
 from typing import Any
@@ -32,7 +32,7 @@ def verdict_as_dict(number: int, verdict: Verdict, *, injected: bool) -> dict[st
 
     ``number`` counts the messages of the conversation from 1.
     """
-    return {
+    judged = {
         "seq": number,
         "timestamp": utc_text(verdict.time).replace(" ", "T") + "Z",
         "sender": verdict.sender and str(verdict.sender),
@@ -42,6 +42,7 @@ def verdict_as_dict(number: int, verdict: Verdict, *, injected: bool) -> dict[st
         "valid": verdict.valid,
         "findings": [finding.as_dict() for finding in verdict.findings],
     }
+    return judged | ({"meaning": verdict.meaning} if verdict.meaning else {})
 
 
 def utc_text(seconds: float) -> str:
@@ -51,30 +52,31 @@ def utc_text(seconds: float) -> str:
 
 
 def verdict_lines(
-    verdict: Verdict,
-    *,
-    label: str = "",
-    injected: bool = False,
-    width: int | None = None,
-    told: Callable[[Finding], Iterable[str]] | None = None,
+    verdict: Verdict, *, label: str = "", injected: bool = False, width: int | None = None
 ) -> Iterator[str]:
     """A verdict for a terminal: a line for the message, and below it its findings.
 
     ``label`` stands first on the line, such as a time, or a file and line; ``injected`` is said
-    last. A finding is wrapped at ``width`` columns, or not at all where that is None. The lines are
-    styled with ANSI sequences; `click.echo` removes them where the output is no terminal. ``told``
-    gives the lines of a finding, where they are others than `finding_lines`.
+    last. What the message means, where that is told, has a line of its own, but for the few words
+    of a ReceptionStatus. Lines are wrapped at ``width`` columns, or not at all where that is None.
+    They are styled with ANSI sequences; `click.echo` removes them where the output is no terminal.
     """
     parts = [click.style(label, dim=True)] if label else []
     if verdict.sender:
         parts.append(click.style(f"{verdict.sender:<3}", bold=True))
     parts.append(excerpt(verdict.message_type or "(no message type)", NAME_LENGTH))
+    meaning = verdict.meaning
     if verdict.message_type == "ReceptionStatus" and verdict.message:
-        parts.append(excerpt(str(verdict.message.get("status"))))
+        parts.append(meaning or excerpt(str(verdict.message.get("status"))))
+        meaning = ""
     parts.append(judgement(verdict))
     yield " ".join(parts) + (click.style(" injected", fg="magenta") if injected else "")
+    if meaning:
+        # Marked, so that no label that a peer gives makes it look like a finding.
+        for line in _wrapped(f"{_INDENT}· {meaning}", width):
+            yield _INDENT + click.style(line[len(_INDENT) :], dim=True)
     for finding in verdict.findings:
-        yield from told(finding) if told else finding_lines(finding, width)
+        yield from finding_lines(finding, width)
 
 
 def judgement(verdict: Verdict) -> str:

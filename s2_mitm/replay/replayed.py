@@ -41,8 +41,12 @@ class ReplayedSession:
     missing: list[tuple[int, int]] = field(default_factory=list)
 
 
-def replay(recorded: RecordedSession, settings: Settings) -> ReplayedSession | None:
+def replay(
+    recorded: RecordedSession, settings: Settings, *, meanings: bool = False
+) -> ReplayedSession | None:
     """Judge a recorded session as if it happened now; returns None where it has no message.
+
+    With ``meanings`` it is also said what its messages mean.
 
     After a run of missing messages, which may have said anything, the rest is judged as a
     conversation whose beginning was not seen; the roles and the version stay as they were. Nobody
@@ -60,7 +64,7 @@ def replay(recorded: RecordedSession, settings: Settings) -> ReplayedSession | N
         if stretch is None or message.number != number:
             if stretch:
                 settings = stretch.agreed(settings)
-            stretch = _Stretch(Judge(settings, from_start=message.number == 1))
+            stretch = _Stretch(Judge(settings, from_start=message.number == 1), meanings)
         if message.number > number:
             replayed.missing.append((number, message.number - 1))
         replayed.messages.append(stretch.take(message))
@@ -79,8 +83,9 @@ def replay(recorded: RecordedSession, settings: Settings) -> ReplayedSession | N
 class _Stretch:
     """Messages of a session, one after the other, with none missing between them."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Judge, meanings: bool) -> None:
         self.judge = judge
+        self._meanings = meanings
         self._judged: list[ReplayedMessage] = []
         self._client = judge.conversation.client_role
 
@@ -92,6 +97,8 @@ class _Stretch:
             binary=message.binary,
             injected=message.injected,
         )
+        if self._meanings:
+            verdict.meaning = self.judge.meaning()
         if message.dropped:
             self.judge.discard()
         else:

@@ -134,6 +134,7 @@ class Verdict:
     the type as it stands in the message, known to S2 or not; it and the two ids are None where
     the message has none that is text. ``answer`` is set when it is a ReceptionStatus for a
     message that was seen; ``late`` is what it, or the time that has passed, shows of earlier ones.
+    ``meaning`` is what it means, in one line, where somebody is to read that.
     """
 
     time: float
@@ -145,6 +146,7 @@ class Verdict:
     findings: list[Finding] = field(default_factory=list)
     answer: Answer | None = None
     late: list[LateFinding] = field(default_factory=list)
+    meaning: str = ""
 
     @property
     def valid(self) -> bool:

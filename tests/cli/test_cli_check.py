@@ -133,23 +133,6 @@ def test_an_error_for_programs(faulty: Path) -> None:
     assert len({row["session"] for row in judged}) == 1
 
 
-def test_a_summary(faulty: Path) -> None:
-    result = check(faulty, "--summary")
-    assert result.exit_code == 1, result.output
-    headline, group, when, sums = result.stdout.splitlines()
-    assert headline.endswith(" messages, 1 error, 0 warnings")
-    place = "RM PowerMeasurement /values/*/commodity_quantity"
-    assert group == f"     1× error measurement.not-promised · {place}"
-    assert when.lstrip().startswith("#27 at 12:30:05: HEAT.FLOW_RATE is not among")
-    assert sums.startswith("1 session, ")
-    [row] = rows(check(faulty, "--summary", "--json"))
-    assert (row["count"], row["code"], row["first"]["number"]) == (
-        1,
-        "measurement.not-promised",
-        "#27",
-    )
-
-
 def test_nothing_wrong(tmp_path: Path) -> None:
     files = [as_database(tmp_path / "db", CHARGING), as_flows(tmp_path / "flows", HOME_BATTERY)]
     result = check(*files)
@@ -164,8 +147,14 @@ def test_every_message(tmp_path: Path) -> None:
     file = tmp_path / "lines"
     file.write_text(as_lines(CHARGING))
     lines = check(file, "-v").stdout.splitlines()
-    assert len(lines) == 2 + len(file.read_text().splitlines())
+    told = [line for line in lines if line.startswith(" ")]
+    assert len(lines) - len(told) == 2 + len(file.read_text().splitlines())
     assert lines[1].endswith(" #1 RM  Handshake valid")
+    assert lines[2] == "          · the RM speaks S2 0.0.2-beta"
+    assert lines[3].endswith(" #2 CEM ReceptionStatus OK → Handshake valid")
+    assert not any("S2 0.0.2-beta" in line for line in check(file).stdout.splitlines())
+    assert rows(check(file, "-v", "--json"))[0]["meaning"] == "the RM speaks S2 0.0.2-beta"
+    assert "meaning" not in rows(check(file, "--json"))[0]
 
 
 def test_several_sessions(tmp_path: Path) -> None:

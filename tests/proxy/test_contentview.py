@@ -165,6 +165,24 @@ def test_a_valid_message_is_said_to_be_valid_and_shown_whole() -> None:
     assert json.loads(body) == status()
 
 
+def test_what_a_message_means_is_shown_as_it_was_told_when_it_was_judged() -> None:
+    flow, messages = websocket(status(), status(present_fill_level="6"))
+    session = Session(flow, ALONE)
+    for judged in session.take(flow, meanings=True):
+        attach(flow, judged)
+    annotate(flow, session)
+    assert session.let_go(flow, 1)  # the oldest go, and what was in force then with them
+    annotate(flow, session)
+
+    lines = shown(messages[0], flow, "S2")[1].splitlines()
+    assert lines[0] == "# RM FRBC.StorageStatus: INVALID"
+    assert lines[1] == "#     a fill level that cannot be read"
+
+
+def test_what_no_session_has_judged_has_no_meaning() -> None:
+    assert s2_text(status()).splitlines()[1] == ""
+
+
 @pytest.mark.parametrize(
     ("content", "marked"),
     [

@@ -36,6 +36,17 @@ def texts(message: Any, *findings: Finding) -> list[str]:
 MESSAGE = {"a": 1, "b": {"c": [10, {"d": None}], "e": []}, "f": {}, "g": "x"}
 
 
+def test_what_it_means_comes_after_the_verdict() -> None:
+    given = verdict(MESSAGE, fault("/a"))
+    given.meaning = "the RM speaks S2"
+
+    assert [line.text for line in annotated(given, b"")][:3] == [
+        "# (no message type): INVALID",
+        "#     the RM speaks S2",
+        "# error rule.x at /a: wrong",
+    ]
+
+
 def test_json_is_laid_out_as_python_does() -> None:
     assert texts(MESSAGE) == json.dumps(MESSAGE, indent=2).splitlines()
 

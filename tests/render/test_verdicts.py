@@ -85,6 +85,26 @@ def test_findings_stand_beneath_in_their_order() -> None:
     ]
 
 
+def test_what_it_means_stands_beneath_and_before_its_findings() -> None:
+    given = verdict(finding(path="/b"))
+    given.meaning = "the RM speaks S2 0.0.2-beta"
+
+    assert plain(*verdict_lines(given, width=30)) == [
+        "Handshake INVALID",
+        "          · the RM speaks S2",
+        "          0.0.2-beta",
+        "    error schema.type /b:",
+        "          null, expected text",
+    ]
+
+
+def test_what_an_answer_means_stands_in_its_line() -> None:
+    given = verdict(message_type="ReceptionStatus", fields={"status": "OK"})
+    given.meaning = "OK → Handshake"
+
+    assert plain(*verdict_lines(given)) == ["ReceptionStatus OK → Handshake valid"]
+
+
 def test_a_hint_stands_beneath_its_finding() -> None:
     assert plain(*finding_lines(finding(hint="Leave it out."))) == [
         "    error schema.type /a: null, expected text",

@@ -158,6 +158,16 @@ class Judge:
             self.findings.update(finding.severity for finding in verdict.findings)
         return verdict
 
+    def meaning(self) -> str:
+        """What the message that was judged last means, by what was in force before it.
+
+        Empty once it is taken in or discarded: then that is no longer known.
+        """
+        # Nobody asks where messages are only recorded.
+        from s2_mitm.s2.meaning import meaning
+
+        return meaning(self._undecided, self.conversation) if self._undecided else ""
+
     def take_in(self, sent: bytes | None = None, *, monotonic: float | None = None) -> None:
         """The message that was judged last was delivered.
 
