@@ -6,9 +6,10 @@
     assert script.codes == ["frbc.unknown-mode"]
 
 A message is that of `TEMPLATES` with the fields given; None takes a field out. Texts that begin
-with ``#`` are names of ids: each stands for its own UUID. Every message gets a message_id of its
-own and is answered with OK by the other side at once, unless ``answer`` says otherwise. A message
-takes ten milliseconds. The same script gives the same messages, byte for byte, every time.
+with ``#`` are names of ids: each stands for its own UUID, and ``#new`` for another one each time.
+Every message gets a message_id of its own and is answered with OK by the other side at once, unless
+``answer`` says otherwise. A message takes ten milliseconds. The same script gives the same
+messages, byte for byte, every time.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Script:
         """All messages so far, the answers too."""
         self._last = ""
         self._ids = count(1)
+        self._new_ids = count(1)
 
     @property
     def conversation(self) -> Conversation:
@@ -150,7 +152,7 @@ class Script:
         message |= TEMPLATES.get(message_type, {})
         if message_type == "Handshake":
             message["role"] = str(sender)
-        data = _with_ids(json.dumps(changed(message, fields)))
+        data = self._with_ids(json.dumps(changed(message, fields)))
         message_id: str = json.loads(data).get("message_id", "")
         self._receive(sender, data.encode(), injected=injected)
         if message_type == "ReceptionStatus":
@@ -164,6 +166,13 @@ class Script:
                 {"subject_message_id": message_id, "status": answer},
             )
         return message_id
+
+    def _with_ids(self, text: str) -> str:
+        """JSON with a UUID in place of each name of an id."""
+        return re.sub(r'"#([a-zA-Z0-9-]+)"', lambda name: f'"{self._named(name[1])}"', text)
+
+    def _named(self, name: str) -> str:
+        return identifier(f"new {next(self._new_ids)}" if name == "new" else name)
 
     def _receive(self, sender: Role, data: bytes, *, injected: bool = False) -> None:
         self.now += 0.01
@@ -182,11 +191,6 @@ class Script:
         self.findings += [item.finding for item in late]
         for item in late:
             self.lines[item.number - 1].verdict.findings.append(item.finding)
-
-
-def _with_ids(text: str) -> str:
-    """JSON with a UUID in place of each name of an id."""
-    return re.sub(r'"#([a-zA-Z0-9-]+)"', lambda name: f'"{identifier(name[1])}"', text)
 
 
 def identifier(name: str) -> str:
