@@ -158,6 +158,7 @@ SAID_BY_S2_PYTHON = frozenset(
         "modes.transition-mode",
         "modes.transition-timer",
         "pebc.limit-type-missing",
+        "pebc.quantity-limit-missing",
         "pebc.range-upside-down",
         "ppbc.quantity-twice",
         "time.order",
