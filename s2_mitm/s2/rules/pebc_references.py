@@ -27,8 +27,8 @@ def no_constraints(message: Message, conversation: Conversation) -> Iterator[Fou
     The CEM cannot know which limits the device can follow; it guesses. It is reported once until
     there are constraints.
 
-    Where: PEBC.Instruction.power_constraints_id, the constraints that the instruction is based
-    on.
+    Where: PEBC.Instruction: power_constraints_id.
+    Why: It identifies the constraints that the instruction is based on, and there are none.
     Wrong:
         begin()
         select("PEBC")
@@ -57,7 +57,8 @@ def unknown_constraints(message: Message, conversation: Conversation) -> Iterato
 
     The RM cannot know which constraints the CEM means, and refuses the instruction.
 
-    Where: PEBC.Instruction.power_constraints_id is the id of a PEBC.PowerConstraints.
+    Where: PEBC.Instruction: power_constraints_id; PEBC.PowerConstraints: id.
+    Why: It identifies the constraints that the instruction is based on, and there are none.
     Wrong:
         begin("PEBC")
         cem("PEBC.Instruction", power_constraints_id="#typo")
@@ -75,12 +76,35 @@ def unknown_constraints(message: Message, conversation: Conversation) -> Iterato
 def constraints_not_in_force(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction is based on constraints that are not in force when it is executed.
 
-    They were replaced or revoked, their time is over or has not come, and the device may be
-    unable to do what they allow.
+    They were revoked, or their time is over or has not come, and the device may be unable to do
+    what they allow. Clocks may differ by a minute, and a RevokeObject counts once it was answered.
 
-    Where: PEBC.PowerConstraints.valid_from and valid_until; a later one replaces the earlier from
-    its own valid_from on. Clocks may differ by a minute, and constraints that were not answered
-    yet replace nothing.
+    Where: PEBC.PowerConstraints: valid_from and valid_until; RevokeObject.
+    Why: The RM says from when until when its constraints are valid, and takes back what it revokes.
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#later", valid_from=at(3600))
+        cem("PEBC.Instruction", power_constraints_id="#later", execution_time=at(60))
+    Right:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#later", valid_from=at(3600))
+        cem("PEBC.Instruction", power_constraints_id="#later", execution_time=at(3600))
+    Do: Plan with the latest constraints whose time includes the execution_time.
+    """
+    yield from each(
+        constraints_of(message, conversation), ReferenceFault.NOT_IN_FORCE, message.content, FIELD
+    )
+
+
+@rule("pebc.constraints-replaced", Severity.WARNING, INSTRUCTION)
+def constraints_replaced(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """An instruction is based on constraints although later ones are valid when it is executed.
+
+    The RM has given other constraints for the same quantity since, and the CEM has answered them.
+    The device may be unable to do what the older ones allow.
+
+    Where: PEBC.PowerConstraints: valid_from and valid_until.
+    Why: That later constraints take the place of earlier ones is how RMs use them; it is not said.
     Wrong:
         begin("PEBC")
         rm("PEBC.PowerConstraints", id="#newer")
@@ -92,18 +116,19 @@ def constraints_not_in_force(message: Message, conversation: Conversation) -> It
     Do: Plan with the latest constraints whose time includes the execution_time.
     """
     yield from each(
-        constraints_of(message, conversation), ReferenceFault.NOT_IN_FORCE, message.content, FIELD
+        constraints_of(message, conversation), ReferenceFault.REPLACED, message.content, FIELD
     )
 
 
-@rule("pebc.constraints-refused", Severity.ERROR, INSTRUCTION)
+@rule("pebc.constraints-refused", Severity.WARNING, INSTRUCTION)
 def constraints_refused(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
     """An instruction is based on constraints that the CEM itself has refused.
 
     What its receiver did not accept is not in force: the RM does not expect to be held to it. It is
     reported once until an instruction refers to something in force.
 
-    Where: ReceptionStatus.status of the PEBC.PowerConstraints.
+    Where: ReceptionStatus: status; PEBC.Instruction: power_constraints_id.
+    Why: That what was refused is not in force follows from the answer; no text says it.
     Wrong:
         begin()
         select("PEBC")
@@ -134,7 +159,8 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
     The constraints were given before the first message that was seen, or the last ones were refused
     or can be read only in part. It is reported once until this can be checked again.
 
-    Where: nothing need be wrong with the instruction.
+    Where: PEBC.Instruction: power_constraints_id.
+    Why: Nothing need be wrong with the instruction.
     Wrong:
         begin()
         select("PEBC")

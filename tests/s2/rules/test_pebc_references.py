@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from pebc_script import ERROR, INFO, begun, constrain, instruct, of_rules, one
+from pebc_script import ERROR, INFO, WARNING, begun, constrain, instruct, of_rules, one
 
 from s2_mitm.s2.conversation.validity import MAX_DESCRIPTIONS
 from s2_mitm.s2.examples.script import Script, identifier
-from s2_mitm.s2.examples.templates import at, limit
+from s2_mitm.s2.examples.templates import at, envelope, limit
 from s2_mitm.s2.verdict import Role
 from s2_mitm.s2.wording import short_id
 
@@ -59,7 +61,7 @@ def test_replaced() -> None:
     script = begun()
     newer = constrain(script, "newer")
     instruct(script)
-    text = one(script, "pebc.constraints-not-in-force", ERROR, "/power_constraints_id")
+    text = one(script, "pebc.constraints-replaced", WARNING, "/power_constraints_id")
     assert f"the PEBC.PowerConstraints {short_id(newer)} from the RM" in text
     assert "was replaced from 2026-03-01T12:00:00Z on by" in text
 
@@ -79,7 +81,7 @@ def test_newer_constraints_of_the_future_replace_nothing_before() -> None:
     instruct(script, id="#two", power_constraints_id="#later", execution_time=at(3600))
     assert script.codes == []
     instruct(script, id="#three", power_constraints_id="#constraints", execution_time=at(3600))
-    text = one(script, "pebc.constraints-not-in-force", ERROR, "/power_constraints_id")
+    text = one(script, "pebc.constraints-replaced", WARNING, "/power_constraints_id")
     assert "was replaced from 2026-03-01T13:00:00Z on by" in text
 
 
@@ -107,7 +109,39 @@ def test_constraints_for_a_while_end_nothing_for_good() -> None:
     instruct(script, id="#one", power_constraints_id="#constraints", execution_time=at(1300))
     assert script.codes == []
     instruct(script, id="#two", power_constraints_id="#constraints", execution_time=at(900))
-    assert script.codes == ["pebc.constraints-not-in-force"]
+    assert script.codes == ["pebc.constraints-replaced"]
+
+
+def test_newer_constraints_of_another_quantity_replace_nothing() -> None:
+    """One that has its gas and its electricity in messages of their own."""
+    script = begun()
+    gas = {"commodity_quantity": "NATURAL_GAS.FLOW_RATE"}
+    ranges = [limit("UPPER", 0, 2, **gas), limit("LOWER", 0, 0, **gas)]
+    constrain(script, "gas", allowed_limit_ranges=ranges)
+    instruct(script)
+    assert script.codes == []
+
+
+def test_newer_constraints_of_some_of_the_quantities() -> None:
+    script = begun(None)
+    script.select("PEBC")
+    phases = ("ELECTRIC.POWER.L1", "ELECTRIC.POWER.L2")
+    constrain(script, "both", allowed_limit_ranges=[*allowed(phases[0]), *allowed(phases[1])])
+    constrain(script, "second", allowed_limit_ranges=allowed(phases[1]))
+    for name, phase in zip(("one", "two"), phases, strict=True):
+        envelopes = [envelope((60, 0, 0), commodity_quantity=phase)]
+        script.cem(
+            "PEBC.Instruction",
+            id=f"#{name}",
+            power_constraints_id="#both",
+            power_envelopes=envelopes,
+        )
+    text = one(script, "pebc.constraints-replaced", WARNING, "/power_constraints_id")
+    assert "was replaced" in text
+
+
+def allowed(phase: str) -> list[dict[str, Any]]:
+    return [limit(kind, 0, 1000, commodity_quantity=phase) for kind in ("UPPER", "LOWER")]
 
 
 def test_expired() -> None:
@@ -124,9 +158,9 @@ def test_clocks_differ_a_little() -> None:
     script = begun(None)
     script.select("PEBC")
     constrain(script, "constraints", valid_from=at(20), valid_until=at(600))
-    instruct(script, id="#one", execution_time=at(0))
+    instruct(script, (600, 0, 0), id="#one", execution_time=at(0))
     script.wait(610)
-    instruct(script, id="#two", execution_time=at(595))
+    instruct(script, (60, 0, 0), id="#two", execution_time=at(595))
     assert script.codes == []
 
 
@@ -158,7 +192,7 @@ def test_refused_constraints_are_said_once() -> None:
     constrain(script, "constraints", answer="TEMPORARY_ERROR")
     instruct(script, id="#one")
     instruct(script, (900, -9e9, 9e9), id="#two")
-    text = one(script, "pebc.constraints-refused", ERROR, "/power_constraints_id")
+    text = one(script, "pebc.constraints-refused", WARNING, "/power_constraints_id")
     assert 'answered with "TEMPORARY_ERROR"' in text
 
 

@@ -192,7 +192,7 @@ VARIANTS = [
         "charging",
         'id="#gentle", power_constraints_id="#hot-plug"',
         'id="#gentle", power_constraints_id="#wallbox"',
-        ("pebc.constraints-not-in-force", "/power_constraints_id"),
+        ("pebc.constraints-replaced", "/power_constraints_id"),
     ),
     changed(
         "constraints that the CEM refused",

@@ -33,6 +33,8 @@ class ReferenceFault(Enum):
     UNKNOWN = auto()
     REFUSED = auto()
     NOT_IN_FORCE = auto()
+    REPLACED = auto()
+    """One that was given later holds at that time; no text says that it takes the place."""
     UNSURE = auto()
     """It cannot be checked."""
 
@@ -56,6 +58,14 @@ class ExecutionTime(NamedTuple):
     latest: float
 
 
+class Execution(NamedTuple):
+    """The same, and the commodity quantities that it is about."""
+
+    earliest: float
+    latest: float
+    quantities: frozenset[str]
+
+
 def execution_time(message: Message) -> ExecutionTime:
     """When an instruction is to be executed; as soon as possible where its time has passed."""
     time = message.content.moment("execution_time")
@@ -70,12 +80,12 @@ def refer(
     part: Part,
     field: str,
     *,
-    timed: bool = False,
+    quantities: frozenset[str] | None = None,
 ) -> Reference:
     """What the id in a field refers to among the messages of one type.
 
-    ``part`` of the message has the field; with ``timed`` what it refers to must be in force when
-    the message is to be executed.
+    ``part`` of the message has the field. With ``quantities`` what it refers to must be in force
+    for them when the message is to be executed.
     """
     identifier = part.text(field)
     if identifier is None or conversation.family not in (None, control_type_of(message_type)):
@@ -83,7 +93,9 @@ def refer(
     references = _references(message, conversation)
     known = references.get((message_type, identifier))
     if known is None:
-        execution = execution_time(message) if timed else None
+        execution = None
+        if quantities is not None:
+            execution = Execution(*execution_time(message), quantities)
         known = _found(conversation, message, message_type, identifier, execution)
         references[message_type, identifier] = known
     return known
@@ -100,7 +112,7 @@ def _found(
     message: Message,
     message_type: str,
     identifier: str,
-    execution: ExecutionTime | None,
+    execution: Execution | None,
 ) -> Reference:
     held = conversation.descriptions_of(message_type)
     broken: Reference | None = None
@@ -126,7 +138,7 @@ def _out_of_force(
     conversation: Conversation,
     held: Descriptions,
     index: int,
-    execution: ExecutionTime | None,
+    execution: Execution | None,
     now: float,
 ) -> tuple[ReferenceFault | None, str]:
     """Why something given is not in force, as the end of a sentence."""
@@ -145,7 +157,7 @@ def _out_of_force(
         if _replaces(newer, given, execution):
             since = clock(newer.valid_from)
             return (
-                ReferenceFault.NOT_IN_FORCE,
+                ReferenceFault.REPLACED,
                 f"was replaced from {since} on by {newer.message.name(now)}",
             )
     return None, ""
@@ -162,13 +174,15 @@ def unreadable_since(conversation: Conversation, message: Message, since: Messag
     return f"what the RM sent {message.monotonic - unreadable:.1f} s before could not be read"
 
 
-def _replaces(newer: Description, older: Description, execution: ExecutionTime) -> bool:
+def _replaces(newer: Description, older: Description, execution: Execution) -> bool:
     """Whether the one given later is in force in place of the other, and both sides know.
 
-    One that was given later, but for an earlier time, does not end what comes after that time.
+    One that was given later, but for an earlier time, does not end what comes after that time; one
+    that is about other quantities does not end anything.
     """
     return (
         newer.answer == "OK"
+        and not execution.quantities.isdisjoint(newer.limits or ())
         and not newer.revoked
         and newer.valid_from >= older.valid_from
         and newer.valid_from <= max(execution.earliest, newer.message.time)
