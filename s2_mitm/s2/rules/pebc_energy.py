@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import NamedTuple
 
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
-from s2_mitm.s2.conversation.validity import Description
+from s2_mitm.s2.conversation.validity import Description, Ranges
 from s2_mitm.s2.rules.common.constraints import (
     CONSTRAINTS,
     ENERGY,
     INSTRUCTION,
+    LOWER,
+    UPPER,
+    constraints_of,
 )
+from s2_mitm.s2.rules.common.phases import same_power
 from s2_mitm.s2.rules.common.references import FEW
 from s2_mitm.s2.rules.common.tolerances import CLOCKS
 from s2_mitm.s2.rules.common.words import named, number
@@ -29,18 +35,18 @@ def energy_not_allowed(message: Message, conversation: Conversation) -> Iterator
     """An envelope does not allow the energy that an energy constraint asks for.
 
     The RM has said how much the device may need to consume, or to produce, in a period; with this
-    envelope it cannot. This is reported only for an envelope that covers the whole period, because
-    the limits in the rest of it are unknown, and not in abnormal conditions.
+    envelope it cannot. For the part of the period that the envelope does not cover, the most is
+    assumed that the power constraints allow. Nothing is said in abnormal conditions.
 
-    Where: the envelope must allow the consumption that upper_average_power asks for, where that is
-    positive (N19), and the production that lower_average_power asks for, where that is negative
-    (N21).
+    Where: PEBC.EnergyConstraint: upper_average_power (consumption, where it is positive) and
+    lower_average_power (production, where it is negative).
+    Why: The envelope must allow at least this much energy.
     Wrong:
         begin("PEBC")
-        cem("PEBC.Instruction", power_envelopes=[envelope((3600, 0, 2500))], execution_time=at(0))
+        cem("PEBC.Instruction", power_envelopes=[envelope((3600, 0, 2500))])
     Right:
         begin("PEBC")
-        cem("PEBC.Instruction", power_envelopes=[envelope((3600, 0, 3500))], execution_time=at(0))
+        cem("PEBC.Instruction", power_envelopes=[envelope((3600, 0, 3500))])
     Do: Raise the limits in part of the period, so that their average reaches the one asked for.
     """
     emergency = message.content.flag("abnormal_condition") is not False
@@ -50,27 +56,71 @@ def energy_not_allowed(message: Message, conversation: Conversation) -> Iterator
 
 def _too_little_energy(message: Message, conversation: Conversation) -> Iterator[Found]:
     start = message.content.moment("execution_time")
-    if start is None or start < message.time - CLOCKS:
+    if start is None:
         return
+    # What is late starts as soon as possible; whether it then also ends later is not said.
+    starts = {start, message.time} if start < message.time - CLOCKS else {start}
+    given = constraints_of(message, conversation).given
+    limits = (given.limits or {}) if given is not None else {}
     for envelope in message.content.parts("power_envelopes"):
-        for given, begin, period in _energy_constraints(
-            conversation, envelope.text("commodity_quantity")
-        ):
-            allowed = _average_limits(envelope, begin - start, period)
-            if allowed is None:
-                continue
-            place, name = envelope.at("power_envelope_elements"), given.message.name(message.time)
-            for average, limit, deed in (
-                (given.content.number("upper_average_power"), allowed[1], "consumption"),
-                (given.content.number("lower_average_power"), -allowed[0], "production"),
+        quantity, elements = envelope.text("commodity_quantity"), _elements(envelope)
+        if quantity is None or not elements:
+            continue
+        lowest, highest = _ends(limits.get(quantity, {}))
+        for asked, begin, period in _energy_constraints(conversation, quantity):
+            for field, sign, possible, deed in (
+                ("upper_average_power", 1, highest, "consumption"),
+                ("lower_average_power", -1, -lowest, "production"),
             ):
-                needed = -average if average is not None and deed == "production" else average
-                if needed is not None and needed > 0 and limit < needed * (1 - TINY):
+                needed = sign * (asked.content.number(field) or 0.0)
+                if needed <= 0 or period <= 0 or possible < needed:
+                    continue  # what the constraints do not allow, no envelope can
+                most = max(
+                    _average(elements, sign, begin - since, period, possible) for since in starts
+                )
+                if most < needed * (1 - TINY):
                     yield Found(
-                        place,
-                        f"a {deed} of at most {limit:.6g} on average is allowed, but"
-                        f" {number(needed)} is asked for by {name}",
+                        envelope.at("power_envelope_elements"),
+                        f"a {deed} of at most {most:.6g} on average is allowed, but"
+                        f" {number(needed)} is asked for by {asked.message.name(message.time)}",
                     )
+
+
+class _Element(NamedTuple):
+    """An element of an envelope; it begins and ends so many seconds after the envelope."""
+
+    begin: float
+    end: float
+    lower: float
+    upper: float
+
+
+def _elements(envelope: Part) -> list[_Element]:
+    """The elements of an envelope; none where they cannot be read in full."""
+    stated = envelope.value.get("power_envelope_elements")
+    if not isinstance(stated, list) or not all(isinstance(item, dict) for item in stated):
+        return []
+    elements: list[_Element] = []
+    begin = 0.0
+    for part in envelope.parts("power_envelope_elements"):
+        duration = part.number("duration")
+        lower, upper = part.number("lower_limit"), part.number("upper_limit")
+        if duration is None or lower is None or upper is None or duration < 0:
+            return []
+        end = begin + duration / 1000
+        elements.append(_Element(begin, end, lower, upper))
+        begin = end
+    return elements
+
+
+def _ends(allowed: Mapping[tuple[str, bool], Ranges]) -> tuple[float, float]:
+    """The lowest lower and the highest upper limit that constraints allow for a quantity.
+
+    Without a bound where they allow none.
+    """
+    lows = [low for (limit, _), ranges in allowed.items() if limit == LOWER for low, _ in ranges]
+    highs = [high for (limit, _), ranges in allowed.items() if limit == UPPER for _, high in ranges]
+    return min(lows, default=-math.inf), max(highs, default=math.inf)
 
 
 def _energy_constraints(
@@ -94,30 +144,22 @@ def _energy_constraints(
         newer.append((begin, end))
 
 
-def _average_limits(envelope: Part, start: float, period: float) -> tuple[float, float] | None:
-    """What an envelope allows on average in a period, the least and the most.
+def _average(
+    elements: list[_Element], sign: int, start: float, period: float, otherwise: float
+) -> float:
+    """The most consumption (``sign`` 1) or production (-1) that is allowed on average in a period.
 
-    The period begins ``start`` seconds after the envelope. None where the envelope does not
-    cover it, or cannot be read in full. Only production counts for the least and only consumption
-    for the most, so that it is clear where even that is not enough.
+    The period begins ``start`` seconds after the envelope; ``otherwise`` is what is possible where
+    the envelope does not cover it.
     """
-    if start < 0 or period <= 0:
-        return None
-    stated = envelope.value.get("power_envelope_elements")
-    if not isinstance(stated, list) or not all(isinstance(item, dict) for item in stated):
-        return None
-    lowest = highest = begin = 0.0
-    for part in envelope.parts("power_envelope_elements"):
-        duration = part.number("duration")
-        lower, upper = part.number("lower_limit"), part.number("upper_limit")
-        if duration is None or lower is None or upper is None or duration < 0:
-            return None
-        end = begin + duration / 1000
-        share = max(0.0, min(end, start + period) - max(begin, start)) / period
-        lowest += min(0, lower) * share
-        highest += max(0, upper) * share
-        begin = end
-    return (lowest, highest) if begin >= start + period - TINY else None
+    average, rest = 0.0, 1.0
+    for element in elements:
+        begin, end = max(element.begin, start), min(element.end, start + period)
+        if begin < end:
+            share = (end - begin) / period
+            average += max(0.0, element.upper if sign > 0 else -element.lower) * share
+            rest -= share
+    return average + rest * otherwise if rest > TINY else average
 
 
 @rule("pebc.energy-quantity", Severity.WARNING, [ENERGY])
@@ -126,7 +168,8 @@ def energy_quantity(message: Message, conversation: Conversation) -> Iterator[Fo
 
     The CEM makes no envelope for that quantity, and cannot meet the constraint.
 
-    Where: PEBC.EnergyConstraint.commodity_quantity and that of the PEBC.AllowedLimitRanges.
+    Where: PEBC.EnergyConstraint: commodity_quantity, and that of PEBC.AllowedLimitRange.
+    Why: That energy is asked for only where power is limited follows from the two; it is not said.
     Wrong:
         begin("PEBC")
         rm("PEBC.EnergyConstraint", id="#other", commodity_quantity="ELECTRIC.POWER.L2")
@@ -136,16 +179,22 @@ def energy_quantity(message: Message, conversation: Conversation) -> Iterator[Fo
     Do: Give the PEBC.PowerConstraints for the quantity first.
     """
     quantity = message.content.text("commodity_quantity")
-    given = [one for one in conversation.referable(CONSTRAINTS, message.time) if not one.revoked]
-    if quantity is None or not given:
+    if quantity is None:
         return
-    if all(one.limits is not None and quantity not in one.limits for one in given):
-        limited = named(iter(given[0].limits or ()))
-        yield Found(
-            "/commodity_quantity",
-            f"{quoted(quantity)} is not limited, only {limited}, by"
-            f" {given[0].message.name(message.time)}",
-        )
+    given = [one for one in conversation.descriptions_of(CONSTRAINTS).all if not one.refused]
+    given = [one for one in given if not one.revoked]
+    if not given or any(
+        one.limits is None or any(same_power(quantity, limited) for limited in one.limits)
+        for one in given
+    ):
+        return
+    latest = given[-1]
+    limited = named(iter(latest.limits or ()))
+    yield Found(
+        "/commodity_quantity",
+        f"{quoted(quantity)} is not limited, only {limited}, by"
+        f" {latest.message.name(message.time)}",
+    )
 
 
 @rule("pebc.averages-crossed", Severity.ERROR, [ENERGY], statements=["N20"], alone=True)
@@ -155,7 +204,8 @@ def averages_crossed(message: Message, conversation: Conversation) -> Iterator[F
     No energy lies between them. Mind the sign: what is produced is negative, so the larger
     production is the lower average.
 
-    Where: upper_average_power must be greater than or equal to lower_average_power (N20).
+    Where: PEBC.EnergyConstraint: upper_average_power.
+    Why: It must be greater than or equal to lower_average_power.
     Wrong:
         begin("PEBC")
         rm("PEBC.EnergyConstraint", id="#other", upper_average_power=-3000,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pebc_script import ERROR, WARNING, begun, constrain, instruct, of_rules, one
 
-from s2_mitm.s2.examples.templates import at
+from s2_mitm.s2.examples.templates import at, limit
 
 ENERGY = "/power_envelopes/0/power_envelope_elements"
 
@@ -39,17 +39,53 @@ def test_too_little_production_is_allowed() -> None:
     [
         (((1800, 0, 5000), (1800, 0, 1000)), {}),
         (((1200, 0, 3000), (1200, 0, 3000), (1200, 0, 3000)), {}),
-        (((3599, 0, 100),), {}),
-        (((7200, 0, 100),), {"execution_time": at(5)}),
+        (((900, 0, 100),), {}),
+        (((1800, 0, 100),), {"execution_time": at(3000)}),
+        (((900, 0, 100),), {"execution_time": at(7200)}),
         (((3600, 0, 100),), {"abnormal_condition": True}),
     ],
-    ids=["just enough", "in thirds", "not the whole time", "begins later", "emergency"],
+    ids=["just enough", "in thirds", "a quarter", "mostly later", "later", "emergency"],
 )
 def test_enough_energy_or_unknown(
     elements: tuple[tuple[float, float, float], ...], fields: dict[str, Any]
 ) -> None:
     script = begun()
     instruct(script, *elements, **{"execution_time": at(0), **fields})
+    assert script.codes == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "start", "most"),
+    [(3600, 0, 1000), (3600, 30, 1058.33), (7200, 5, 1009.72), (3500, 40, 1194.44)],
+    ids=["at once", "half a minute later", "longer", "not to the end"],
+)
+def test_too_little_in_nearly_all_of_the_time(seconds: float, start: float, most: float) -> None:
+    """It cannot be made up for in the rest, with the 8000 that are allowed at most."""
+    script = begun()
+    instruct(script, (seconds, 0, 1000), execution_time=at(start))
+    text = one(script, "pebc.energy-not-allowed", ERROR, ENERGY)
+    assert text.startswith(f"a consumption of at most {most} on average is allowed")
+
+
+def test_too_little_at_once_by_an_instruction_that_is_late() -> None:
+    script = begun()
+    script.wait(70)
+    instruct(script, (3600, 0, 1000), execution_time=at(0))
+    one(script, "pebc.energy-not-allowed", ERROR, ENERGY)
+
+
+def test_too_little_when_most_of_the_time_is_over() -> None:
+    script = begun()
+    script.wait(1800)
+    instruct(script, (3600, 0, 1000), execution_time=at(1800))
+    assert of_rules(script) == []
+
+
+def test_energy_that_the_constraints_do_not_allow_either() -> None:
+    """No envelope could: it is for the RM to say what it means."""
+    script = begun()
+    script.rm("PEBC.EnergyConstraint", id="#much", upper_average_power=9000)
+    instruct(script, (3600, 0, 5000), execution_time=at(0))
     assert script.codes == []
 
 
@@ -82,6 +118,22 @@ def test_the_energy_of_a_quantity_that_is_not_limited() -> None:
     script.rm("PEBC.EnergyConstraint", id="#other", commodity_quantity="ELECTRIC.POWER.L3")
     text = one(script, "pebc.energy-quantity", WARNING, "/commodity_quantity")
     assert '"ELECTRIC.POWER.L3" is not limited, only "ELECTRIC.POWER.L1", by the PEBC' in text
+
+
+@pytest.mark.parametrize(
+    ("limited", "asked"),
+    [
+        ("ELECTRIC.POWER.L1", "ELECTRIC.POWER.3_PHASE_SYMMETRIC"),
+        ("ELECTRIC.POWER.3_PHASE_SYMMETRIC", "ELECTRIC.POWER.L1"),
+    ],
+)
+def test_the_energy_of_all_phases_is_that_of_each(limited: str, asked: str) -> None:
+    script = begun(None)
+    script.select("PEBC")
+    ranges = [limit(kind, 0, 0, commodity_quantity=limited) for kind in ("UPPER", "LOWER")]
+    constrain(script, "constraints", allowed_limit_ranges=ranges)
+    script.rm("PEBC.EnergyConstraint", commodity_quantity=asked)
+    assert script.codes == []
 
 
 def test_the_energy_before_any_constraints() -> None:
