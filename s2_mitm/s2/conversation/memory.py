@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from itertools import islice
 from typing import Any, TypeVar
 
 from s2_mitm.s2.catalog import (
@@ -52,6 +53,9 @@ MAX_MEASUREMENT_SIZE = 16 * 1024
 
 MAX_IDS = 2000
 """Ids remembered of each kind and side, the latest, to see one come again."""
+
+MAX_ENVELOPES = 10
+"""Power envelopes whose ids are remembered of one instruction; it may have no more."""
 
 MAX_TIMERS = 1000
 """Running timers and active modes remembered."""
@@ -179,6 +183,9 @@ class Conversation:
         """By their ids, and the same by their message_ids, and the latest for each target."""
         self.instructions_by_message: OrderedDict[str, Instruction] = OrderedDict()
         self.latest_instructions: OrderedDict[str, Instruction] = OrderedDict()
+        self.envelopes: OrderedDict[str, Message] = OrderedDict()
+        """The instructions that gave the latest power envelopes, by the ids of these, without their
+        content. They stay for the whole session, as those ids must."""
         self._revoking: OrderedDict[tuple[Role, str], Description | Instruction] = OrderedDict()
         """What was revoked, by sender and message_id of the RevokeObject, until it is answered."""
         self.active_modes: OrderedDict[str, Active] = OrderedDict()
@@ -526,6 +533,11 @@ class Conversation:
                 progress.scheduled = message
             elif message.message_type == "PPBC.StartInterruptionInstruction":
                 progress.interrupted = message
+        for part in islice(message.content.parts("power_envelopes"), MAX_ENVELOPES):
+            envelope_id = part.text("id")
+            if envelope_id is not None:
+                light = message._replace(content=NOTHING)
+                _put(self.envelopes, envelope_id, light, MAX_IDS)
         instruction_id = message.content.text("id")
         if instruction_id is None:
             return

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from s2_mitm.s2.conversation.memory import Conversation
-from s2_mitm.s2.conversation.message import Message, Part
+from s2_mitm.s2.conversation.message import Message, Part, clock
 from s2_mitm.s2.conversation.validity import Description, Ranges
 from s2_mitm.s2.rules.common.constraints import (
     INSTRUCTION,
@@ -17,6 +17,7 @@ from s2_mitm.s2.rules.common.constraints import (
 from s2_mitm.s2.rules.common.once_a_message import once_a_message
 from s2_mitm.s2.rules.common.references import FEW
 from s2_mitm.s2.rules.common.repeated import repeated
+from s2_mitm.s2.rules.common.tolerances import CLOCKS, SAME
 from s2_mitm.s2.rules.common.words import named, number
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
@@ -29,8 +30,9 @@ def quantity_not_constrained(message: Message, conversation: Conversation) -> It
 
     The RM has not said that it can limit that power, and cannot follow.
 
-    Where: the limits of an envelope keep to the PEBC.AllowedLimitRanges for its
-    commodity_quantity (N58, N59).
+    Where: PEBC.PowerEnvelopeElement: upper_limit and lower_limit; PEBC.AllowedLimitRange:
+    commodity_quantity.
+    Why: The limits shall be in accordance with the ranges that the RM gave, and there are none.
     Wrong:
         begin("PEBC")
         cem("PEBC.Instruction", power_envelopes=[
@@ -64,8 +66,8 @@ def limit_not_allowed(message: Message, conversation: Conversation) -> Iterator[
 
     The device cannot be limited to it: it ignores the limit, stops, or refuses the instruction.
 
-    Where: upper_limit lies in a PEBC.AllowedLimitRange of the type UPPER_LIMIT (N58), lower_limit
-    in one of the type LOWER_LIMIT (N59), for the commodity_quantity of the envelope.
+    Where: PEBC.PowerEnvelopeElement: upper_limit and lower_limit; PEBC.AllowedLimitRange.
+    Why: Each limit shall be in accordance with the ranges of its limit_type that the RM gave.
     Wrong:
         begin("PEBC")
         cem("PEBC.Instruction", power_envelopes=[envelope((900, -6000, 4000))])
@@ -91,8 +93,8 @@ def abnormal_limit(message: Message, conversation: Conversation) -> Iterator[Fou
     Such limits have a price: comfort, wear, lost production. The RM keeps them for an emergency in
     the grid and refuses them otherwise.
 
-    Where: PEBC.AllowedLimitRange.abnormal_condition_only (N55) and
-    PEBC.Instruction.abnormal_condition.
+    Where: PEBC.AllowedLimitRange: abnormal_condition_only; PEBC.Instruction: abnormal_condition.
+    Why: Such a range may only be used during an abnormal condition.
     Wrong:
         begin("PEBC")
         cem("PEBC.Instruction", power_envelopes=[envelope((900, 0, 7000))])
@@ -120,7 +122,8 @@ def limits_crossed(message: Message, conversation: Conversation) -> Iterator[Fou
     No power lies between them. Mind the sign: what is produced is negative, so the larger
     production is the lower limit.
 
-    Where: lower_limit must be smaller than or equal to upper_limit (N57).
+    Where: PEBC.PowerEnvelopeElement: lower_limit.
+    Why: It must be smaller than or equal to upper_limit.
     Wrong:
         begin("PEBC")
         rm("PEBC.PowerConstraints", id="#newer",
@@ -158,7 +161,8 @@ def envelope_twice(message: Message, conversation: Conversation) -> Iterator[Fou
 
     The RM cannot tell which of them to follow.
 
-    Where: at most one PEBC.PowerEnvelope for each commodity_quantity (N23).
+    Where: PEBC.Instruction: power_envelopes.
+    Why: There shall be at most one envelope for each commodity_quantity.
     Wrong:
         begin("PEBC")
         cem("PEBC.Instruction", power_envelopes=[
@@ -172,6 +176,115 @@ def envelope_twice(message: Message, conversation: Conversation) -> Iterator[Fou
     for envelope, first, quantity in islice(repeated(envelopes, "commodity_quantity"), FEW):
         place = envelope.at("commodity_quantity")
         yield Found(place, f"{first.path} is an envelope for {quoted(quantity)} already")
+
+
+@rule("pebc.envelope-id-again", Severity.ERROR, INSTRUCTION, statements=["N04"])
+def envelope_id_again(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """An envelope has the id of an envelope in an earlier instruction.
+
+    What refers to it could mean either. The latest 2,000 ids are remembered. The envelopes of an
+    instruction that was refused may be sent again with their ids.
+
+    Where: PEBC.PowerEnvelope: id.
+    Why: It must be unique for at least the duration of the session.
+    Wrong:
+        begin("PEBC")
+        cem("PEBC.Instruction", id="#one", power_envelopes=[envelope((900, 0, 4000), id="#same")])
+        cem("PEBC.Instruction", id="#two", power_envelopes=[envelope((900, 0, 3000), id="#same")])
+    Right:
+        begin("PEBC")
+        cem("PEBC.Instruction", id="#one", power_envelopes=[envelope((900, 0, 4000), id="#a")])
+        cem("PEBC.Instruction", id="#two", power_envelopes=[envelope((900, 0, 3000), id="#b")])
+    Do: Make a new UUID for each envelope of each instruction.
+    """
+    if conversation.envelopes:
+        yield from islice(_envelopes_again(message, conversation), FEW)
+
+
+def _envelopes_again(message: Message, conversation: Conversation) -> Iterator[Found]:
+    if conversation.remembers_id(message.content.text("id") or ""):
+        return  # the whole instruction comes again, which ids.id-again reports
+    for envelope in message.content.parts("power_envelopes"):
+        envelope_id = envelope.text("id") or ""
+        before = conversation.envelopes.get(envelope_id)
+        if before is None:
+            continue
+        given = conversation.instructions_by_message.get(before.message_id or "")
+        if given is None or not given.refused:
+            name = before.name(message.time)
+            yield Found(envelope.at("id"), f"{quoted(envelope_id)} was used before, by {name}")
+
+
+@rule("pebc.beyond-constraints", Severity.WARNING, INSTRUCTION)
+def beyond_constraints(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """An envelope goes on after the constraints that it is based on have ended.
+
+    What the device can do then is not known yet; the RM may be unable to follow. Clocks may differ
+    by a minute.
+
+    Where: PEBC.PowerConstraints: valid_until; PEBC.PowerEnvelopeElement: duration.
+    Why: The limits shall keep to the constraints; for a time without any, the text is silent.
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#short", valid_until=at(3600))
+        cem("PEBC.Instruction", power_constraints_id="#short",
+            power_envelopes=[envelope((7200, 0, 4000))])
+    Right:
+        begin("PEBC")
+        rm("PEBC.PowerConstraints", id="#short", valid_until=at(3600))
+        cem("PEBC.Instruction", power_constraints_id="#short",
+            power_envelopes=[envelope((3500, 0, 4000))])
+    Do: End the envelope by valid_until; send another when there are new constraints.
+    """
+    given = constraints_of(message, conversation).given
+    end, start = given.valid_until if given else None, message.content.moment("execution_time")
+    if given is None or end is None or start is None:
+        return
+    for envelope in message.content.parts("power_envelopes"):
+        duration = _duration(envelope)
+        if duration is not None and start + duration > end + CLOCKS:
+            yield Found(
+                envelope.at("power_envelope_elements"),
+                f"until {clock(start + duration)}, but {_name_of(given, message)} is valid until"
+                f" {clock(end)}",
+            )
+            return  # the other envelopes last as long, mostly
+
+
+@rule("pebc.no-duration", Severity.WARNING, INSTRUCTION)
+def no_duration(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """All elements of an envelope have the duration 0.
+
+    The envelope is over when it begins: it limits nothing.
+
+    Where: PEBC.PowerEnvelopeElement: duration.
+    Why: The schema allows 0; it may be meant as without end, which no text says.
+    Wrong:
+        begin("PEBC")
+        cem("PEBC.Instruction", power_envelopes=[envelope((0, 0, 4000))])
+    Right:
+        begin("PEBC")
+        cem("PEBC.Instruction", power_envelopes=[envelope((900, 0, 4000))])
+    Do: Give the duration in milliseconds.
+    """
+    empty = (
+        envelope
+        for envelope in message.content.parts("power_envelopes")
+        if _duration(envelope) == 0
+    )
+    for envelope in islice(empty, FEW):
+        yield Found(envelope.at("power_envelope_elements"), "every duration in it is 0")
+
+
+def _duration(envelope: Part) -> float | None:
+    """How long an envelope lasts, in seconds; None where that cannot be read."""
+    total, elements = 0.0, 0
+    for element in envelope.parts("power_envelope_elements"):
+        duration = element.number("duration")
+        if duration is None or duration < 0:
+            return None
+        total, elements = total + duration / 1000, elements + 1
+    return total if elements else None
 
 
 class _LimitFault(NamedTuple):
@@ -223,12 +336,20 @@ def _limit_faults(message: Message, conversation: Conversation) -> _LimitFaults:
                 continue  # pebc.limits-crossed reports that
             for name, limit_type, usual, abnormal in both:
                 limit = element.number(name)
-                if limit is None or limit in usual:
+                if limit is None or _allows(usual, limit):
                     continue
-                found = faults.abnormal if limit in abnormal else faults.outside
+                found = faults.abnormal if _allows(abnormal, limit) else faults.outside
                 if len(found) < FEW:
                     found.append(_LimitFault(element.at(name), limit_type, limit, usual, abnormal))
     return faults
+
+
+def _allows(ranges: Ranges, limit: float) -> bool:
+    """Whether a limit lies in one of the ranges, or at its end but for rounding."""
+    if limit in ranges:
+        return True
+    margin = SAME * abs(limit)
+    return limit - margin in ranges or limit + margin in ranges
 
 
 def _name_of(given: Description | None, message: Message) -> str:

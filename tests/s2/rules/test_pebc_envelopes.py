@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pebc_script import ERROR, begun, constrain, instruct, of_rules, one
+from typing import Any
 
-from s2_mitm.s2.examples.templates import envelope, limit
+import pytest
+from pebc_script import ERROR, WARNING, begun, constrain, instruct, of_rules, one
+
+from s2_mitm.s2.examples.script import Script, identifier
+from s2_mitm.s2.examples.templates import at, envelope, limit
+from s2_mitm.s2.wording import short_id
 
 
 def test_a_limit_outside_its_range() -> None:
@@ -113,4 +118,92 @@ def test_an_envelope_for_each_of_two_quantities() -> None:
         envelope((60, 0, 0), id=f"#{phase[-2:]}", commodity_quantity=phase) for phase in phases
     ]
     instruct(script, power_constraints_id="#newer", power_envelopes=envelopes)
+    assert script.codes == []
+
+
+def test_an_envelope_has_the_id_of_an_earlier_one() -> None:
+    script = begun()
+    first = give(script, "one", "same", "other")
+    give(script, "two", "another", "same")
+    text = one(script, "pebc.envelope-id-again", ERROR, "/power_envelopes/1/id")
+    named = f"by the PEBC.Instruction {short_id(first)} from the CEM"
+    assert text.startswith(f'"{identifier("same")}" was used before, {named}')
+
+
+def test_it_is_remembered_when_the_control_type_is_selected_again() -> None:
+    script = begun()
+    give(script, "one", "same")
+    script.select("NO_SELECTION")
+    script.select("PEBC")
+    constrain(script, "newer")
+    give(script, "two", "same", power_constraints_id="#newer")
+    assert script.codes == ["pebc.envelope-id-again"]
+
+
+def test_the_envelopes_of_a_refused_instruction_may_come_again() -> None:
+    script = begun()
+    give(script, "one", "same", answer="TEMPORARY_ERROR")
+    give(script, "two", "same")
+    assert of_rules(script) == []
+
+
+def test_an_instruction_that_comes_again_is_told_once() -> None:
+    script = begun()
+    give(script, "one", "same")
+    give(script, "one", "same")
+    assert script.codes == ["ids.id-again"]
+
+
+def give(script: Script, name: str, *envelopes: str, **fields: Any) -> str:
+    """An instruction with the id ``#name``, with envelopes of these ids."""
+    phases = ("ELECTRIC.POWER.L1", "HEAT.THERMAL_POWER")
+    if len(envelopes) > 1:
+        ranges = [
+            limit(kind, 0, 0, commodity_quantity=phase)
+            for phase in phases
+            for kind in ("UPPER", "LOWER")
+        ]
+        constrain(script, f"for-{name}", allowed_limit_ranges=ranges)
+        fields["power_constraints_id"] = f"#for-{name}"
+    fields["power_envelopes"] = [
+        envelope((60, 0, 0), id=f"#{each}", commodity_quantity=phase)
+        for each, phase in zip(envelopes, phases, strict=False)
+    ]
+    return script.cem("PEBC.Instruction", id=f"#{name}", **fields)
+
+
+def test_an_envelope_outlives_its_constraints() -> None:
+    script = begun()
+    constrain(script, "short", valid_until=at(3600))
+    instruct(script, (1800, 0, 5000), (2000, 0, 5000), power_constraints_id="#short")
+    path = "/power_envelopes/0/power_envelope_elements"
+    text = one(script, "pebc.beyond-constraints", WARNING, path)
+    assert text.startswith("until 2026-03-01T13:03:25Z, but the PEBC.PowerConstraints")
+    assert text.endswith("is valid until 2026-03-01T13:00:00Z")
+
+
+def test_an_envelope_lives_as_long_as_its_constraints() -> None:
+    script = begun()
+    constrain(script, "short", valid_until=at(3600))
+    instruct(script, (3600, 0, 5000), power_constraints_id="#short")  # begins five seconds later
+    assert script.codes == []
+
+
+def test_an_envelope_of_no_time() -> None:
+    script = begun()
+    instruct(script, (0, 0, 0), (0, 0, 0))
+    text = one(script, "pebc.no-duration", WARNING, "/power_envelopes/0/power_envelope_elements")
+    assert text == "every duration in it is 0"
+
+
+def test_an_element_of_no_time_is_passed_over() -> None:
+    script = begun()
+    instruct(script, (0, 0, 0), (900, 0, 5000))
+    assert script.codes == []
+
+
+@pytest.mark.parametrize("limit", [5000.0000000001, -5000.0000000001])
+def test_a_limit_at_the_end_of_its_range_but_for_rounding(limit: float) -> None:
+    script = begun()
+    instruct(script, (60, min(limit, 0), max(limit, 0)), abnormal_condition=True)
     assert script.codes == []
