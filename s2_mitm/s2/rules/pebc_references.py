@@ -98,9 +98,10 @@ def constraints_not_in_force(message: Message, conversation: Conversation) -> It
 
 @rule("pebc.constraints-replaced", Severity.WARNING, INSTRUCTION)
 def constraints_replaced(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """An instruction is based on constraints although later ones are valid when it is executed.
+    """An instruction is based on constraints although there are later ones.
 
-    The RM has given other constraints for the same quantity since, and the CEM has answered them.
+    The later ones are for the same quantity, are valid when the instruction is executed, and the CEM
+    has answered them.
     The device may be unable to do what the older ones allow.
 
     Where: PEBC.PowerConstraints: valid_from and valid_until.
