@@ -6,7 +6,7 @@
     assert script.codes == ["frbc.unknown-mode"]
 
 A message is that of `TEMPLATES` with the fields given; None takes a field out. Texts that begin
-with ``#`` are names of ids: each stands for its own UUID, and ``#new`` for another one each time.
+with ``#`` are names of ids: each stands for its own UUID, and ``#fresh`` for another one each time.
 Every message gets a message_id of its own and is answered with OK by the other side at once, unless
 ``answer`` says otherwise. A message takes ten milliseconds. The same script gives the same
 messages, byte for byte, every time.
@@ -67,7 +67,7 @@ class Script:
         """All messages so far, the answers too."""
         self._last = ""
         self._ids = count(1)
-        self._new_ids = count(1)
+        self._fresh = count(1)
 
     @property
     def conversation(self) -> Conversation:
@@ -172,7 +172,7 @@ class Script:
         return re.sub(r'"#([a-zA-Z0-9-]+)"', lambda name: f'"{self._named(name[1])}"', text)
 
     def _named(self, name: str) -> str:
-        return identifier(f"new {next(self._new_ids)}" if name == "new" else name)
+        return identifier(f"fresh {next(self._fresh)}" if name == "fresh" else name)
 
     def _receive(self, sender: Role, data: bytes, *, injected: bool = False) -> None:
         self.now += 0.01

@@ -1,7 +1,7 @@
 """A right message of every type, and what such messages are made of.
 
 What is different in an example is given in its line; all else is what stands here. Texts that begin
-with ``#`` are names of ids: each stands for its own UUID, ``#new`` for another one each time (see
+with ``#`` are names of ids: each stands for its own UUID, ``#fresh`` for another one each time (see
 `script`).
 """
 
@@ -158,7 +158,7 @@ def limit(kind: str, start: float, end: float, **fields: Any) -> dict[str, Any]:
 def envelope(*limits: tuple[float, float, float], **fields: Any) -> dict[str, Any]:
     """A power envelope of elements (seconds, lower limit, upper limit)."""
     whole = {
-        "id": "#new",
+        "id": "#fresh",
         "commodity_quantity": "ELECTRIC.POWER.L1",
         "power_envelope_elements": [
             {"duration": int(seconds * 1000), "lower_limit": lower, "upper_limit": upper}

@@ -100,9 +100,8 @@ def constraints_not_in_force(message: Message, conversation: Conversation) -> It
 def constraints_replaced(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction is based on constraints although there are later ones.
 
-    The later ones are for the same quantity, are valid when the instruction is executed, and the CEM
-    has answered them.
-    The device may be unable to do what the older ones allow.
+    The later ones are for the same quantity, are valid when the instruction is executed, and the
+    CEM has answered them. The device may be unable to do what the older ones allow.
 
     Where: PEBC.PowerConstraints: valid_from and valid_until.
     Why: That later constraints take the place of earlier ones is how RMs use them; it is not said.

@@ -86,7 +86,7 @@ def test_energy_that_the_constraints_do_not_allow_either() -> None:
     script = begun()
     script.rm("PEBC.EnergyConstraint", id="#much", upper_average_power=9000)
     instruct(script, (3600, 0, 5000), execution_time=at(0))
-    assert script.codes == []
+    assert of_rules(script) == []
 
 
 @pytest.mark.parametrize("answer", [None, "PERMANENT_ERROR"])
