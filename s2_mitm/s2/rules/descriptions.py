@@ -132,13 +132,13 @@ def power_range_twice(message: Message, conversation: Conversation) -> Iterator[
         begin()
         select("OMBC")
         rm("OMBC.SystemDescription", transitions=[],
-           operation_modes=[ombc_mode("on", power_ranges=[power(0, 1), power(2, 3)])])
+           operation_modes=[ombc_mode("on", power_ranges=[power(0, 100), power(200, 300)])])
     Right:
         begin()
         select("OMBC")
-        l2 = power(2, 3, "ELECTRIC.POWER.L2")
+        l2 = power(200, 300, "ELECTRIC.POWER.L2")
         rm("OMBC.SystemDescription", transitions=[],
-           operation_modes=[ombc_mode("on", power_ranges=[power(0, 1), l2])])
+           operation_modes=[ombc_mode("on", power_ranges=[power(0, 100), l2])])
     Do: Join the ranges, or make two modes of it.
     """
     for part in _with_power(message.content):

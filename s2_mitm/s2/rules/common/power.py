@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from s2_mitm.s2.conversation.message import Message, Part
 
+ELECTRICITY = "ELECTRICITY"
+
 _COMMODITIES = {
-    "ELECTRIC": "ELECTRICITY",
+    "ELECTRIC": ELECTRICITY,
     "NATURAL_GAS": "GAS",
     "HEAT": "HEAT",
     "OIL": "OIL",
@@ -48,6 +50,15 @@ def inside(part: Part, names: tuple[str, ...]) -> Iterator[Part]:
 def commodity_of(quantity: str) -> str | None:
     """The commodity of a commodity quantity."""
     return _COMMODITIES.get(quantity.partition(".")[0])
+
+
+def electric_power(values: Iterable[Part], name: str) -> float:
+    """The electric power of some values together, by the field that has it."""
+    return sum(
+        part.number(name) or 0
+        for part in values
+        if (part.text("commodity_quantity") or "").startswith("ELECTRIC.")
+    )
 
 
 def commodities_of(actuator: Part) -> tuple[str, list[str]]:
