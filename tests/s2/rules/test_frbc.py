@@ -50,7 +50,7 @@ def element(start: float, end: float) -> dict[str, Any]:
     """An element of an operation mode."""
     return {
         "fill_level_range": between(start, end),
-        "fill_rate": between(0.01, 0),
+        "fill_rate": between(-0.01, 0),
         "power_ranges": [power(-2000, 0)],
     }
 
@@ -64,6 +64,17 @@ def describe(script: Script, *elements: dict[str, Any], answer: str = "OK") -> N
 
 def storage(**fields: Any) -> dict[str, Any]:
     return {**TEMPLATES["FRBC.SystemDescription"]["storage"], **fields}
+
+
+def larger() -> dict[str, Any]:
+    """The fields of a description of a storage that goes from 0 to 200, and so do its modes."""
+    modes = [
+        frbc_mode(name, elements=[element(0, 200)]) for name in ("idle", "charge", "emergency")
+    ]
+    return {
+        "storage": storage(fill_level_range=between(0, 200)),
+        "actuators": [actuator(operation_modes=modes)],
+    }
 
 
 PLACE = "/actuators/0/operation_modes/1/elements"
@@ -217,7 +228,7 @@ def test_a_fill_level_outside_is_told_once_until_it_is_back() -> None:
 
 def test_a_fill_level_in_the_range_of_a_description_that_is_not_answered() -> None:
     script = under_frbc()
-    script.rm("FRBC.SystemDescription", None, storage=storage(fill_level_range=between(0, 200)))
+    script.rm("FRBC.SystemDescription", None, **larger())
     script.wait(5)
     script.rm("FRBC.StorageStatus", present_fill_level=150)
     script.rm("FRBC.StorageStatus", present_fill_level=50)
@@ -227,7 +238,7 @@ def test_a_fill_level_in_the_range_of_a_description_that_is_not_answered() -> No
 @pytest.mark.parametrize("answer", ["OK", "TEMPORARY_ERROR"])
 def test_a_fill_level_in_a_range_that_is_replaced(answer: str) -> None:
     script = under_frbc()
-    script.rm("FRBC.SystemDescription", answer, storage=storage(fill_level_range=between(0, 200)))
+    script.rm("FRBC.SystemDescription", answer, **larger())
     script.wait(5)
     script.rm("FRBC.StorageStatus", present_fill_level=150)
     codes = [each.code for each in found(script)]

@@ -9,34 +9,34 @@ from s2_mitm.s2.examples.script import Script
 
 DETAILS = 'begin(details=False)\nrm("ResourceManagerDetails", message_id="#details"{})\n'
 
-OIL = '{"commodity_quantity": "OIL.FLOW_RATE", "value": 1}'
+HEAT = '{"commodity_quantity": "HEAT.FLOW_RATE", "value": 1}'
 L1 = '{"commodity_quantity": "ELECTRIC.POWER.L1", "value": 1}'
 
 
 def test_a_quantity_that_was_not_promised() -> None:
     begin = DETAILS.format("")
-    assert play(begin + f'rm("PowerMeasurement", values=[{L1}, {OIL}])') == [
-        "error measurement.not-promised /values/1/commodity_quantity: OIL.FLOW_RATE is not among"
+    assert play(begin + f'rm("PowerMeasurement", values=[{L1}, {HEAT}])') == [
+        "error measurement.not-promised /values/1/commodity_quantity: HEAT.FLOW_RATE is not among"
         ' the quantities that the ResourceManagerDetails "#details" from the RM (0.0 s before)'
         " promises: ELECTRIC.POWER.L1"
     ]
-    both = ', provides_power_measurement_types=["OIL.FLOW_RATE", "ELECTRIC.POWER.L1"]'
+    both = ', provides_power_measurement_types=["HEAT.FLOW_RATE", "ELECTRIC.POWER.L1"]'
     assert play(DETAILS.format(both) + f'rm("PowerMeasurement", values=[{L1}])') == []
     later = f'rm("ResourceManagerDetails"{both})\n'
-    assert play(begin + later + f'rm("PowerMeasurement", values=[{OIL}])') == []
+    assert play(begin + later + f'rm("PowerMeasurement", values=[{HEAT}])') == []
 
 
-@pytest.mark.parametrize("promised", ['["OIL.FLOW"]', '"OIL.FLOW_RATE"', "[]", "None"])
+@pytest.mark.parametrize("promised", ['["HEAT.FLOW"]', '"HEAT.FLOW_RATE"', "[]", "None"])
 def test_what_is_misspelt_in_the_promise_is_said_there(promised: str) -> None:
     begin = DETAILS.format(
         f', provides_power_measurement_types={promised}, answer="INVALID_MESSAGE"'
     )
-    codes = [line.split()[1] for line in play(begin + f'rm("PowerMeasurement", values=[{OIL}])')]
+    codes = [line.split()[1] for line in play(begin + f'rm("PowerMeasurement", values=[{HEAT}])')]
     assert [code for code in codes if not code.startswith("schema.")] == ["ack.refused"]
 
 
 def test_a_misspelt_quantity_is_said_once() -> None:
-    wrong = OIL.replace("FLOW_RATE", "FLOW")
+    wrong = HEAT.replace("FLOW_RATE", "FLOW")
     assert [
         line.split()[:2]
         for line in play(f'begin()\nrm("PowerMeasurement", values=[{wrong}], answer=None)')
@@ -44,7 +44,7 @@ def test_a_misspelt_quantity_is_said_once() -> None:
 
 
 def test_the_promise_is_not_known() -> None:
-    assert play(f'begin(details=False)\nrm("PowerMeasurement", values=[{OIL}])') == []
+    assert play(f'begin(details=False)\nrm("PowerMeasurement", values=[{HEAT}])') == []
 
 
 def test_a_quantity_measured_twice() -> None:
@@ -67,13 +67,13 @@ def test_a_measurement_of_yesterday() -> None:
 
 def test_a_single_phase_that_is_not_l1() -> None:
     assert play(
-        DETAILS.format(', provides_power_measurement_types=["OIL.FLOW_RATE", "ELECTRIC.POWER.L3"]')
+        DETAILS.format(', provides_power_measurement_types=["HEAT.FLOW_RATE", "ELECTRIC.POWER.L3"]')
     ) == [
         "warning measurement.single-phase /provides_power_measurement_types: ELECTRIC.POWER.L3 is"
         " the only phase measured; a device with one phase should call it L1"
     ]
     for measured in (
-        '"OIL.FLOW_RATE"',
+        '"HEAT.FLOW_RATE"',
         '"ELECTRIC.POWER.L1"',
         '"ELECTRIC.POWER.3_PHASE_SYMMETRIC"',
     ):
@@ -102,22 +102,22 @@ def test_a_forecast_that_was_not_announced() -> None:
 
 def forecast(*values: str, answer: str = '"OK"') -> str:
     """A forecast with one element for each list of values."""
-    elements = ", ".join(f'{{"duration": 1, "power_values": {value}}}' for value in values)
+    elements = ", ".join(f'{{"duration": 900000, "power_values": {value}}}' for value in values)
     return f'begin()\nrm("PowerForecast", elements=[{elements}], answer={answer})'
 
 
 def test_a_quantity_forecast_twice() -> None:
-    value = '{"commodity_quantity": "OIL.FLOW_RATE", "value_expected": 1}'
+    value = '{"commodity_quantity": "HEAT.FLOW_RATE", "value_expected": 1}'
     assert play(forecast(f"[{value}]", f"[{value}, {value}]", answer="None")) == [
         "error forecast.quantity-twice /elements/1/power_values/1/commodity_quantity:"
-        ' "OIL.FLOW_RATE" has a value at /elements/1/power_values/0 already'
+        ' "HEAT.FLOW_RATE" has a value at /elements/1/power_values/0 already'
     ]
     assert play(forecast(f"[{value}]", f"[{value}]")) == []
 
 
 def test_bands_that_cross() -> None:
     value = (
-        '[{{"commodity_quantity": "OIL.FLOW_RATE", "value_expected": 1, "value_upper_95PPR": {}}}]'
+        '[{{"commodity_quantity": "HEAT.FLOW_RATE", "value_expected": 1, "value_upper_95PPR": {}}}]'
     )
     assert play(forecast(value.format(0.5))) == [
         "warning forecast.bands-crossed /elements/0/power_values/0/value_upper_95PPR:"
@@ -141,8 +141,8 @@ COST = {
     "FRBC, an element": (
         "FRBC.SystemDescription",
         {"actuators": "[actuator(transitions=[], operation_modes=[frbc_mode('idle', elements=[{"
-        "'fill_level_range': between(0, 1), 'fill_rate': between(0, 1), 'power_ranges':"
-        " [power(0, 1)], 'running_costs': between(0, 1)}])])]"},
+        "'fill_level_range': between(0, 100), 'fill_rate': between(0, 1), 'power_ranges':"
+        " [power(0, 100)], 'running_costs': between(0, 1)}])])]"},
         "/actuators/0/operation_modes/0/elements/0/running_costs",
     ),
     "DDBC": (
