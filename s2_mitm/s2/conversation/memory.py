@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from s2_mitm.s2.catalog import (
     BEGIN_WITH_HANDSHAKE,
     CONTROL_TYPES,
     DEFAULT_VERSION,
+    DESCRIPTIONS,
     ID_FIELDS,
     IN_FORCE,
     INSTRUCTIONS,
@@ -60,6 +61,10 @@ MAX_ENVELOPES = 10
 MAX_TIMERS = 1000
 """Running timers and active modes remembered."""
 
+MAX_PLANS = 100
+MAX_PLANNED = 50
+"""Actuators whose instructions are remembered in order, and how many of each, the latest."""
+
 NOTHING = Part({})
 """In place of what a message said, where only that it was said is remembered."""
 
@@ -86,14 +91,16 @@ class _Evidence(IntEnum):
 class Instruction:
     """An instruction and how far it came. ``message`` is the one that gave it.
 
-    ``since`` is when it came to its status, on the clock that nobody sets; ``answer`` is the status
-    that message was answered with; ``revoked`` what revoked it;
-    ``doubled`` says that its id was given again, so that it is unknown whose a status is.
+    ``since`` is when it came to its status, on the clock that nobody sets, and ``told`` what said
+    so, without content; ``answer`` is the status that message was answered with; ``revoked`` what
+    revoked it; ``doubled`` says that its id was given again, so that it is unknown whose a status
+    is.
     """
 
     message: Message
     status: str | None = None
     since: float = 0.0
+    told: Message | None = None
     answer: str | None = None
     revoked: Message | None = None
     doubled: bool = False
@@ -116,10 +123,30 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """The active operation mode of an actuator, and the status that said so, without content."""
+    """The active operation mode of an actuator, and the status that said so, without content.
+
+    ``first`` is the first status that said so, and none in between said otherwise; ``previous``
+    and ``switched`` are the mode before and the moment of the switch (seconds since 1970), None
+    where the status does not tell.
+    """
 
     mode: str
     message: Message
+    first: Message
+    previous: str | None = None
+    switched: float | None = None
+
+
+class TimerState(NamedTuple):
+    """When a timer is finished, in seconds since 1970, and the status that shows it, without
+    content.
+
+    ``started`` is whether that is the status of an actuator, whose transition started the timer.
+    """
+
+    finished: float
+    message: Message
+    started: bool = False
 
 
 @dataclass(slots=True)
@@ -128,11 +155,12 @@ class UnderControl:
 
     selection: Message | None
     active_modes: OrderedDict[str, Active] = field(default_factory=OrderedDict)
-    timers: OrderedDict[tuple[str, str], float] = field(default_factory=OrderedDict)
+    timers: OrderedDict[tuple[str, str], TimerState] = field(default_factory=OrderedDict)
     descriptions: dict[str, Descriptions] = field(default_factory=dict)
     instructions: OrderedDict[str, Instruction] = field(default_factory=OrderedDict)
     instructions_by_message: OrderedDict[str, Instruction] = field(default_factory=OrderedDict)
     latest_instructions: OrderedDict[str, Instruction] = field(default_factory=OrderedDict)
+    plans: OrderedDict[str, list[str]] = field(default_factory=OrderedDict)
     progress: OrderedDict[tuple[str, str], ContainerProgress] = field(default_factory=OrderedDict)
     fill_level: float | None = None
 
@@ -186,14 +214,16 @@ class Conversation:
         self.envelopes: OrderedDict[str, Message] = OrderedDict()
         """The instructions that gave the latest power envelopes, by the ids of these, without their
         content. They stay for the whole session, as those ids must."""
+        self.plans: OrderedDict[str, list[str]] = OrderedDict()
+        """The ids of the instructions for each actuator, in the order in which they came."""
         self._revoking: OrderedDict[tuple[Role, str], Description | Instruction] = OrderedDict()
         """What was revoked, by sender and message_id of the RevokeObject, until it is answered."""
         self.active_modes: OrderedDict[str, Active] = OrderedDict()
         """The active operation mode of each actuator; that of OMBC has the id ``""``."""
         self.progress: OrderedDict[tuple[str, str], ContainerProgress] = OrderedDict()
         """How far each container of each power profile has come, by the ids of both."""
-        self.timers: OrderedDict[tuple[str, str], float] = OrderedDict()
-        """When each timer of each actuator is finished, in seconds since 1970."""
+        self.timers: OrderedDict[tuple[str, str], TimerState] = OrderedDict()
+        """The timers of each actuator that were started, by its id and theirs."""
         self.fill_level: float | None = None
         """The fill level of an FRBC storage by its last status; None where that is not known."""
         self.measurement: Message | None = None
@@ -408,7 +438,7 @@ class Conversation:
             case message_type if message_type in MODE_STATUSES:
                 self._activate(message)
             case message_type if message_type in TIMER_STATUSES:
-                self._start_timer(content)
+                self._start_timer(message)
             case "FRBC.StorageStatus":
                 self.fill_level = content.number("present_fill_level")
             case "PowerMeasurement":
@@ -449,6 +479,9 @@ class Conversation:
             doubtful.doubt = f"{message.name(message.time)} was not forwarded"
         if message_type in MODE_STATUSES:
             self.active_modes.pop(content.text("actuator_id") or "", None)
+        if message_type in TIMER_STATUSES:
+            timer = content.text("actuator_id") or "", content.text("timer_id") or ""
+            self.timers.pop(timer, None)
         object_id = content.text(ID_FIELDS.get(message_type, "message_id"))
         for identifier in (object_id, message.message_id):
             if identifier is not None:
@@ -486,6 +519,7 @@ class Conversation:
             self.instructions,
             self.instructions_by_message,
             self.latest_instructions,
+            self.plans,
             self.progress,
             self.fill_level,
         )
@@ -514,6 +548,7 @@ class Conversation:
         self.instructions = under_control.instructions
         self.instructions_by_message = under_control.instructions_by_message
         self.latest_instructions = under_control.latest_instructions
+        self.plans = under_control.plans
         self.progress = under_control.progress
         self.fill_level = under_control.fill_level
         self._settle()
@@ -550,6 +585,9 @@ class Conversation:
         instruction = Instruction(message)
         _put(self.instructions, instruction_id, instruction, MAX_INSTRUCTIONS)
         _put(self.latest_instructions, instruction.target, instruction, MAX_INSTRUCTIONS)
+        if instruction.family in DESCRIPTIONS and instruction_id in self.instructions:
+            plan = [*self.plans.get(instruction.target, ())[1 - MAX_PLANNED :], instruction_id]
+            _put(self.plans, instruction.target, plan, MAX_PLANS)
         if message.message_id is not None:
             _put(self.instructions_by_message, message.message_id, instruction, MAX_INSTRUCTIONS)
 
@@ -560,6 +598,7 @@ class Conversation:
         if instruction is not None:
             instruction.status = content.text("status_type")
             instruction.since = message.monotonic
+            instruction.told = message._replace(content=NOTHING)
 
     def _revoke(self, message: Message) -> None:
         object_type, object_id = (
@@ -578,16 +617,53 @@ class Conversation:
             _put(self._revoking, (message.sender, message.message_id), thing, MAX_UNANSWERED)
 
     def _activate(self, message: Message) -> None:
-        mode = message.content.text("active_operation_mode_id")
-        if mode is not None:
-            actuator = message.content.text("actuator_id") or ""
-            active = Active(mode, message._replace(content=NOTHING))
-            _put(self.active_modes, actuator, active, MAX_TIMERS)
+        content = message.content
+        mode, actuator_id = (
+            content.text("active_operation_mode_id"),
+            content.text("actuator_id") or "",
+        )
+        if mode is None:
+            return
+        light = message._replace(content=NOTHING)
+        before = self.active_modes.get(actuator_id)
+        active = Active(
+            mode,
+            light,
+            before.first if before and before.mode == mode else light,
+            content.text("previous_operation_mode_id"),
+            content.moment("transition_timestamp"),
+        )
+        _put(self.active_modes, actuator_id, active, MAX_TIMERS)
+        if before is None or (mode, active.previous, active.switched) != (
+            before.mode,
+            before.previous,
+            before.switched,
+        ):
+            self._start_timers(actuator_id, active)
 
-    def _start_timer(self, content: Part) -> None:
-        timer, finished = content.text("timer_id"), content.moment("finished_at")
+    def _start_timers(self, actuator_id: str, active: Active) -> None:
+        """A transition starts timers from the moment on at which it is initiated."""
+        if active.previous is None or active.switched is None:
+            return
+        began = min(active.switched, active.message.time)  # a clock may be ahead
+        description = DESCRIPTIONS[control_type_of(active.message.message_type) or ""]
+        for given in self.referable(description, active.message.time):
+            actuator = given.actuators.get(actuator_id)
+            if actuator is None or (active.previous, active.mode) not in actuator.transitions:
+                continue
+            for timer, duration in actuator.started_by(active.previous, active.mode).items():
+                known = self.timers.get((actuator_id, timer))
+                if known is None or known.started or known.message.time < began:
+                    state = TimerState(began + duration, active.message, started=True)
+                    _put(self.timers, (actuator_id, timer), state, MAX_TIMERS)
+            return
+
+    def _start_timer(self, message: Message) -> None:
+        timer, finished = message.content.text("timer_id"), message.content.moment("finished_at")
         if timer is not None and finished is not None:
-            _put(self.timers, (content.text("actuator_id") or "", timer), finished, MAX_TIMERS)
+            state = TimerState(finished, message._replace(content=NOTHING))
+            key = message.content.text("actuator_id") or "", timer
+            _put(self.timers, key, state, MAX_TIMERS)
 
     def _answered(self, message: Message, answer: Answer) -> None:
         key, status = (answer.sender, answer.message_id), answer.status

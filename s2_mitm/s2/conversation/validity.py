@@ -30,6 +30,20 @@ class Actuator:
     """By the modes that they lead from and to."""
     timers: dict[str, Part]
 
+    def started_by(self, start: str, end: str) -> dict[str, float]:
+        """The timers that the transition between two modes starts, with their seconds.
+
+        Where there are several, those that each of them starts.
+        """
+        transitions = self.transitions.get((start, end), ())
+        by_each = [set(transition.texts("start_timers")) for transition in transitions]
+        started = {}
+        for timer in set.intersection(*by_each) if by_each else ():
+            duration = self.timers[timer].number("duration") if timer in self.timers else None
+            if duration is not None:
+                started[timer] = duration / 1000
+        return started
+
 
 class Ranges:
     """Ranges of numbers; whether one lies in any of them is found fast, however many there are."""

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
-from s2_mitm.s2.catalog import FINAL_STATUSES
-from s2_mitm.s2.conversation.memory import Active, Conversation
+from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part, clock
 from s2_mitm.s2.conversation.validity import Actuator, Description
-from s2_mitm.s2.rules.common.descriptions import (
-    TARGET,
-    WITH_MODE,
-    actuator_id_of,
-    described,
-)
+from s2_mitm.s2.rules.common.crossing import may_cross
+from s2_mitm.s2.rules.common.descriptions import WITH_MODE, actuator_id_of, described
 from s2_mitm.s2.rules.common.once_a_message import once_a_message
-from s2_mitm.s2.rules.common.tolerances import CLOCKS, SAME, SOON, SWITCHING
+from s2_mitm.s2.rules.common.paths import TARGET, Start, starts
+from s2_mitm.s2.rules.common.tolerances import CLOCKS, SAME, SWITCHING
 from s2_mitm.s2.rules.common.words import labelled
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
@@ -125,89 +122,74 @@ def _having(message: Message, conversation: Conversation) -> list[Description]:
     ]
 
 
-class _Transition(NamedTuple):
-    """The modes that an instruction leads from and to, and the transitions described between them.
+class _Way(NamedTuple):
+    """The transitions from a mode from which an instruction may lead to the one instructed.
 
     ``given`` is the newest description that has both modes.
     """
 
-    actuator_id: str
-    active: Active
-    target: str
-    execution: float
+    start: Start
     transitions: list[Part]
     given: Description
 
-    @property
-    def actuator(self) -> Actuator:
-        return self.given.actuators[self.actuator_id]
-
 
 @once_a_message
-def _asked(message: Message, conversation: Conversation) -> _Transition | None:
-    """The transition that an instruction asks for.
+def _ways(message: Message, conversation: Conversation) -> list[_Way]:
+    """Every way that an instruction may take.
 
-    None when it stays in its operation mode, or when the active mode is not known.
+    None when the device may stay in its operation mode, or when it is not known which that is.
     """
-    actuator_id, target = (
-        actuator_id_of(message),
-        message.content.text(TARGET[message.message_type]),
-    )
-    active = conversation.active_modes.get(actuator_id) if actuator_id is not None else None
-    if actuator_id is None or target is None or active is None or active.mode == target:
-        return None
-    execution = message.content.moment("execution_time")
-    if execution is None or execution > conversation.now + SOON:
-        return None
-    having = [
-        given
-        for given in _having(message, conversation)
-        if active.mode in given.actuators[actuator_id].modes
-    ]
-    if not having:
-        return None
-    transitions = [
-        transition
-        for given in having
-        for transition in given.actuators[actuator_id].transitions.get((active.mode, target), ())
-    ]
-    return _Transition(actuator_id, active, target, execution, transitions, having[0])
+    actuator_id, target = actuator_id_of(message), _target(message)
+    if actuator_id is None or target is None:
+        return []
+    ways = []
+    for start in starts(message, conversation).modes:
+        if start.mode == target:
+            return []
+        having = [
+            given
+            for given in _having(message, conversation)
+            if start.mode in given.actuators[actuator_id].modes
+        ]
+        if not having:
+            return []
+        transitions = [
+            transition
+            for given in having
+            for transition in given.actuators[actuator_id].transitions.get((start.mode, target), ())
+        ]
+        ways.append(_Way(start, transitions, having[0]))
+    return ways
 
 
-def _between(asked: _Transition, conversation: Conversation) -> str:
+def _target(message: Message) -> str | None:
+    return message.content.text(TARGET[message.message_type])
+
+
+def _actuator(message: Message, given: Description) -> Actuator:
+    return given.actuators[actuator_id_of(message) or ""]
+
+
+def _between(message: Message, way: _Way) -> str:
     """The two modes, for a text."""
-    modes, active = asked.actuator.modes, asked.active
-    return (
-        f"from {labelled(active.mode, modes[active.mode])}, active by"
-        f" {active.message.name(conversation.now)}, to"
-        f" {labelled(asked.target, modes[asked.target])}"
-    )
+    modes, target = _actuator(message, way.given).modes, _target(message) or ""
+    start = way.start.mode
+    return f"from {labelled(start, modes[start])} to {labelled(target, modes[target])}"
 
 
-def _settled(message: Message, conversation: Conversation, asked: _Transition) -> bool:
-    """Whether the active mode is that of the last status: no instruction may change it yet."""
-    for instruction in conversation.instructions.values():
-        before = instruction.message
-        if instruction.doubled or (
-            before.message_type == message.message_type
-            and (actuator_id_of(before) or "") == asked.actuator_id
-            and before.content.text(TARGET[before.message_type]) != asked.active.mode
-            and not instruction.refused
-            and instruction.status != "REJECTED"
-            and not (
-                instruction.status in FINAL_STATUSES
-                and instruction.since < asked.active.message.monotonic
-            )
-        ):
-            return False
-    return True
+def _shown(conversation: Conversation, start: Start) -> str:
+    """What shows that an instruction leads from there, as a sentence."""
+    name = start.message.name(conversation.now)
+    if start.planned:
+        return f"It leads from the mode that {name} instructs for {clock(start.time)}."
+    return f"It leads from the mode that is active by {name}."
 
 
-def _usable(message: Message, asked: _Transition) -> list[Part]:
+def _usable(message: Message, way: _Way) -> list[Part]:
     """The transitions that may be used in the condition that an instruction names."""
     if message.content.flag("abnormal_condition") is not False:
-        return asked.transitions
-    return [each for each in asked.transitions if not each.flag("abnormal_condition_only")]
+        return way.transitions
+    return [each for each in way.transitions if not each.flag("abnormal_condition_only")]
 
 
 @rule("modes.unreachable", Severity.WARNING, TARGET)
@@ -232,22 +214,20 @@ def unreachable(message: Message, conversation: Conversation) -> Iterator[Found]
     Do: Instruct the modes on the way one after the other. An RM that can switch from each mode to
     each other describes a transition for each pair.
     """
-    asked = _asked(message, conversation)
-    if asked is None or asked.transitions or not _settled(message, conversation, asked):
+    ways = _ways(message, conversation)
+    if not ways or any(way.transitions for way in ways):
         return
+    way = ways[0]
     path = message.content.at(TARGET[message.message_type])
-    text = (
-        f"no transition {_between(asked, conversation)} in"
-        f" {asked.given.message.name(conversation.now)}"
-    )
-    if asked.actuator.transitions:
-        yield Found(path, text)
+    text = f"no transition leads {_between(message, way)}"
+    if _actuator(message, way.given).transitions:
+        yield Found(path, f"{text}. {_shown(conversation, way.start)}")
     elif message.message_type != "DDBC.Instruction":  # ddbc.no-transitions reports that
         yield Found(
             path,
-            f"{text}, which has no transitions at all",
+            f"{text}; {way.given.message.name(conversation.now)} has no transitions at all",
             once=f"no-transitions {message.message_type}",
-            since=asked.given.message,
+            since=way.given.message,
         )
 
 
@@ -275,17 +255,17 @@ def abnormal_transition(message: Message, conversation: Conversation) -> Iterato
     Do: Leave such transitions out of planning; when the condition is abnormal, say so in the
     instruction.
     """
-    asked = _asked(message, conversation)
-    if asked is None or not asked.transitions or _usable(message, asked):
+    ways = _ways(message, conversation)
+    if not ways or not all(way.transitions and not _usable(message, way) for way in ways):
         return
-    if asked.actuator.modes[asked.target].flag("abnormal_condition_only"):
+    way = ways[0]
+    if _actuator(message, way.given).modes[_target(message) or ""].flag("abnormal_condition_only"):
         return  # the mode itself is not to be instructed
-    if _settled(message, conversation, asked):
-        yield Found(
-            message.content.at(TARGET[message.message_type]),
-            f"the transition {_between(asked, conversation)} is for abnormal conditions only, by"
-            f" {asked.given.message.name(conversation.now)}, and abnormal_condition is false",
-        )
+    yield Found(
+        message.content.at(TARGET[message.message_type]),
+        f"the transition {_between(message, way)} is for abnormal conditions only, and"
+        f" abnormal_condition is false. {_shown(conversation, way.start)}",
+    )
 
 
 @rule("modes.blocked", Severity.WARNING, TARGET, statements=["N69"])
@@ -310,34 +290,70 @@ def blocked(message: Message, conversation: Conversation) -> Iterator[Found]:
         cem("OMBC.Instruction", operation_mode_id="#off", execution_time=at(30))
     Do: Give the instruction an execution_time after the timer is finished.
     """
-    asked = _asked(message, conversation)
-    usable = _usable(message, asked) if asked else []
-    if asked is None or not usable:
+    ways = _ways(message, conversation)
+    execution = message.content.moment("execution_time")
+    if not ways or execution is None:
         return
-    runs = [_last_to_finish(conversation, asked, each) for each in usable]
-    finished, timer = min(runs, key=lambda run: run[0])
-    if finished > max(asked.execution, conversation.now) + SWITCHING and _settled(
-        message, conversation, asked
-    ):
+    last: _Timer | None = None
+    for way in ways:
+        usable = _usable(message, way)
+        if not usable:
+            return
+        runs = [_last_to_finish(message, conversation, way, each) for each in usable]
+        first = min(runs, key=lambda run: run.finished)
+        last = first if last is None else min(last, first, key=lambda run: run.finished)
+    start = max(execution, conversation.now)
+    if last is not None and last.finished > start + SWITCHING:
+        timer = _actuator(message, ways[0].given).timers.get(last.name)
         yield Found(
             "/execution_time",
-            f"at {clock(asked.execution)} the transition {_between(asked, conversation)} is blocked"
-            " by timer"
-            f" {labelled(timer, asked.actuator.timers.get(timer))}, which is finished at"
-            f" {clock(finished)} by its latest TimerStatus",
+            f"timer {labelled(last.name, timer)} blocks the transition"
+            f" {_between(message, ways[0])} until {clock(last.finished)}, {last.shown}",
         )
 
 
+class _Timer(NamedTuple):
+    """A timer, when it is finished (seconds since 1970), and what shows it, in words."""
+
+    finished: float
+    name: str
+    shown: str
+
+
 def _last_to_finish(
-    conversation: Conversation, asked: _Transition, transition: Part
-) -> tuple[float, str]:
-    """When the last of the blocking timers is finished, and which it is."""
-    last = (0.0, "")
+    message: Message, conversation: Conversation, way: _Way, transition: Part
+) -> _Timer:
+    """The last of the timers that block a transition."""
+    now, actuator = conversation.now, _actuator(message, way.given)
+    planned = _started_by_plan(message, conversation, actuator)
+    last = _Timer(0.0, "", "")
     for timer in transition.texts("blocking_timers"):
-        finished = conversation.timers.get((asked.actuator_id, timer), 0.0)
-        part = asked.actuator.timers.get(timer)
+        part = actuator.timers.get(timer)
         duration = part.number("duration") if part else None
+        if duration is None:
+            continue
+        state = conversation.timers.get((actuator_id_of(message) or "", timer))
         # A timer that runs longer than its duration has a wrong status.
-        if duration is not None and finished <= conversation.now + duration / 1000 + CLOCKS:
-            last = max(last, (finished, timer))
+        if timer in planned:
+            last = max(last, planned[timer])
+        elif (
+            state is not None
+            and state.finished <= now + duration / 1000 + CLOCKS
+            and not may_cross(message, state.message, conversation)
+        ):
+            how = "since the switch in" if state.started else "by"
+            shown = f"{how} {state.message.name(now)}"
+            last = max(last, _Timer(state.finished, timer, shown))
     return last
+
+
+def _started_by_plan(
+    message: Message, conversation: Conversation, actuator: Actuator
+) -> dict[str, _Timer]:
+    """The timers that start on the way to the mode from which an instruction leads."""
+    started: dict[str, _Timer] = {}
+    for before, step in pairwise(starts(message, conversation).way):
+        shown = f"since the switch by {step.message.name(conversation.now)}"
+        for timer, seconds in actuator.started_by(before.mode, step.mode).items():
+            started[timer] = _Timer(step.time + seconds, timer, shown)
+    return started

@@ -54,7 +54,7 @@ def known(way: Way) -> str:
     passing = ("now", "monotonic", "settings")
     doubts = (
         *("undelivered", "_undelivered_ids", "_answered_in_vain"),
-        *("active_modes", "descriptions"),
+        *("active_modes", "timers", "descriptions"),
     )
     others = {*passing, *doubts}
     held = {name: value for name, value in vars(way.conversation).items() if name not in others}

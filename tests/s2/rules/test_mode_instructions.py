@@ -105,9 +105,9 @@ def test_a_mode_that_cannot_be_reached(family: str) -> None:
         "modes.unreachable",
         Severity.WARNING,
         f"/{TARGET[family]}",
-        "no transition from",
-        f"{in_words(MODES[family][ABNORMAL])}, active by the {STATUS[family]}",
-        f"{in_words(MODES[family][WORK])} in the {family}.SystemDescription",
+        f"no transition leads from {in_words(MODES[family][ABNORMAL])}"
+        f" to {in_words(MODES[family][WORK])}. It leads from the mode that is active by"
+        f" the {STATUS[family]}",
     )
 
 
@@ -248,7 +248,7 @@ def test_a_transition_for_abnormal_conditions(family: str) -> None:
         Severity.ERROR,
         f"/{TARGET[family]}",
         "the transition from",
-        f"{in_words(MODES[family][WORK])} is for abnormal conditions only",
+        f"{in_words(MODES[family][WORK])} is for abnormal conditions only, and",
     )
 
 
@@ -293,9 +293,8 @@ def test_a_timer_blocks_the_way(family: str) -> None:
         "modes.blocked",
         Severity.WARNING,
         "/execution_time",
-        "at 2026-03-01T12:00:30Z the transition from",
-        f"is blocked by timer {short_id(identifier('rest'))}",
-        "finished at 2026-03-01T12:01:00Z",
+        f"timer {short_id(identifier('rest'))} blocks the transition from",
+        f"until 2026-03-01T12:01:00Z, by the {family}.TimerStatus",
     )
 
 

@@ -36,6 +36,7 @@ def test_what_was_described_is_known(family: str) -> None:
     script.rm(f"{family}.TimerStatus", finished_at=at(-60))
     script.instruct(WORK)
     script.switched(WORK)
+    script.wait(61)
     script.instruct(REST)
     assert script.found == []
 

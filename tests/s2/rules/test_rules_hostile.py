@@ -23,6 +23,8 @@ BOUNDS: dict[str, Any] = {
     "MAX_INSTRUCTIONS": 6,
     "MAX_IDS": 9,
     "MAX_TIMERS": 5,
+    "MAX_PLANS": 4,
+    "MAX_PLANNED": 3,
 }
 """Smaller than in earnest, so that a short conversation comes to them."""
 
@@ -132,12 +134,15 @@ def check_bounds(conversation: Conversation) -> None:
                 most = instructions
             case "active_modes" | "timers" | "progress":
                 most = BOUNDS["MAX_TIMERS"]
+            case "plans":
+                most = BOUNDS["MAX_PLANS"]
             case "_ids":
                 most = BOUNDS["MAX_IDS"]
             case _:
                 most = 50  # kinds of things: message types, roles, severities, what was said once
         assert len(value) <= most, name
     assert all(len(ids) <= BOUNDS["MAX_IDS"] for ids in conversation._message_ids.values())
+    assert all(len(plan) <= BOUNDS["MAX_PLANNED"] for plan in conversation.plans.values())
     assert all(
         len(held.all) <= validity.MAX_DESCRIPTIONS for held in conversation.descriptions.values()
     )

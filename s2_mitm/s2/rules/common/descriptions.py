@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from s2_mitm.s2.catalog import (
     DESCRIPTIONS,
-    INSTRUCTIONS,
     MESSAGE_TYPES,
     Thing,
     control_type_of,
@@ -37,9 +36,6 @@ What is named within an actuator comes after the actuator.
 WITH_ACTUATOR = referring(Thing.ACTUATOR)
 WITH_MODE = referring(Thing.MODE)
 WITH_TIMER = referring(Thing.TIMER)
-
-TARGET = {name: fields[0] for name, fields in WITH_MODE.items() if name in INSTRUCTIONS}
-"""The field of an instruction that names the operation mode to activate."""
 
 PREVIOUS = "previous_operation_mode_id"
 """The field of a status that may name an operation mode of an earlier description."""
