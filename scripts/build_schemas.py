@@ -29,7 +29,9 @@ from s2python.generated import gen_s2
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-BASE, NEXT_VERSION = "0.0.2-beta", "1.0.0-beta"
+BASE, NEXT_VERSION = "0.0.2-beta", "1.0.0"
+FOLDERS = (BASE, NEXT_VERSION, "1.0.0-beta", "v1.0.0")
+"""Names that a folder with published schemas may have: those of 1.0.0 were a beta first."""
 
 Schema = dict[str, Any]
 
@@ -89,7 +91,7 @@ def _corrected(schema: Schema) -> Schema:
 
 
 def _next(base: dict[str, Schema]) -> dict[str, Schema]:
-    """1.0.0-beta: the demand of a DDBC device left its description and became a message."""
+    """1.0.0: the demand of a DDBC device left its description and became a message."""
     schemas = copy.deepcopy(base)
     description = schemas["messages/DDBC.SystemDescription.schema.json"]
     demand = description["properties"].pop("present_demand_rate")
@@ -120,7 +122,7 @@ def compare(directory: Path) -> Iterator[str]:
     Takes a directory that holds ``messages/`` and ``schemas/``: itself, in ``s2-json-schema/``,
     or in a folder for each version. Raises FileNotFoundError where there are none.
     """
-    versions = [path for path in directory.iterdir() if path.name in (BASE, NEXT_VERSION)]
+    versions = [path for path in directory.iterdir() if path.name in FOLDERS]
     differences: dict[tuple[str, str, str], list[str]] = {}
     for folder in sorted(versions) or [directory]:
         nested = folder / "s2-json-schema"

@@ -251,7 +251,7 @@ def test_what_is_refused_with_others_leaves_the_metrics_where_they_were(
     [
         ({"s2_ignore": "schema.unknown-field"}, []),
         ({"s2_severity": "schema.unknown-field=warning"}, [("schema.unknown-field", "warning")]),
-        ({"s2_version": "1.0.0-beta"}, [("schema.unknown-field", "error")]),
+        ({"s2_version": "v1.0.0"}, [("schema.unknown-field", "error")]),
     ],
 )
 def test_what_messages_mean_is_told_where_somebody_reads_it(

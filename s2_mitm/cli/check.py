@@ -16,6 +16,7 @@ from s2_mitm.s2.verdict import Severity
 
 if TYPE_CHECKING:
     from s2_mitm.replay.recorded import RecordedSession
+    from s2_mitm.replay.replayed import ReplayedSession
     from s2_mitm.s2.conversation.settings import Settings
 
 
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, metavar="FILE | - …")
 @click.option(
     "--version",
-    type=click.Choice(VERSIONS),
-    help="Hold them against this version of S2 where no handshake selects one.",
+    metavar="V",
+    callback=options.version_of,
+    help=f"Hold them against S2 {' or '.join(VERSIONS)} where no handshake selects a version.",
 )
 @options.as_json
 @click.option(
     "--verbose", "-v", is_flag=True, help="Messages without findings too, and what each means."
 )
+@options.summary
 @click.option("--ignore", "ignored", metavar="CODE", multiple=True, help="Say nothing of these.")
 @click.option(
     "--severity",
@@ -44,6 +47,7 @@ def check(
     version: str | None,
     as_json: bool,
     verbose: bool,
+    summary: bool,
     ignored: Sequence[str],
     severities: Sequence[str],
     fail_on: str,
@@ -74,7 +78,10 @@ def check(
                 if replayed is None:
                     continue
                 totals.add(replayed)
-                if as_json:
+                if summary:
+                    for line in _summary(replayed, shown, as_json=as_json):
+                        click.echo(line)
+                elif as_json:
                     for each in replayed.messages:
                         judged = verdict_as_dict(each.number, each.verdict, injected=each.injected)
                         file = name if name == "-" else shown
@@ -93,6 +100,20 @@ def check(
     if complaints:
         raise click.ClickException("; ".join(complaints))
     return int(fail_on != "never" and totals.has(Severity(fail_on)))
+
+
+def _summary(replayed: ReplayedSession, name: str, *, as_json: bool) -> Iterator[str]:
+    """What was found in a session, each kind once."""
+    from s2_mitm.render.groups import group_lines
+    from s2_mitm.replay.lines import grouped, headline
+
+    groups = grouped(replayed)
+    if as_json:
+        for group in groups:
+            yield json.dumps({"file": name, "session": replayed.id or None, **group.as_dict()})
+        return
+    yield headline(replayed, name)
+    yield from group_lines(groups)
 
 
 def _settings(version: str | None, ignored: Sequence[str], severities: Sequence[str]) -> Settings:

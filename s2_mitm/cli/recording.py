@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from s2_mitm.cli import options
 from s2_mitm.s2.verdict import Role, Severity
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def _reading(command: Callable[..., None]) -> Callable[..., None]:
     where = "A file or a postgresql:// URL; s2.sqlite3 by default."
     ago = "ISO 8601 in UTC, or 10m, 2h, 3d ago"
     upto = f"The newest N, 0 for all.  [default: {NEWEST}, with --json all]"
-    options = [
+    added = [
         click.option("--db", metavar="FILE", default="s2.sqlite3", help=where),
         click.option("--session", metavar="ID", help="Of this session; enough of its id will do."),
         click.option("--type", "types", metavar="T", multiple=True, help="Of this type, or these."),
@@ -56,7 +58,7 @@ def _reading(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--limit", type=most, metavar="N", help=upto),
         click.option("--json", "as_json", is_flag=True, help="JSON lines."),
     ]
-    for option in reversed(options):
+    for option in reversed(added):
         command = option(command)
     return command
 
@@ -83,11 +85,15 @@ def messages(db: str, limit: int | None, as_json: bool, **wanted: Any) -> None:
 
 @click.command()
 @_reading
-def findings(db: str, limit: int | None, as_json: bool, **wanted: Any) -> None:
+@options.summary
+def findings(db: str, limit: int | None, as_json: bool, summary: bool, **wanted: Any) -> None:
     """The findings of a recording."""
     from s2_mitm.render.tables import findings_table
 
     with _history(db) as history:
+        if summary:
+            _show_groups(history, limit, wanted, as_json=as_json)
+            return
         _show(history.findings, wanted, limit, findings_table, as_json)
 
 
@@ -106,6 +112,44 @@ def _history(db: str) -> Iterator[History]:
         raise click.ClickException(str(error)) from None
 
 
+def _show_groups(
+    history: History, limit: int | None, wanted: dict[str, Any], *, as_json: bool
+) -> None:
+    """Print the findings asked for, each kind once with its count."""
+    from s2_mitm.render.groups import Groups, Place, group_lines
+
+    groups = Groups()
+    for row in history.findings(**_meant(wanted), limit=limit or None):
+        number = f"{row['session_id'][:8]} #{row['seq']}"
+        groups.add(
+            row["code"],
+            Severity(row["severity"]),
+            row["path"] or "",
+            row["text"],
+            sender=row["sender"],
+            message_type=row["message_type"] or "",
+            place=Place(number, (row["timestamp"] or "")[:19].replace("T", " ")),
+        )
+    if as_json:
+        for group in groups:
+            click.echo(json.dumps(group.as_dict()))
+    elif not groups:
+        click.echo("Nothing that was recorded fits.", err=True)
+    else:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        for line in group_lines(groups, width=width):
+            click.echo(line)
+
+
+def _meant(wanted: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for, as queries take it."""
+    sender, severity = wanted["sender"], wanted["severity"]
+    return wanted | {
+        "sender": Role(sender) if sender else None,
+        "severity": Severity(severity) if severity else None,
+    }
+
+
 def _show(
     query: Callable[..., Iterator[dict[str, Any]]],
     wanted: dict[str, Any],
@@ -114,10 +158,7 @@ def _show(
     as_json: bool,
 ) -> None:
     """Print what ``query`` yields, as lines of JSON or as a table."""
-    if wanted["sender"]:
-        wanted["sender"] = Role(wanted["sender"])
-    if wanted["severity"]:
-        wanted["severity"] = Severity(wanted["severity"])
+    wanted = _meant(wanted)
     if as_json:
         for row in query(**wanted, limit=limit or None):
             click.echo(json.dumps(_as_json(row)))

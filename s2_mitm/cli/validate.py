@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,21 +38,12 @@ MAX_COMPLAINTS = 3
 """Unreadable files that the one line about them names."""
 
 
-def _known_version(
-    _ctx: click.Context, _parameter: click.Parameter, version: str | None
-) -> str | None:
-    if version is not None and version not in VERSIONS:
-        known = ", ".join(VERSIONS)
-        raise click.ClickException(f"there is no S2 version '{version}'; there is {known}")
-    return version
-
-
 @click.command()
 @click.argument("files", nargs=-1, metavar="[FILE | DIR | -] …")
 @click.option(
     "--version",
     metavar="V",
-    callback=_known_version,
+    callback=options.version_of,
     help=f"Hold them against S2 {' or '.join(VERSIONS)}.  [default: the first that has the"
     " message's type]",
 )
@@ -65,6 +56,7 @@ def _known_version(
 )
 @options.as_json
 @click.option("--verbose", "-v", is_flag=True, help=f"A line for each of more than {FEW} messages.")
+@options.summary
 @options.fail_on
 def validate(
     files: Sequence[str],
@@ -72,6 +64,7 @@ def validate(
     directory: Path | None,
     as_json: bool,
     verbose: bool,
+    summary: bool,
     fail_on: str,
 ) -> int:
     """Judge the messages in files, in directories, or on standard input.
@@ -91,7 +84,12 @@ def validate(
     sources = _Sources(files or ["-"])
     messages = sources.messages()
     beginning = list(islice(messages, FEW + 1))
-    writer = _for_programs if as_json else _ForPeople(verbose or len(beginning) <= FEW)
+    folded = _Folded(as_json)
+    writer: Callable[[Verdict, str, Document], Iterator[str]] = _for_programs
+    if summary:
+        writer = folded
+    elif not as_json:
+        writer = _ForPeople(verbose or len(beginning) <= FEW)
     try:
         schemas = Schemas(directory) if directory else None
         settings = Settings(version=version, schemas=schemas)
@@ -105,6 +103,8 @@ def validate(
                 progress.advance(len(document.data))
     except SchemaError as error:
         raise click.ClickException(str(error)) from None
+    for line in folded.lines():
+        click.echo(line)
     if not as_json and (sums.messages or not sources.complaints):
         click.echo(f"{sums.styled()} {click.style(BY_THEMSELVES, dim=True)}")
     if sources.complaints:
@@ -208,6 +208,43 @@ def _for_programs(verdict: Verdict, name: str, document: Document) -> Iterator[s
     judged["valid"] = verdict.valid
     judged["findings"] = [found.as_dict() for found in located(verdict, document)]
     yield json.dumps(judged)
+
+
+class _Folded:
+    """What is found in all messages, each kind once, when all were judged."""
+
+    def __init__(self, as_json: bool) -> None:
+        from s2_mitm.render.groups import Groups
+
+        self._as_json = as_json
+        self._groups = Groups()
+
+    def __call__(self, verdict: Verdict, name: str, document: Document) -> Iterator[str]:
+        from s2_mitm.render.groups import Place
+        from s2_mitm.s2.wording import printable
+
+        place = Place(printable(_label("stdin" if name == "-" else name, document)))
+        for finding in verdict.findings:
+            self._groups.add(
+                finding.code,
+                finding.severity,
+                finding.path,
+                finding.text,
+                sender=verdict.sender or "",
+                message_type=verdict.message_type or "",
+                place=place,
+            )
+        yield from ()
+
+    def lines(self) -> Iterator[str]:
+        from s2_mitm.render.groups import group_lines
+
+        if self._as_json:
+            for group in self._groups:
+                yield json.dumps(group.as_dict())
+            return
+        width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
+        yield from group_lines(self._groups, width=width)
 
 
 class _ForPeople:

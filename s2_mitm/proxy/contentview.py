@@ -17,7 +17,7 @@ from s2_mitm.proxy import delivery
 from s2_mitm.proxy.flow_findings import findings_of, meaning_of
 from s2_mitm.render.annotated import AnnotatedLine, annotated
 from s2_mitm.render.summary import SUMMARY, summary_of
-from s2_mitm.s2.catalog import VERSIONS
+from s2_mitm.s2.catalog import known_version
 from s2_mitm.s2.conversation.alone import judge_alone
 from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.message.reading import read
@@ -101,7 +101,7 @@ def _judged_alone(
     return judge_alone(
         data,
         settings,
-        version=version if version in VERSIONS else None,
+        version=known_version(version) if isinstance(version, str) else None,
         binary=_is_binary(message),
     )
 

@@ -18,7 +18,7 @@ from s2_mitm.history.retention import parse_retention, parse_size
 from s2_mitm.proxy import machine, memory
 from s2_mitm.proxy.observers.log import LEVELS
 from s2_mitm.proxy.patches.switch import parse_names
-from s2_mitm.s2.catalog import VERSIONS
+from s2_mitm.s2.catalog import VERSIONS, known_version
 from s2_mitm.s2.choice import parse_codes, parse_severities
 from s2_mitm.s2.message.schemas import SchemaError, Schemas
 from s2_mitm.s2.verdict import Role
@@ -89,6 +89,13 @@ def _one_of(values: Mapping[str, T]) -> Callable[[str], T]:
         return values[text]
 
     return parse
+
+
+def _version(text: str) -> str | None:
+    version = None if text == "auto" else known_version(text)
+    if version is None and text != "auto":
+        raise _UnfitError(f"is one of auto, {', '.join(VERSIONS)}, not {text!r}.")
+    return version
 
 
 def _at_least(least: int, unit: str = "") -> Callable[[int], int]:
@@ -179,7 +186,7 @@ VERSION = Option(
     "s2_version",
     "auto",
     f"The version of S2: auto, {', '.join(VERSIONS)}.",
-    _one_of({"auto": None, **dict(zip(VERSIONS, VERSIONS, strict=True))}),
+    _version,
     Area.JUDGING,
     reaches_open=False,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from textwrap import wrap
 from typing import Any
@@ -52,7 +52,12 @@ def utc_text(seconds: float) -> str:
 
 
 def verdict_lines(
-    verdict: Verdict, *, label: str = "", injected: bool = False, width: int | None = None
+    verdict: Verdict,
+    *,
+    label: str = "",
+    injected: bool = False,
+    width: int | None = None,
+    told: Callable[[Finding], Iterable[str]] | None = None,
 ) -> Iterator[str]:
     """A verdict for a terminal: a line for the message, and below it its findings.
 
@@ -60,6 +65,7 @@ def verdict_lines(
     last. What the message means, where that is told, has a line of its own, but for the few words
     of a ReceptionStatus. Lines are wrapped at ``width`` columns, or not at all where that is None.
     They are styled with ANSI sequences; `click.echo` removes them where the output is no terminal.
+    ``told`` gives the lines of a finding, where they are others than `finding_lines`.
     """
     parts = [click.style(label, dim=True)] if label else []
     if verdict.sender:
@@ -76,7 +82,7 @@ def verdict_lines(
         for line in _wrapped(f"{_INDENT}· {meaning}", width):
             yield _INDENT + click.style(line[len(_INDENT) :], dim=True)
     for finding in verdict.findings:
-        yield from finding_lines(finding, width)
+        yield from told(finding) if told else finding_lines(finding, width)
 
 
 def judgement(verdict: Verdict) -> str:

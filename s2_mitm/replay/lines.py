@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import click
 
+from s2_mitm.render.groups import Groups, Place
 from s2_mitm.render.summary import protocol
 from s2_mitm.render.verdicts import COLOURS, utc_text, verdict_lines
 from s2_mitm.replay.replayed import ReplayedSession
@@ -71,7 +72,7 @@ def replay_lines(replayed: ReplayedSession, name: str, *, verbose: bool = False)
     ``name`` is that of its file. Messages without findings are left out unless ``verbose``. Yields
     lines styled with ANSI sequences; `click.echo` removes them where the output is no terminal.
     """
-    yield _headline(replayed, name)
+    yield headline(replayed, name)
     missing = deque(replayed.missing)
     for judged in replayed.messages:
         if missing and missing[0][0] < judged.number:
@@ -90,7 +91,26 @@ def _missing_line(first: int, last: int) -> str:
     return f"    {last - first + 1} messages were not recorded: #{first} to #{last}"
 
 
-def _headline(replayed: ReplayedSession, name: str) -> str:
+def grouped(replayed: ReplayedSession) -> Groups:
+    """What was found in a session, each kind once."""
+    groups = Groups()
+    for judged in replayed.messages:
+        verdict = judged.verdict
+        for finding in verdict.findings:
+            groups.add(
+                finding.code,
+                finding.severity,
+                finding.path,
+                finding.text,
+                sender=verdict.sender or "",
+                message_type=verdict.message_type or "",
+                place=Place(f"#{judged.number}", utc_text(verdict.time)[11:19]),
+            )
+    return groups
+
+
+def headline(replayed: ReplayedSession, name: str) -> str:
+    """A line about a session: which one, when it began, and how much was found."""
     named = replayed.resource_name
     parts = [
         protocol(replayed.control_type),

@@ -14,8 +14,11 @@ from enum import IntEnum, StrEnum
 
 from s2_mitm.s2.verdict import Role
 
-VERSIONS = ("0.0.2-beta", "1.0.0-beta")
+VERSIONS = ("0.0.2-beta", "1.0.0")
 """The published versions of S2 that s2-mitm knows, the oldest first."""
+
+_ALSO_CALLED = {"1.0.0-beta": "1.0.0"}
+"""Names of a version that was published more than once, with the same schemas."""
 
 DEFAULT_VERSION = VERSIONS[0]
 """The version that nearly all devices speak today."""
@@ -351,7 +354,7 @@ MESSAGE_TYPES: dict[str, MessageType] = {
             "DDBC.PresentDemandStatus",
             _RM_CONTROLLED,
             "DDBC",
-            versions=_since("1.0.0-beta"),
+            versions=_since("1.0.0"),
         ),
         MessageType(
             "DDBC.Instruction",
@@ -469,10 +472,25 @@ def field_for(thing: Thing) -> str:
     return field_name
 
 
+def plain_version(version: str) -> str:
+    """The name of a version without a leading ``v``, which is no difference.
+
+    S2 Connect writes ``v1.0.0``, and the handshakes of most devices have no ``v``.
+    """
+    return version.removeprefix("v")
+
+
+def known_version(version: str) -> str | None:
+    """The known version that goes by this name, with or without a leading ``v``."""
+    plain = plain_version(version)
+    plain = _ALSO_CALLED.get(plain, plain)
+    return plain if plain in VERSIONS else None
+
+
 def closest_version(version: str) -> str:
     """The known version that is nearest to one that may be unknown, by its numbers."""
-    if version in VERSIONS:
-        return version
+    if known := known_version(version):
+        return known
     wanted = _numbers(version)
     if not wanted:
         return DEFAULT_VERSION

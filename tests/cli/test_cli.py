@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,23 @@ def test_an_unknown_version_is_told_the_known_ones() -> None:
     result = CliRunner().invoke(cli, ["validate", "--version", "9.9"])
     known = ", ".join(VERSIONS)
     assert result.stderr == f"s2-mitm: there is no S2 version '9.9'; there is {known}\n"
+
+
+@pytest.mark.parametrize("command", ["validate", "check"])
+@pytest.mark.parametrize("version", ["v0.0.2-beta", "1.0.0", "v1.0.0", "1.0.0-beta"])
+def test_a_version_by_any_of_its_names(version: str, command: str, tmp_path: Path) -> None:
+    of_1_0_0 = {
+        "message_type": "DDBC.PresentDemandStatus",
+        "message_id": "one",
+        "present_demand_rate": {"start_of_range": 0, "end_of_range": 1},
+    }
+    line = {"sender": "RM", "time": 1.0, "message": of_1_0_0}
+    file = tmp_path / "messages.json"
+    file.write_text(json.dumps(of_1_0_0 if command == "validate" else line))
+
+    result = CliRunner().invoke(cli, [command, "--version", version, str(file)])
+
+    assert ("schema.unknown-message-type" in result.stdout) is ("0.0.2" in version)
 
 
 def test_help_and_version() -> None:

@@ -133,6 +133,23 @@ def test_an_error_for_programs(faulty: Path) -> None:
     assert len({row["session"] for row in judged}) == 1
 
 
+def test_a_summary(faulty: Path) -> None:
+    result = check(faulty, "--summary")
+    assert result.exit_code == 1, result.output
+    headline, group, when, sums = result.stdout.splitlines()
+    assert headline.endswith(" messages, 1 error, 0 warnings")
+    place = "RM PowerMeasurement /values/*/commodity_quantity"
+    assert group == f"     1× error measurement.not-promised · {place}"
+    assert when.lstrip().startswith("#27 at 12:30:05: HEAT.FLOW_RATE is not among")
+    assert sums.startswith("1 session, ")
+    [row] = rows(check(faulty, "--summary", "--json"))
+    assert (row["count"], row["code"], row["first"]["number"]) == (
+        1,
+        "measurement.not-promised",
+        "#27",
+    )
+
+
 def test_nothing_wrong(tmp_path: Path) -> None:
     files = [as_database(tmp_path / "db", CHARGING), as_flows(tmp_path / "flows", HOME_BATTERY)]
     result = check(*files)

@@ -119,6 +119,21 @@ def test_messages_are_narrowed(args: list[str], expected: list[int]) -> None:
     assert [row["seq"] for row in rows("messages", *args)] == expected
 
 
+def test_a_summary_folds_what_is_found_again(recorder: Recorder) -> None:
+    for seq in (5, 7):
+        say(recorder, seq, Finding("x.z", Severity.ERROR, Source.RULE, "/b/3", "bad"))
+    assert recorder.flush(10)
+    lines = run("findings", "--summary").stdout.splitlines()
+    assert [line for line in lines if "×" in line] == [
+        "     1× error x.z · RM Type3 /b",
+        "     1× error x.z · RM Type5 /b/*",
+        "     1× error x.z · RM Type7 /b/*",
+        "     1× warning x.y · CEM Type2 /a",
+    ]
+    assert lines[-1].endswith(f": {printable(HOSTILE)}")
+    assert [row["count"] for row in rows("findings", "--summary", "--code", "x.y")] == [1]
+
+
 @pytest.mark.usefixtures("recorder")
 def test_nothing_fits() -> None:
     result = run("findings", "--code", "none")

@@ -83,6 +83,19 @@ def test_for_programs(file: Path) -> None:
     assert (finding["line"], finding["column"]) == (1, 93)
 
 
+def test_a_summary(tmp_path: Path) -> None:
+    file = tmp_path / "messages.jsonl"
+    wrong = {"message_type": "FRBC.StorageStatus", "message_id": "m1", "present_fill_level": "5"}
+    file.write_text((json.dumps(wrong) + "\n") * 3)
+    result = validate(file, "--summary")
+    assert result.exit_code == 1
+    assert "     3× error schema.type · FRBC.StorageStatus /present_fill_level" in result.stdout
+    assert "messages.jsonl:1 to " in result.stdout
+    assert result.stdout.count("schema.type") == 1
+    groups = judged(validate(file, "--summary", "--json"))
+    assert (3, "schema.type") in [(group["count"], group["code"]) for group in groups]
+
+
 def test_the_rules_that_need_nothing_but_the_message_are_asked(file: Path) -> None:
     file.write_text(GOOD.replace("CEM", "RM"))
     result = validate("--json", file)

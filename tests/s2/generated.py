@@ -161,7 +161,7 @@ def _text(rng: random.Random) -> str:
         (
             "",
             "0.0.2-beta",
-            "1.0.0-beta",
+            "1.0.0",
             "Wärmepumpe 1, 21 °C – 電池 🔋",
             'quotes " and \\ and / and ~1',
             "line\nfeed\ttab\x00\x1b[2J",

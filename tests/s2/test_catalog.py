@@ -27,6 +27,7 @@ from s2_mitm.s2.catalog import (
     Thing,
     closest_version,
     earliest_state,
+    known_version,
     only_sender,
 )
 from s2_mitm.s2.message.validation import built_in
@@ -201,16 +202,38 @@ def test_devices_describe_and_report_and_managers_instruct(message_type: str) ->
         ("0.0.2", "0.0.2-beta"),
         ("0.0.3-beta", "0.0.2-beta"),
         ("v0.0.2-beta", "0.0.2-beta"),
-        ("1.0.0", "1.0.0-beta"),
-        ("1", "1.0.0-beta"),
-        ("1.2.3-rc4", "1.0.0-beta"),
-        ("2.0.0", "1.0.0-beta"),
-        ("9" * 10_000, "1.0.0-beta"),
+        ("1.0.0", "1.0.0"),
+        ("1", "1.0.0"),
+        ("1.2.3-rc4", "1.0.0"),
+        ("2.0.0", "1.0.0"),
+        ("9" * 10_000, "1.0.0"),
         ("", DEFAULT_VERSION),
         ("latest", DEFAULT_VERSION),
         ("²", DEFAULT_VERSION),
         ("...", DEFAULT_VERSION),
+        ("v2", "1.0.0"),
     ],
 )
 def test_an_unknown_version_is_taken_for_the_closest(version: str, closest: str) -> None:
     assert closest_version(version) == closest
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        *((version, version) for version in VERSIONS),
+        *((f"v{version}", version) for version in VERSIONS),
+        ("1.0.0-beta", "1.0.0"),
+        ("v1.0.0-beta", "1.0.0"),
+        ("0.0.2", None),
+        ("vv1.0.0", None),
+        ("V1.0.0", None),
+        (" 1.0.0", None),
+        ("1.0.0\n", None),
+        ("1.0", None),
+        ("v", None),
+        ("", None),
+    ],
+)
+def test_the_names_of_a_version(name: str, version: str | None) -> None:
+    assert known_version(name) == version

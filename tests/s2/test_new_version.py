@@ -80,13 +80,13 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "s2_mitm", folder / "s2_mitm", ignore=ignored)
     shutil.copytree(ROOT / "schemas", folder / "schemas")
-    shutil.copytree(folder / "schemas/1.0.0-beta", folder / "schemas" / NEW)
+    shutil.copytree(folder / "schemas/1.0.0", folder / "schemas" / NEW)
     schema = folder / "schemas" / NEW / "messages/DDBC.Comfort.schema.json"
     schema.write_text(json.dumps(SCHEMA))
     catalog = folder / "s2_mitm/s2/catalog.py"
     text = catalog.read_text("utf-8")
     for before, after in (
-        ('"1.0.0-beta")\n"""The published', f'"1.0.0-beta", "{NEW}")\n"""The published'),
+        ('"1.0.0")\n"""The published', f'"1.0.0", "{NEW}")\n"""The published'),
         ('        MessageType("PowerForecast"', f'{ROW}        MessageType("PowerForecast"'),
     ):
         assert before in text
@@ -138,5 +138,5 @@ def test_where_no_version_is_known_it_is_taken_for_one_of_the_new_version(packag
 def test_the_older_versions_have_no_such_message(package: Path) -> None:
     script = 'rm("DDBC.Comfort", temperature=14, answer=None)'
 
-    assert codes(package, script, "1.0.0-beta")[0] == "schema.unknown-message-type"
-    assert "ddbc.too-cold" not in codes(package, script, "1.0.0-beta")
+    assert codes(package, script, "1.0.0")[0] == "schema.unknown-message-type"
+    assert "ddbc.too-cold" not in codes(package, script, "1.0.0")

@@ -36,7 +36,7 @@ CONVERSATIONS = {
 
 SETTINGS = {
     "curtailment": Settings(client_role=Role.CEM),
-    "s2 connect": Settings(version="1.0.0-beta"),
+    "s2 connect": Settings(version="1.0.0"),
 }
 """What is not as usual; the RM is the WebSocket client otherwise."""
 

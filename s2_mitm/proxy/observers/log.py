@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import click
@@ -16,14 +17,21 @@ from s2_mitm.proxy.annotation import summary_line
 from s2_mitm.proxy.internals import prints_log
 from s2_mitm.proxy.observers.observer import Observer
 from s2_mitm.proxy.session import Judged, Session
-from s2_mitm.render.verdicts import finding_lines, verdict_lines
-from s2_mitm.s2.verdict import LateFinding
+from s2_mitm.render.groups import Groups, Place, group_lines
+from s2_mitm.render.verdicts import COLOURS, finding_lines, verdict_lines
+from s2_mitm.s2.verdict import Finding, LateFinding, Role
 from s2_mitm.s2.wording import printable
 
 logger = logging.getLogger(__name__)
 
 LEVELS = ("all", "findings", "none")
 """The values of the option ``s2_log``: every message, those with findings, nothing."""
+
+COUNT_SECONDS = 10.0
+"""How often a finding that comes again and again is counted aloud."""
+
+MOST_GROUPS = 10
+"""Kinds of findings that are listed when a session closes."""
 
 
 class Log(Observer):
@@ -35,19 +43,66 @@ class Log(Observer):
         self._level = level
         self._coloured = vt_codes.ensure_supported(sys.stdout) and not os.environ.get("NO_COLOR")
 
+        self._told: dict[str, _Told] = {}
+        """What was told of each open session, by its id."""
+
     def opened(self, session: Session) -> None:
         path, client = printable(session.path), session.client_address
         self._print([f"{_label(session)} S2 WebSocket {path} from {client}"])
 
     def judged(self, session: Session, judged: Judged) -> None:
         verdict = judged.verdict
-        if self._level == "all" or verdict.findings:
+        if self._level == "none" or (self._level == "findings" and not verdict.findings):
+            self.late(session, verdict.late)
+            return
+        lines_of = {
+            id(finding): self._finding_lines(
+                session, finding, judged.number, verdict.sender, verdict.message_type, verdict.time
+            )
+            for finding in verdict.findings
+        }
+        if self._level == "all" or any(lines_of.values()):
             label = f"{_clock(verdict.time)} {_label(session)}"
-            lines = list(verdict_lines(verdict, label=label, injected=judged.message.injected))
+            injected = judged.message.injected
+            told = verdict_lines(
+                verdict, label=label, injected=injected, told=lambda each: lines_of[id(each)]
+            )
+            lines = list(told)
             if judged.message.dropped:
                 lines[0] += click.style(" NOT FORWARDED", fg="red", bold=True)
             self._print(lines)
         self.late(session, verdict.late)
+
+    def _finding_lines(
+        self,
+        session: Session,
+        finding: Finding,
+        number: int,
+        sender: Role | None,
+        message_type: str | None,
+        time: float,
+    ) -> list[str]:
+        """A finding in full when it is the first of its kind, and then its count now and then."""
+        told = self._told.setdefault(session.id, _Told())
+        place = Place(f"#{number}", _clock(time)[:8])
+        group = told.groups.add(
+            finding.code,
+            finding.severity,
+            finding.path,
+            finding.text,
+            sender=sender or "",
+            message_type=message_type or "",
+            place=place,
+        )
+        key = id(group)
+        if group.count > 1 and time - told.at.get(key, time) < COUNT_SECONDS:
+            return []
+        told.at[key] = time
+        if group.count == 1:
+            return list(finding_lines(finding))
+        path = f" {group.path}" if group.path else ""
+        severity = click.style(f"{finding.severity:>9}", fg=COLOURS[finding.severity])
+        return [f"{severity} {group.code}{path}: again, ×{group.count:,} since {group.first.time}"]
 
     def delivered(self, session: Session, judged: Judged) -> None:
         verdict, dropped = judged.verdict, judged.message.dropped
@@ -60,12 +115,22 @@ class Log(Observer):
 
     def late(self, session: Session, late: Iterable[LateFinding]) -> None:
         for item in late:
-            what = f"{item.sender:<3} {printable(item.message_type)} of {_clock(item.time)}"
-            label = click.style(f"{'':>12} {_label(session)}", dim=True)
-            self._print([f"{label} {what}", *finding_lines(item.finding)])
+            lines = self._finding_lines(
+                session, item.finding, item.number, item.sender, item.message_type, item.time
+            )
+            if lines:
+                what = f"{item.sender:<3} {printable(item.message_type)} of {_clock(item.time)}"
+                label = click.style(f"{'':>12} {_label(session)}", dim=True)
+                self._print([f"{label} {what}", *lines])
 
     def closed(self, session: Session) -> None:
-        self._print([f"{_label(session)} closed: {summary_line(session.judge)}"])
+        lines = [f"{_label(session)} closed: {summary_line(session.judge)}"]
+        if told := self._told.pop(session.id, None):
+            lines += group_lines(told.groups, most=MOST_GROUPS)
+        self._print(lines)
+
+    def left_out(self, session: Session) -> None:
+        self._told.pop(session.id, None)
 
     def _print(self, lines: Iterable[str]) -> None:
         if self._level == "none":
@@ -82,6 +147,14 @@ class Log(Observer):
             sys.stdout.flush()
         except (OSError, ValueError):  # nobody reads it any more; the traffic goes on
             self._level = "none"
+
+
+@dataclass(slots=True)
+class _Told:
+    """What was told of a session: the findings in groups, and when each was told last."""
+
+    groups: Groups = field(default_factory=Groups)
+    at: dict[int, float] = field(default_factory=dict)
 
 
 def _clock(seconds: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from s2_mitm.s2.catalog import known_version
 from s2_mitm.s2.verdict import Finding, Role, Severity
 
 if TYPE_CHECKING:
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 class Settings:
     """What the user says about conversations.
 
-    ``version`` is the version of S2 where no handshake selects one, None for the first one that has
-    the message type; ``client_role`` is None to find it out; ``schemas`` replaces the built-in
-    ones; ``ack_timeout`` is in seconds; ``ignore`` has the codes that are not to be said,
-    ``severity`` those that are to be said in another severity.
+    ``version`` is the version of S2 where no handshake selects one, by any name that it goes by,
+    None for the first one that has the message type; ``client_role`` is None to find it out;
+    ``schemas`` replaces the built-in ones; ``ack_timeout`` is in seconds; ``ignore`` has the codes
+    that are not to be said, ``severity`` those that are to be said in another severity.
     """
 
     version: str | None = None
@@ -28,6 +29,11 @@ class Settings:
     ack_timeout: float = 10.0
     ignore: frozenset[str] = frozenset()
     severity: Mapping[str, Severity] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.version is not None:
+            known = known_version(self.version)
+            object.__setattr__(self, "version", known)  # the way of a frozen dataclass
 
     def wanted(self, findings: list[Finding]) -> list[Finding]:
         """Findings without those that the user ignores, in the severities that the user gave."""

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from s2_mitm.s2 import finding_types
-from s2_mitm.s2.catalog import DEFAULT_VERSION, SINCE
+from s2_mitm.s2.catalog import DEFAULT_VERSION, SINCE, known_version
 from s2_mitm.s2.message import models
 from s2_mitm.s2.message.explaining import MAX_EXPLAINED, nearest
 from s2_mitm.s2.message.reading import read
@@ -43,7 +43,9 @@ def judge(
         return Verdict(time, sender, None, None, None, None, findings)
     message_type = _text(message, "message_type")
     if reading.trusted:
-        version = version or SINCE.get(message_type or "", DEFAULT_VERSION)
+        version = (version and known_version(version)) or SINCE.get(
+            message_type or "", DEFAULT_VERSION
+        )
         known = schemas or built_in(version)
         if message_type is None or message_type not in known.message_types:
             findings.append(_type_fault(message, version, known.message_types))

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from s2_mitm.s2.catalog import VERSIONS, State, closest_version, earliest_state
+from s2_mitm.s2.catalog import (
+    VERSIONS,
+    State,
+    closest_version,
+    earliest_state,
+    known_version,
+    plain_version,
+)
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.registry import Found, rule
@@ -150,11 +157,11 @@ def version_not_offered(message: Message, conversation: Conversation) -> Iterato
     Wrong:
         rm("Handshake", supported_protocol_versions=["0.0.2-beta"])
         cem("Handshake")
-        cem("HandshakeResponse", selected_protocol_version="1.0.0-beta")
+        cem("HandshakeResponse", selected_protocol_version="1.0.0")
     Right:
-        rm("Handshake", supported_protocol_versions=["0.0.2-beta", "1.0.0-beta"])
+        rm("Handshake", supported_protocol_versions=["0.0.2-beta", "1.0.0"])
         cem("Handshake")
-        cem("HandshakeResponse", selected_protocol_version="1.0.0-beta")
+        cem("HandshakeResponse", selected_protocol_version="1.0.0")
     Do: Select from the list in the RM's Handshake; close the connection if there is none to select.
     """
     handshake = conversation.handshakes.get(Role.RM)
@@ -162,7 +169,9 @@ def version_not_offered(message: Message, conversation: Conversation) -> Iterato
     if handshake is None or selected is None:
         return
     offered = handshake.content.texts("supported_protocol_versions")
-    if offered and selected not in offered:
+    # A v before a version is no difference: S2 Connect writes it, most handshakes do not.
+    names = {plain_version(version) for version in offered}
+    if offered and plain_version(selected) not in names:
         yield Found(
             "/selected_protocol_version",
             f"version {quoted(selected)} is not among those that {handshake.name(message.time)}"
@@ -189,7 +198,7 @@ def unknown_version(message: Message, conversation: Conversation) -> Iterator[Fo
     Do: Give the schemas of that version with s2_schemas.
     """
     selected = message.content.text("selected_protocol_version")
-    if selected is not None and selected not in VERSIONS and not conversation.settings.schemas:
+    if selected is not None and not known_version(selected) and not conversation.settings.schemas:
         yield Found(
             "/selected_protocol_version",
             f"version {quoted(selected)} is not one that s2-mitm knows ({', '.join(VERSIONS)});"

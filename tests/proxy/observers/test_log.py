@@ -306,3 +306,52 @@ def test_the_console_too_gets_nothing_where_nothing_is_wanted(
     printed(monkeypatch, "none", STATUS | {"x": 1})
 
     assert caplog.records == []
+
+
+@pytest.mark.usefixtures("dump")
+def test_the_same_again_is_told_once_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty = STATUS | {"x": 1}
+    lines = printed(monkeypatch, "findings", *[faulty] * 5).splitlines()
+    assert sum("schema.unknown-field" in line for line in lines) == 2
+    assert sum("INVALID" in line for line in lines) == 1
+    assert any("5× error schema.unknown-field · RM FRBC.StorageStatus" in line for line in lines)
+
+
+@pytest.mark.usefixtures("dump")
+def test_what_comes_again_and_again_is_counted_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr("sys.stdout", output)
+    flow: HTTPFlow = tflow.twebsocketflow(messages=False)
+    assert flow.websocket is not None
+    flow.websocket.messages = []
+    session, log = Session(flow, ALONE), Log("findings")
+    data = json.dumps(STATUS | {"x": 1}).encode()
+    for second in range(25):
+        flow.websocket.messages.append(
+            WebSocketMessage(Opcode.TEXT, True, data, timestamp=1e9 + second)
+        )
+        for judged in session.take(flow):
+            log.judged(session, judged)
+    again = [line for line in output.getvalue().splitlines() if "again, ×" in line]
+    assert [line.partition("again, ")[2][:3] for line in again] == ["×11", "×21"]
+    began = datetime.fromtimestamp(1e9).strftime("%H:%M:%S")
+    assert all(line.endswith(f"since {began}") for line in again)
+
+
+@pytest.mark.usefixtures("dump")
+def test_with_all_messages_those_with_the_same_again_have_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = printed(monkeypatch, "all", *[STATUS | {"x": 1}] * 3).splitlines()
+    assert sum("INVALID" in line for line in lines) == 3
+    assert sum("schema.unknown-field" in line for line in lines) == 2
+
+
+@pytest.mark.usefixtures("dump")
+def test_nothing_is_kept_of_a_session_that_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    log = Log("findings")
+    speak(log, STATUS | {"x": 1})
+    assert log._told == {}

@@ -137,7 +137,7 @@ def response(version: object) -> dict[str, Any]:
 
 def test_before_the_handshake_no_version_is_agreed() -> None:
     assert Judge(ALONE).conversation.version is None
-    assert Judge(replace(ALONE, version="1.0.0-beta")).conversation.version == "1.0.0-beta"
+    assert Judge(replace(ALONE, version="v1.0.0")).conversation.version == "1.0.0"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -151,7 +151,7 @@ def test_the_version_is_the_one_that_the_cem_selects(version: str) -> None:
 
 
 def test_the_handshake_overrules_the_user() -> None:
-    judge = Judge(replace(ALONE, version="1.0.0-beta"))
+    judge = Judge(replace(ALONE, version="1.0.0"))
 
     say(judge, response("0.0.2-beta"), SERVER)
 
@@ -173,7 +173,7 @@ def test_an_unknown_version_is_told_and_the_closest_is_taken(version: str) -> No
     assert len(found[0].text) < 400
 
 
-@pytest.mark.parametrize("version", [None, 1.0, ["1.0.0-beta"], {"a": 1}, True])
+@pytest.mark.parametrize("version", [None, 1.0, ["1.0.0"], {"a": 1}, True])
 def test_a_version_that_is_no_text_selects_nothing(version: object) -> None:
     judge = Judge(ALONE)
 

@@ -67,7 +67,7 @@ def test_the_version_that_is_spoken_counts_before_that_of_the_settings() -> None
     settings = Settings(version="0.0.2-beta")
 
     (unknown,) = judge_alone(message, settings).findings
-    known = judge_alone(message, settings, version="1.0.0-beta").findings
+    known = judge_alone(message, settings, version="1.0.0").findings
 
     assert unknown.code == "schema.unknown-message-type"
     assert {found.code for found in known} == {"schema.missing"}

@@ -122,7 +122,7 @@ def test_a_demand_that_is_upside_down() -> None:
 
 
 def test_a_demand_that_is_upside_down_in_the_later_version() -> None:
-    script = under("DDBC", settings=Settings(version="1.0.0-beta"))
+    script = under("DDBC", settings=Settings(version="1.0.0"))
     script.findings.clear()
     script.rm("DDBC.PresentDemandStatus", present_demand_rate=between(2, 2))
     script.rm("DDBC.PresentDemandStatus", present_demand_rate=between(2, 1))

@@ -90,6 +90,19 @@ def test_a_version_that_was_not_offered() -> None:
         ' "0.0.2-beta", "0.0.1-beta"'
     ]
     assert play(begin.format('["0.0.2-beta", "1.0.0-beta"]') + select) == []
+    # A leading v is no difference; the names of a beta are others than that of its release.
+    for offered, selected, is_found in (
+        ("1.0.0", "v1.0.0", False),
+        ("v1.0.0", "1.0.0", False),
+        ("v0.0.2-beta", "0.0.2-beta", False),
+        ("v9", "9", False),
+        ("1.0.0-beta", "1.0.0", True),
+        ("0.0.2", "v0.0.2-beta", True),
+        ("v9", "vv9", True),
+    ):
+        selecting = f'cem("HandshakeResponse", selected_protocol_version="{selected}")'
+        said = play(begin.format(f'["{offered}"]') + selecting)
+        assert any("not-offered" in line for line in said) is is_found
     nothing = play(begin.format("None") + select)
     assert [line.split()[1] for line in nothing] == ["handshake.no-versions"]
 
@@ -99,9 +112,22 @@ def test_a_version_that_is_not_known() -> None:
     select = 'cem("HandshakeResponse", selected_protocol_version="0.0.3")'
     assert play(begin + select) == [
         'warning handshake.unknown-version /selected_protocol_version: version "0.0.3" is not one'
-        " that s2-mitm knows (0.0.2-beta, 1.0.0-beta); messages are held against 0.0.2-beta, the"
+        " that s2-mitm knows (0.0.2-beta, 1.0.0); messages are held against 0.0.2-beta, the"
         " closest"
     ]
+
+
+@pytest.mark.parametrize(
+    "version", ["0.0.2-beta", "v0.0.2-beta", "1.0.0", "v1.0.0", "1.0.0-beta", "v1.0.0-beta"]
+)
+def test_a_version_that_is_known_under_another_name(version: str) -> None:
+    script = Script()
+    script.rm("Handshake", supported_protocol_versions=[version])
+    script.cem("Handshake")
+    script.cem("HandshakeResponse", selected_protocol_version=version)
+    assert told(script) == []
+    assert script.conversation.version == ("1.0.0" if "1.0.0" in version else "0.0.2-beta")
+    assert script.conversation.selected_version == version  # as it was on the wire
 
 
 def test_measurements_cross_the_handshake_response() -> None:
