@@ -26,7 +26,8 @@ def no_transitions(message: Message, conversation: Conversation) -> Iterator[Fou
     It can never leave the mode that it is in, and the CEM has nothing to choose. The schema allows
     it. An actuator with a single mode needs no transitions.
 
-    Where: transitions of an actuator of DDBC, at least one (N40).
+    Where: DDBC.ActuatorDescription: transitions.
+    Why: There shall be at least one transition.
     Wrong:
         begin("DDBC")
         rm("DDBC.SystemDescription", actuators=[ddbc_actuator(transitions=[])])
@@ -48,7 +49,8 @@ def not_provided(message: Message, conversation: Conversation) -> Iterator[Found
 
     A CEM that follows the description has no use for it and may refuse it.
 
-    Where: provides_average_demand_rate_forecast in the SystemDescription in force.
+    Where: DDBC.SystemDescription: provides_average_demand_rate_forecast.
+    Why: The RM has said plainly that it does not send this.
     Wrong:
         begin()
         select("DDBC")
@@ -78,8 +80,9 @@ def bands_crossed(message: Message, conversation: Conversation) -> Iterator[Foun
     The range of 68 % lies within that of 95 %, and that within the limits. A CEM that plans with
     the bands gets wrong results.
 
-    Where: lower_limit, lower_95PPR, lower_68PPR, expected, upper_68PPR, upper_95PPR, upper_limit,
-    from the lowest up.
+    Where: DDBC.AverageDemandRateForecastElement: demand_rate_lower_limit, demand_rate_lower_95PPR,
+    demand_rate_lower_68PPR, demand_rate_expected and the same upwards.
+    Why: It follows from what the bands mean, but no text says it.
     Wrong:
         begin("DDBC")
         rm("DDBC.AverageDemandRateForecast", elements=[

@@ -43,8 +43,8 @@ def transition_mode(message: Message, conversation: Conversation) -> Iterator[Fo
 
     The CEM cannot plan with it, and strict ones refuse the description.
 
-    Where: Transition.from (N68) and Transition.to are modes of the actuator that the transition
-    belongs to.
+    Where: Transition: from, to.
+    Why: They are ids of operation modes that one switches between, and there is no such mode.
     Wrong:
         begin()
         select("FRBC")
@@ -78,8 +78,8 @@ def transition_timer(message: Message, conversation: Conversation) -> Iterator[F
 
     The CEM cannot tell when the transition is possible, and strict ones refuse the description.
 
-    Where: Transition.start_timers and Transition.blocking_timers (N69) are timers of the actuator
-    that the transition belongs to.
+    Where: Transition: start_timers, blocking_timers.
+    Why: They are ids of timers, and there is no such timer.
     Wrong:
         begin()
         select("FRBC")
@@ -127,7 +127,9 @@ def power_range_twice(message: Message, conversation: Conversation) -> Iterator[
 
     The CEM cannot tell which of them counts.
 
-    Where: power_ranges of an operation mode, at most one for each commodity_quantity (N42).
+    Where: FRBC.OperationModeElement: power_ranges, OMBC.OperationMode: power_ranges,
+    DDBC.OperationMode: power_ranges.
+    Why: There must be at most one power range for each commodity_quantity.
     Wrong:
         begin()
         select("OMBC")
@@ -148,14 +150,16 @@ def power_range_twice(message: Message, conversation: Conversation) -> Iterator[
             yield Found(power.at("commodity_quantity"), text)
 
 
-@rule("modes.power-range-order", Severity.ERROR, DESCRIPTIONS.values(), alone=True)
+@rule("modes.power-range-order", Severity.WARNING, DESCRIPTIONS.values(), alone=True)
 def power_range_order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A power range that ends below its start.
 
-    Production is negative, and its range begins with the most negative power. s2-python refuses a
-    description with such a range.
+    A peer that is built on s2-python refuses the whole description. Production is negative, and its
+    range begins with the most negative power.
 
-    Where: power_ranges of an operation mode; start_of_range is at most end_of_range.
+    Where: PowerRange: start_of_range, end_of_range; the validators of s2-python.
+    Why: Legal: the start belongs to the operation_mode_factor 0, and no text says that it is the
+    smaller one. But s2-python refuses it.
     Wrong:
         begin()
         select("OMBC")
@@ -166,9 +170,9 @@ def power_range_order(message: Message, conversation: Conversation) -> Iterator[
         select("OMBC")
         rm("OMBC.SystemDescription", transitions=[],
            operation_modes=[ombc_mode("produce", power_ranges=[power(-2000, 0)])])
-    Do: Send the lower power first: it belongs to the operation_mode_factor 0. The other ranges of
-    the mode (fill_rate, supply_range) begin with the value for that factor too, also where it is
-    the higher one.
+    Do: Send the lower power first, so that all peers take it: it belongs to the
+    operation_mode_factor 0 then. Turn the other ranges of the mode (fill_rate, supply_range) with
+    it: they begin with the value for that factor, also where that is the higher one.
     """
     for part in _with_power(message.content):
         for power in part.parts("power_ranges"):
@@ -198,7 +202,11 @@ def range_order(message: Message, conversation: Conversation) -> Iterator[Found]
     and for the demand rate. fill_rate and supply_range begin with the value for the lowest power,
     which may be the higher one.
 
-    Where: NumberRange, start_of_range and end_of_range.
+    Where: NumberRange: start_of_range, end_of_range; running_costs of operation modes,
+    FRBC.StorageDescription: fill_level_range, DDBC.SystemDescription and DDBC.PresentDemandStatus:
+    present_demand_rate.
+    Why: No text says that the start of these ranges is the smaller number, but only then they make
+    sense.
     Wrong:
         begin("DDBC")
         rm("DDBC.SystemDescription", present_demand_rate=between(2, 1))

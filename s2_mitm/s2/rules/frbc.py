@@ -46,8 +46,10 @@ def fill_level_order(message: Message, conversation: Conversation) -> Iterator[F
     No fill level lies within it, so that the element never applies. A target may be a single fill
     level.
 
-    Where: fill_level_range of the elements of operation modes (N51) and of leakage (N47), start
-    smaller than end; of target profiles (N45), smaller or equal.
+    Where: FRBC.OperationModeElement: fill_level_range, FRBC.LeakageBehaviourElement:
+    fill_level_range (start smaller than end); FRBC.FillLevelTargetProfileElement: fill_level_range
+    (smaller or equal).
+    Why: The start must be below the end, or, for a target, not above it.
     Wrong:
         begin("FRBC")
         rm("FRBC.FillLevelTargetProfile", answer="INVALID_CONTENT",
@@ -78,8 +80,8 @@ def fill_levels_apart(message: Message, conversation: Conversation) -> Iterator[
     In a gap the CEM does not know what the device does. Where two overlap, it does not know which
     of them applies. Their order in the list does not matter.
 
-    Where: fill_level_range of the elements of operation modes (N49) and of leakage (N15) are
-    contiguous: each begins where one ends.
+    Where: FRBC.OperationMode: elements, FRBC.LeakageBehaviour: elements.
+    Why: The ranges must be contiguous: each begins where one ends.
     Wrong:
         begin("FRBC")
         rm("FRBC.LeakageBehaviour", elements=[
@@ -118,7 +120,8 @@ def fill_level_outside(message: Message, conversation: Conversation) -> Iterator
     The RM need not follow instructions until it is back. It can happen, and it can be a mistake in
     the units. It is reported once until the fill level is back.
 
-    Where: fill_level_range of the storage in the SystemDescription in force (N52).
+    Where: FRBC.StorageDescription: fill_level_range.
+    Why: The fill level should remain in this range. It can happen without a mistake.
     Wrong:
         begin("FRBC")
         rm("FRBC.StorageStatus", present_fill_level=100.5)
@@ -157,8 +160,9 @@ def not_provided(message: Message, conversation: Conversation) -> Iterator[Found
 
     A CEM that follows the description has no use for it and may refuse it.
 
-    Where: provides_leakage_behaviour, provides_fill_level_target_profile and
-    provides_usage_forecast of the storage in the SystemDescription in force.
+    Where: FRBC.StorageDescription: provides_leakage_behaviour, provides_fill_level_target_profile,
+    provides_usage_forecast.
+    Why: The RM has said plainly that it does not send this.
     Wrong:
         begin()
         select("FRBC")
@@ -189,8 +193,9 @@ def bands_crossed(message: Message, conversation: Conversation) -> Iterator[Foun
     The range of 68 % lies within that of 95 %, and that within the limits. A CEM that plans with
     the bands gets wrong results.
 
-    Where: lower_limit, lower_95PPR, lower_68PPR, expected, upper_68PPR, upper_95PPR, upper_limit,
-    from the lowest up.
+    Where: FRBC.UsageForecastElement: usage_rate_lower_limit, usage_rate_lower_95PPR,
+    usage_rate_lower_68PPR, usage_rate_expected and the same upwards.
+    Why: It follows from what the bands mean, but no text says it.
     Wrong:
         begin("FRBC")
         rm("FRBC.UsageForecast", elements=[{"duration": 60000, "usage_rate_expected": 2,

@@ -33,7 +33,10 @@ def no_description(message: Message, conversation: Conversation) -> Iterator[Fou
     It names operation modes, timers or actuators that the receiver knows nothing of. It is reported
     once until a description is given.
 
-    Where: the ids in instructions and statuses refer to the SystemDescription in force.
+    Where: FRBC.Instruction: operation_mode, OMBC.Instruction: operation_mode_id, DDBC.Instruction:
+    operation_mode_id, the same of their statuses, and the SystemDescription to which all of them
+    refer.
+    Why: The ids refer to nothing: nobody can know what is meant.
     Wrong:
         begin()
         select("FRBC")
@@ -65,7 +68,8 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
     seen. What can be read of it is used all the same. A reference to what is not in it may be right
     or wrong. It is reported once until the next description.
 
-    Where: nothing need be wrong with the message.
+    Where: the SystemDescription of the control type.
+    Why: Nothing need be wrong with the message.
     Wrong:
         begin()
         select("FRBC")
@@ -98,7 +102,9 @@ def unknown_actuator(message: Message, conversation: Conversation) -> Iterator[F
     The receiver cannot tell what is meant: the RM rejects such an instruction, the CEM ignores
     such a status.
 
-    Where: actuator_id is the id of an actuator in the SystemDescription in force.
+    Where: FRBC.Instruction: actuator_id, DDBC.Instruction: actuator_id, and the same of the
+    statuses; FRBC.ActuatorDescription: id, DDBC.ActuatorDescription: id.
+    Why: The field is the id of an actuator, and there is no such actuator.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction", actuator_id="#other")
@@ -122,8 +128,10 @@ def unknown_mode(message: Message, conversation: Conversation) -> Iterator[Found
     The receiver cannot tell what is meant: the RM rejects such an instruction, the CEM does not
     know what the device is doing.
 
-    Where: the mode of an instruction (N12, N17) and those of a status are modes of the actuator, in
-    the SystemDescription in force. The previous mode may be one of an earlier description.
+    Where: FRBC.Instruction: operation_mode, OMBC.Instruction: operation_mode_id, DDBC.Instruction:
+    operation_mode_id; active_operation_mode_id and previous_operation_mode_id of the statuses. The
+    previous mode may be one of an earlier description.
+    Why: The field is the id of an operation mode, and the actuator has no such mode.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction", operation_mode="#discharge")
@@ -141,7 +149,9 @@ def unknown_timer(message: Message, conversation: Conversation) -> Iterator[Foun
 
     The CEM cannot tell which transitions it blocks.
 
-    Where: timer_id is the id of a timer of the actuator, in the SystemDescription in force.
+    Where: FRBC.TimerStatus: timer_id, OMBC.TimerStatus: timer_id, DDBC.TimerStatus: timer_id;
+    Timer: id.
+    Why: The field is the id of a timer, and the actuator has no such timer.
     Wrong:
         begin("FRBC")
         rm("FRBC.TimerStatus", timer_id="#idle-to-charge")
@@ -159,8 +169,9 @@ def no_previous(message: Message, conversation: Conversation) -> Iterator[Found]
 
     The CEM needs the moment to know how far the transition is and which timers have started.
 
-    Where: previous_operation_mode_id and transition_timestamp are always provided, unless the RM
-    knows of no mode before (N02, N10, N18).
+    Where: FRBC.ActuatorStatus, OMBC.Status, DDBC.ActuatorStatus: previous_operation_mode_id and
+    transition_timestamp.
+    Why: Both shall always be provided, unless the RM knows of no mode before.
     Wrong:
         begin("FRBC")
         rm("FRBC.ActuatorStatus", active_operation_mode_id="#charge")
@@ -188,10 +199,10 @@ def no_previous(message: Message, conversation: Conversation) -> Iterator[Found]
         if actuator and mode in actuator.modes and active.mode in actuator.modes:
             yield Found(
                 "",
-                f"the active mode is {labelled(mode, actuator.modes[mode])} and was"
+                f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} missing: the active"
+                f" mode is {labelled(mode, actuator.modes[mode])}, and was"
                 f" {labelled(active.mode, actuator.modes[active.mode])} by"
-                f" {active.message.name(conversation.now)}; {' and '.join(absent)}"
-                f" {'is' if len(absent) == 1 else 'are'} missing",
+                f" {active.message.name(conversation.now)}",
             )
             return
 

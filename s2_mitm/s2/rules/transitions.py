@@ -29,7 +29,9 @@ def factor(message: Message, conversation: Conversation) -> Iterator[Found]:
     0 stands for the start of the ranges of the operation mode, 1 for their end. What lies beyond
     is not described, and most RMs reject it.
 
-    Where: operation_mode_factor of instructions and statuses (N01, N09; also N06, N13).
+    Where: operation_mode_factor of FRBC.Instruction, OMBC.Instruction, DDBC.Instruction,
+    FRBC.ActuatorStatus, OMBC.Status and DDBC.ActuatorStatus.
+    Why: The factor should be at least 0 and at most 1.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction", operation_mode_factor=50)
@@ -49,7 +51,8 @@ def abnormal_mode(message: Message, conversation: Conversation) -> Iterator[Foun
 
     Such a mode may harm the comfort or the device; the RM rejects the instruction.
 
-    Where: abnormal_condition_only of the operation mode (N43, N50, N53).
+    Where: FRBC.OperationMode, OMBC.OperationMode, DDBC.OperationMode: abnormal_condition_only.
+    Why: Such a mode may only be used during an abnormal condition.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction", operation_mode="#emergency")
@@ -79,7 +82,9 @@ def not_yet_valid(message: Message, conversation: Conversation) -> Iterator[Foun
     A description may be given ahead, and instructions for its time too; until then the device
     has the modes of the description before.
 
-    Where: SystemDescription.valid_from, and execution_time of the instruction.
+    Where: FRBC.SystemDescription, OMBC.SystemDescription, DDBC.SystemDescription: valid_from;
+    execution_time of the instruction.
+    Why: The mode is described, but not yet in force; no text says that one may not name it.
     Wrong:
         begin()
         select("FRBC")
@@ -100,9 +105,8 @@ def not_yet_valid(message: Message, conversation: Conversation) -> Iterator[Foun
     if execution is not None and first.valid_from > max(execution, conversation.now) + CLOCKS:
         yield Found(
             "/execution_time",
-            f"{clock(execution)} is before {first.message.name(conversation.now)}, is valid,"
-            " which is from"
-            f" {clock(first.valid_from)} on",
+            f"at {clock(execution)} this mode is not described yet:"
+            f" {first.message.name(conversation.now)} is valid from {clock(first.valid_from)} on",
         )
 
 
@@ -197,10 +201,12 @@ def unreachable(message: Message, conversation: Conversation) -> Iterator[Found]
     """No transition leads from the active mode to the one instructed.
 
     The device cannot switch that way; the RM rejects the instruction, or chooses a way of its own.
-    This is checked when a status has told the active mode, no earlier instruction may still change
-    that, and the execution_time is within a minute.
+    An instruction leads from the mode that a status tells (when it is executed within a minute), or
+    from that of the instruction before it in time. Where several may be active, each is tried.
 
-    Where: the transitions of the actuator in the SystemDescription in force.
+    Where: docs.s2standard.org, Guide to Operation Modes, State machine: a device goes to another
+    mode only by a transition. Transition: from, to.
+    Why: The CEM goes by transitions, but the same page lets an RM switch without one.
     Wrong:
         begin("OMBC")
         rm("OMBC.Status", active_operation_mode_id="#boost", operation_mode_factor=1,
@@ -237,7 +243,8 @@ def abnormal_transition(message: Message, conversation: Conversation) -> Iterato
 
     The RM may not use it, and rejects the instruction. It is checked when modes.unreachable is.
 
-    Where: abnormal_condition_only of the transition (N70).
+    Where: Transition: abnormal_condition_only.
+    Why: Such a transition may only be used during an abnormal condition.
     Wrong:
         begin()
         select("OMBC")
@@ -275,7 +282,8 @@ def blocked(message: Message, conversation: Conversation) -> Iterator[Found]:
     The device has to rest, or to run on, before it may switch; the RM rejects the instruction or
     executes it late. It is checked when modes.unreachable is.
 
-    Where: blocking_timers of the transition (N69), and the latest TimerStatus of each.
+    Where: Transition: blocking_timers, start_timers; Timer: duration.
+    Why: The timers block the transition, but an RM may wait for their end, or may know better.
     Wrong:
         begin("OMBC")
         rm("OMBC.Status", active_operation_mode_id="#on",

@@ -163,9 +163,8 @@ def test_a_mode_of_a_description_that_is_to_come_too_early(family: str) -> None:
         "modes.not-yet-valid",
         Severity.WARNING,
         "/execution_time",
-        "2026-03-01T12:30:00Z is before",
-        f"the {family}.SystemDescription",
-        "from 2026-03-01T13:00:00Z on",
+        f"at 2026-03-01T12:30:00Z this mode is not described yet: the {family}.SystemDescription",
+        "is valid from 2026-03-01T13:00:00Z on",
     )
 
 
