@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 
 import click
 
@@ -56,9 +58,23 @@ def rules(code: str | None, statements: str | None, run: bool, as_json: bool) ->
         for kind in kinds:
             click.echo(json.dumps(as_dict(kind)))
         return 0
-    for line in overview(kinds, width) if code is None else explanation(kinds[0], width):
+    lines = (
+        overview(kinds, width)
+        if code is None
+        else explanation(kinds[0], width, with_links=_shows_links())
+    )
+    for line in lines:
         click.echo(line)
     return 0
+
+
+def _shows_links() -> bool:
+    """Whether the output is a terminal, which shows links or at least leaves them out."""
+    return (
+        sys.stdout.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "dumb") not in ("dumb", "linux")
+    )
 
 
 def _run(code: str | None, width: int, as_json: bool) -> int:

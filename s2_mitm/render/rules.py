@@ -12,6 +12,7 @@ import click
 from s2_mitm.render.diagnostics import diagnostic, located
 from s2_mitm.render.documents import Document
 from s2_mitm.render.excerpts import shown
+from s2_mitm.render.origins import linked, links
 from s2_mitm.render.verdicts import COLOURS
 from s2_mitm.s2.finding_types import FindingType
 from s2_mitm.s2.message.validation import judge
@@ -79,11 +80,13 @@ def overview(finding_types: Iterable[FindingType], width: int) -> Iterator[str]:
     yield "s2-mitm rules CODE explains one, with examples."
 
 
-def explanation(finding_type: FindingType, width: int) -> Iterator[str]:
+def explanation(
+    finding_type: FindingType, width: int, *, with_links: bool = False
+) -> Iterator[str]:
     """A finding type explained, with an example that has it and one that has not.
 
-    Takes the finding type and the width of the terminal in columns; yields lines styled with ANSI
-    sequences.
+    Takes the finding type, the width of the terminal in columns, and whether it shows links; yields
+    lines styled with ANSI sequences.
     """
     yield f"{click.style(finding_type.code, bold=True)} · {severity_of(finding_type)}"
     yield click.style(finding_type.title, bold=True)
@@ -98,7 +101,10 @@ def explanation(finding_type: FindingType, width: int) -> Iterator[str]:
             continue
         yield ""
         yield click.style(heading, bold=True)
-        yield from textwrap.wrap(text, min(width, 100), initial_indent="  ", subsequent_indent="  ")
+        for line in textwrap.wrap(
+            text, min(width, 100), initial_indent="  ", subsequent_indent="  "
+        ):
+            yield linked(line) if with_links and text == finding_type.origin else line
     if not finding_type.wrong:  # an example would need more than a message
         return
     yield ""
@@ -153,6 +159,7 @@ def as_dict(finding_type: FindingType) -> dict[str, Any]:
         "title": finding_type.title,
         "meaning": finding_type.meaning,
         "origin": finding_type.origin,
+        "links": links(finding_type.origin),
         "remedy": finding_type.remedy,
         "why": finding_type.why,
         "wrong": _cut(finding_type.wrong),

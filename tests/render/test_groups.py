@@ -17,7 +17,7 @@ def add(groups: Groups, code: str = "schema.type", path: str = "", **more: str) 
     place = Place(more.pop("number", "#1"), more.pop("time", ""))
     text = more.pop("text", "text")
     more = {"sender": "RM", "message_type": "PowerMeasurement"} | more
-    groups.add(code, severity, path, text, place=place, **more)  # type: ignore[arg-type]
+    groups.add(code, severity, path, text, place=place, **more)
 
 
 def lines(groups: Groups, most: int | None = None, width: int | None = None) -> list[str]:
