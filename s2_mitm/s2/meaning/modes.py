@@ -317,10 +317,12 @@ def _last_timer(
     conversation: Conversation, actuator_id: str, transition: Part
 ) -> tuple[float, str]:
     """When the last of the timers that block a transition is finished, and which it is."""
+    running = conversation.timers
     return max(
         (
-            (conversation.timers.get((actuator_id, timer), 0.0), timer)
+            (running[actuator_id, timer].finished, timer)
             for timer in transition.texts("blocking_timers")
+            if (actuator_id, timer) in running
         ),
         default=(0.0, ""),
     )
