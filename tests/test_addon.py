@@ -84,7 +84,8 @@ def play(folder: Path, caplog: pytest.LogCaptureFixture) -> tuple[dict[str, Any]
     has: dict[str, Any] = {}
     caplog.set_level(logging.INFO, "s2_mitm")
     caplog.clear()
-    with addon(Dropper(), s2_db=str(database), s2_metrics="0", s2_log="all") as running:
+    options = {"s2_db": str(database), "s2_metrics": "0", "s2_log": "all", "s2_ack_timeout": 1e-9}
+    with addon(Dropper(), **options) as running:
         conversation = Conversation(running)
         arrived = [conversation.say(content) for content in (status(1), DROPPED, status(3, x=1))]
         arrived.append(conversation.say(SELECTION, from_client=False))

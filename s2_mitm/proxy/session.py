@@ -252,7 +252,16 @@ class Session:
             self.judge.discard()  # it never went on
             self._undecided = None
         self.settle()
-        return self.judge.close(moment, self.monotonic(moment))
+        return self.judge.close(moment, self.monotonic(moment), closed_by=self.closed_by)
+
+    @property
+    def closed_by(self) -> str:
+        """Who ended it first: RM, CEM or proxy, which also goes before an open WebSocket does."""
+        websocket = self.flow.websocket
+        if self.closed_by_proxy or websocket is None or websocket.timestamp_end is None:
+            return "proxy"
+        client = self.conversation.client_role
+        return str(client if websocket.closed_by_client else client.other)
 
     def forget(self, flow: HTTPFlow, keep: int) -> list[WebSocketMessage]:
         """Take judged messages out of a live flow, but for the last ``keep``; 0 keeps all.

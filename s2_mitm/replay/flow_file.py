@@ -85,7 +85,11 @@ def _recorded(flow: HTTPFlow) -> RecordedSession | None:
         Role(role) if isinstance(role, str) and role in set(Role) else None,
         version if isinstance(version, str) and version else None,
         None if websocket.timestamp_end is None else _seconds(websocket.timestamp_end),
+        closed_by=_CLOSED_BY.get(websocket.closed_by_client),
     )
+
+
+_CLOSED_BY: dict[bool | None, str] = {True: "client", False: "server"}
 
 
 def _first_of_s2(messages: Sequence[WebSocketMessage]) -> int | None:

@@ -42,6 +42,8 @@ class RecordedSession:
     S2 where the messages do not tell it, else None. ``ended`` is when the session ended, in seconds
     since 1970 (UTC), None where it was still open or where nobody knows. ``lost_to`` is the number
     of the last message that is known to be missing from the recording, 0 where none is.
+    ``closed_by`` is who closed it first: RM, CEM or proxy, or client or server where the roles are
+    not known yet; None where nobody knows.
     """
 
     id: str
@@ -50,6 +52,7 @@ class RecordedSession:
     version: str | None = None
     ended: float | None = None
     lost_to: int = 0
+    closed_by: str | None = None
 
 
 class NotRecordedError(Exception):

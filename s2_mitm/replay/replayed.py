@@ -76,7 +76,7 @@ def replay(
     if recorded.lost_to >= number:
         replayed.missing.append((number, recorded.lost_to))
     elif recorded.ended is not None:
-        stretch.end(recorded.ended)
+        stretch.end(recorded.ended, recorded.closed_by)
     return replayed
 
 
@@ -118,8 +118,11 @@ class _Stretch:
         known = self.judge.conversation
         return replace(settings, client_role=known.client_role, version=known.version)
 
-    def end(self, time: float) -> None:
-        self._add(self.judge.close(max(time, self._judged[-1].verdict.time)))
+    def end(self, time: float, closed_by: str | None) -> None:
+        moment = max(time, self._judged[-1].verdict.time)
+        client = self.judge.conversation.client_role
+        closed_by = {"client": client, "server": client.other}.get(closed_by or "", closed_by)
+        self._add(self.judge.close(moment, closed_by=closed_by))
 
     def _add(self, late: Iterable[LateFinding]) -> None:
         for item in late:

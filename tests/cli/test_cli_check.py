@@ -24,8 +24,8 @@ from s2_mitm.s2.conversation.judging import Judge
 from s2_mitm.s2.verdict import Role
 
 FAULTY = CHARGING.replace("measured(3612, 3600, 3597)", "measured(3612, quantity='HEAT.FLOW_RATE')")
-UNANSWERED = CHARGING.replace('request="TERMINATE")', 'request="TERMINATE", answer=None)')
-"""The same conversation with one error, and with one warning at its end."""
+UNANSWERED = CHARGING.replace("measured(0, 0, 0)", 'rm("PowerMeasurement", answer=None)', 1)
+"""The same conversation with one error, and with one warning that comes late."""
 
 
 def check(*args: object, stdin: str | bytes | None = None) -> Result:
@@ -191,9 +191,10 @@ def test_several_sessions(tmp_path: Path) -> None:
 
 
 def test_what_comes_late_is_with_its_message(tmp_path: Path) -> None:
-    last = rows(check(as_database(tmp_path / "db", UNANSWERED), "--json"))[-1]
-    assert last["message_type"] == "SessionRequest"
-    assert [finding["code"] for finding in last["findings"]] == ["ack.missing"]
+    judged = rows(check(as_database(tmp_path / "db", UNANSWERED), "--json"))
+    [row] = (row for row in judged if row["findings"])
+    assert row["message_type"] == "PowerMeasurement"
+    assert [finding["code"] for finding in row["findings"]] == ["ack.missing"]
 
 
 def test_our_own_lines(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def test_a_session() -> None:
         None,
         None,
         200.0,
+        closed_by="server",
     )
 
 

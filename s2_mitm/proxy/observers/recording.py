@@ -118,14 +118,12 @@ class Recording(Observer):
             return
         if self._known.pop(session.id, None) is None:
             return
-        client = session.conversation.client_role
-        peer = client if websocket.closed_by_client else client.other
         self._recorder.session_closed(
             session.id,
             websocket.timestamp_end,
             websocket.close_code,
             websocket.close_reason,
-            "proxy" if session.closed_by_proxy else peer,
+            session.closed_by,
         )
 
     def left_out(self, session: Session) -> None:

@@ -229,14 +229,18 @@ class Judge:
         # While a message is held back, nothing behind it comes through, and no answer either.
         return [] if self._undecided else self._overdue()
 
-    def close(self, time: float, monotonic: float | None = None) -> list[LateFinding]:
+    def close(
+        self, time: float, monotonic: float | None = None, *, closed_by: str | None = None
+    ) -> list[LateFinding]:
         """What is to be said of earlier messages now that the conversation is over.
 
-        A message that is still undecided is taken in before, as it came.
+        ``closed_by`` is who closed it first: RM, CEM or proxy, None where nobody knows. A message
+        that is still undecided is taken in before, as it came.
         """
         self.take_in()
         conversation = self.conversation
         conversation.it_is(time, monotonic)
+        conversation.closed_by = closed_by
         late = [
             found
             for message in conversation.unanswered_at_the_end()

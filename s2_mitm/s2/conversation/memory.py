@@ -37,6 +37,7 @@ from s2_mitm.s2.catalog import (
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.conversation.validity import ContainerProgress, Description, Descriptions
+from s2_mitm.s2.message.explaining import nearest
 from s2_mitm.s2.verdict import Answer, Role
 from s2_mitm.s2.wording import printable
 
@@ -57,6 +58,12 @@ MAX_IDS = 2000
 
 MAX_ENVELOPES = 10
 """Power envelopes whose ids are remembered of one instruction; it may have no more."""
+
+MAX_SELECTIONS = 16
+"""Selections of a control type remembered while their answer is due."""
+
+LATE = 1.0
+"""Seconds after its time in which an answer is late; after that it is missing."""
 
 MAX_TIMERS = 1000
 """Running timers and active modes remembered."""
@@ -199,9 +206,13 @@ class Conversation:
         self.selected_version: str | None = None
         self._implied_version: str | None = None
         self.details: Message | None = None
+        self.before_details: Message | None = None
+        """The details before these, until the CEM has said OK to these."""
         self.selection: Message | None = None
-        self.before_selection: str | None = None
-        """The family that was active before the selection, until the RM has answered that."""
+        self._ending_families: OrderedDict[int, str] = OrderedDict()
+        """The families that selections ended, by their numbers, until the RM has answered."""
+        self.selection_refused: float | None = None
+        """When the RM has refused a selection last, by ``monotonic``."""
         self.ending: Message | None = None
         self.missed_handshake = False
         """Whether the conversation came further without the handshake that leads there."""
@@ -239,10 +250,22 @@ class Conversation:
         }
         self._ids: OrderedDict[str, None] = OrderedDict()
         self.undelivered: set[str] = set()
-        """The types of messages that came and were not delivered, until one of the type is."""
+        """The types of messages that came and were not delivered, or came with a message_type that
+        was misspelt, until one of the type is delivered."""
+        self.unclear: set[str] = set()
+        """The types of messages of which one came that later ones may refer to in ways that nobody
+        can tell: misspelt, or without a readable id."""
         self._undelivered_ids: OrderedDict[str, None] = OrderedDict()
         self._answered_in_vain: OrderedDict[tuple[Role, str], None] = OrderedDict()
-        """Messages whose answer is due and was given, but not delivered."""
+        """Messages whose answer is due and was given, but not delivered, or wrongly."""
+        self._answered_up_to: dict[Role, int] = dict.fromkeys(Role, 0)
+        """The number of the latest message of each side that was answered."""
+        self.nameless: set[Role] = set()
+        """The sides that sent a message whose message_id nobody can read."""
+        self._came_twice: OrderedDict[tuple[Role, str], None] = OrderedDict()
+        """Messages whose message_id came again before the first was answered."""
+        self.closed_by: str | None = None
+        """Who closed the connection first, RM, CEM or proxy; None where nobody knows."""
 
         self.unreadable: dict[Role, float] = {}
         """When each side has last sent something that could not be read, by ``monotonic``."""
@@ -318,8 +341,54 @@ class Conversation:
         return message_id in self._message_ids[sender]
 
     def was_not_delivered(self, identifier: str) -> bool:
-        """Whether this id, or message_id, was given by a message that was not delivered."""
+        """Whether this id, or message_id, was given by a message that was not delivered.
+
+        Or by one whose message_type was misspelt: its receiver may not have understood it.
+        """
         return identifier in self._undelivered_ids
+
+    def came_twice(self, key: tuple[Role, str]) -> bool:
+        """Whether two messages have this sender and message_id, so that each may be answered."""
+        return key in self._came_twice
+
+    def thing_with_id(self, identifier: str) -> Instruction | Description | None:
+        """The instruction, description or the like that has this id of its own."""
+        if identifier in self.instructions:
+            return self.instructions[identifier]
+        found = (held.by_id(identifier) for held in self.descriptions.values())
+        return next((given for given in found if given is not None), None)
+
+    def skipped(self, message: Message) -> bool:
+        """Whether the receiver of a message has answered a later one."""
+        return self._answered_up_to[message.sender] > message.number
+
+    def may_have_said(self, message_type: str, since: Message | None) -> bool:
+        """Whether such a message may have come since another one, though none is known.
+
+        It was not delivered, or misspelt, or it may be what could not be read. ``since`` is the
+        latest that is known, None where there is none.
+        """
+        if message_type in self.undelivered:
+            return True
+        sender = only_sender(message_type)
+        return any(
+            since is None or moment >= since.monotonic
+            for role, moment in self.unreadable.items()
+            if sender in (None, role)
+        )
+
+    def selected_nothing_known(self) -> bool:
+        """Whether the CEM selected a control type that nobody knows, which has a finding then."""
+        return self.selection is not None and self.control_type not in CONTROL_TYPES
+
+    @property
+    def before_selection(self) -> str | None:
+        """The family that was active before the selection, until the RM has answered that."""
+        return next(iter(self._ending_families.values()), None)
+
+    def may_go_on_with(self, family: str | None) -> bool:
+        """Whether the RM may not know yet that a selection has ended this family."""
+        return family in self._ending_families.values()
 
     # What changes it
 
@@ -358,7 +427,7 @@ class Conversation:
         late: list[Message] = []
         while self.unanswered:
             key, message = next(iter(self.unanswered.items()))
-            if self.monotonic - message.monotonic < self.settings.ack_timeout:
+            if self.monotonic - message.monotonic < self.settings.ack_timeout + LATE:
                 break
             del self.unanswered[key]
             _put(self.overdue, key, message, MAX_UNANSWERED)
@@ -383,6 +452,10 @@ class Conversation:
 
     def _swap_roles(self) -> None:
         """Who was taken for the one was the other."""
+        for noted in (self._answered_in_vain, self._came_twice):
+            keys = [(role.other, message_id) for role, message_id in noted]
+            noted.clear()
+            noted.update(dict.fromkeys(keys))
         for awaited in (self.unanswered, self.overdue, self.answered):
             turned = {
                 (role.other, message_id): message._replace(sender=role.other)
@@ -395,6 +468,8 @@ class Conversation:
             for role, message in self.handshakes.items()
         }
         self.unreadable = {role.other: time for role, time in self.unreadable.items()}
+        self.nameless = {role.other for role in self.nameless}
+        self._answered_up_to = {role: self._answered_up_to[role.other] for role in Role}
         self._message_ids = {role: self._message_ids[role.other] for role in Role}
 
     def take_in(
@@ -410,6 +485,8 @@ class Conversation:
             return
         content = message.content
         self.undelivered.discard(message.message_type)
+        if message.message_type not in MESSAGE_TYPES and not message.valid:
+            self._take_as_meant(message)
         if self.family is None:  # later it is too late to miss it
             self.missed_handshake = self.lacks_handshake(message)
         # What is not its sender's to say has no effect.
@@ -422,6 +499,7 @@ class Conversation:
                 self.selected_version = _label(message, "selected_protocol_version")
                 self._settle()
             case "ResourceManagerDetails":
+                self.before_details = self.before_details or self.details
                 self.details = message
                 self._settle()
             case "SelectControlType":
@@ -431,6 +509,8 @@ class Conversation:
             case "ReceptionStatus":
                 if answer is not None:
                     self._answered(message, answer)
+                else:
+                    self._answer_wrongly(message)
             case "InstructionStatusUpdate":
                 self._progress(message)
             case "RevokeObject":
@@ -456,6 +536,8 @@ class Conversation:
             object_id = content.text(ID_FIELDS[message.message_type])
             if object_id is not None:
                 _put(self._ids, object_id, None, MAX_IDS)
+            else:
+                self.unclear.add(message.message_type)
         if message.message_type in SINCE:
             self._implied_version = SINCE[message.message_type]
             self._settle()
@@ -472,11 +554,15 @@ class Conversation:
             return
         self.undelivered.add(message_type)
         if answer is not None:
-            key = answer.sender, answer.message_id
-            _put(self._answered_in_vain, key, None, MAX_UNANSWERED)
+            self._answer_in_vain((answer.sender, answer.message_id))
+        self._make_doubtful(message, message_type, "was not forwarded")
+
+    def _make_doubtful(self, message: Message, message_type: str, why: str) -> None:
+        """What a message of this type would have changed is doubtful from now on."""
+        content = message.content
         if message_type in IN_FORCE:
             doubtful = self.descriptions.setdefault(message_type, Descriptions())
-            doubtful.doubt = f"{message.name(message.time)} was not forwarded"
+            doubtful.doubt = f"{message.name(message.time)} {why}"
         if message_type in MODE_STATUSES:
             self.active_modes.pop(content.text("actuator_id") or "", None)
         if message_type in TIMER_STATUSES:
@@ -486,6 +572,25 @@ class Conversation:
         for identifier in (object_id, message.message_id):
             if identifier is not None:
                 _put(self._undelivered_ids, identifier, None, MAX_IDS)
+
+    def _take_as_meant(self, message: Message) -> None:
+        """A message came with a type that S2 does not have; that has a finding.
+
+        Its receiver may have read it as what was meant, or have ignored it: as with a message that
+        was not delivered, nobody is to blame for what follows.
+        """
+        content = message.content
+        subject_id = content.text("subject_message_id")
+        if subject_id is not None:  # an answer
+            self._answer_in_vain((message.sender.other, subject_id))
+            return
+        meant = nearest(message.message_type, MESSAGE_TYPES) if message.message_type else None
+        if meant is None:
+            self.unreadable[message.sender] = message.monotonic
+            return
+        self.undelivered.add(meant)
+        self.unclear.add(meant)
+        self._make_doubtful(message, meant, "has a message_type that S2 does not have")
 
     def _settle(self) -> None:
         """Work out what follows from what is known now."""
@@ -500,17 +605,51 @@ class Conversation:
         family = CONTROL_TYPES.get(self.control_type or "")
         self.family = family if family in WITH_OWN_MESSAGES else None
 
+    def _answer_in_vain(self, key: tuple[Role, str]) -> None:
+        if key in self.unanswered or key in self.overdue:
+            _put(self._answered_in_vain, key, None, MAX_UNANSWERED)
+
+    def _answer_wrongly(self, message: Message) -> None:
+        """An answer came that answers nothing; that has a finding.
+
+        One message that awaits an answer will not get it: the one whose object is named, or else
+        the one that has waited longest.
+        """
+        subject_id = message.content.text("subject_message_id")
+        asker = message.sender.other
+        if subject_id is not None and (
+            (asker, subject_id) in self.answered or self.remembers_message(asker, subject_id)
+        ):
+            return
+        thing = self.thing_with_id(subject_id) if subject_id else None
+        if thing is not None and thing.message.message_id is not None:
+            self._answer_in_vain((thing.message.sender, thing.message.message_id))
+            return
+        for key in self.unanswered:
+            if key[0] is asker and key not in self._answered_in_vain:
+                self._answer_in_vain(key)
+                return
+
     def _await_answer(self, message: Message, monotonic: float | None) -> None:
-        if message.message_id is None or message.message_type in NOT_ANSWERED:
+        if message.message_type in NOT_ANSWERED:
+            return
+        if message.message_id is None:
+            self.nameless.add(message.sender)
             return
         due_from = message.monotonic if monotonic is None else monotonic
         light = message._replace(content=NOTHING, monotonic=due_from)
-        _put(self.unanswered, (message.sender, message.message_id), light, MAX_UNANSWERED)
+        key = message.sender, message.message_id
+        if key in self.unanswered:
+            _put(self._came_twice, key, None, MAX_UNANSWERED)
+        _put(self.unanswered, key, light, MAX_UNANSWERED)
         _put(self._message_ids[message.sender], message.message_id, None, MAX_IDS)
 
     def _select(self, message: Message) -> None:
         before = self.control_type
-        self.before_selection = self.family
+        if self.family is not None:
+            self._ending_families[message.number] = self.family
+            if len(self._ending_families) > MAX_SELECTIONS:
+                self._ending_families.popitem(last=False)
         self._ended = ended = UnderControl(
             self.selection,
             self.active_modes,
@@ -534,8 +673,13 @@ class Conversation:
             )
         self._continue_with(under_control)
 
-    def _selection_answered(self, status: str) -> None:
-        self.before_selection = None
+    def _selection_answered(self, answer: Message, subject: Message, status: str) -> None:
+        for number in [number for number in self._ending_families if number <= subject.number]:
+            del self._ending_families[number]
+        if status != "OK":
+            self.selection_refused = answer.monotonic
+        if self.selection is None or subject.number != self.selection.number:
+            return
         if status != "OK" and self._ended is not None:
             self._continue_with(self._ended)  # the RM goes on as before
         self._ended = None
@@ -599,6 +743,8 @@ class Conversation:
             instruction.status = content.text("status_type")
             instruction.since = message.monotonic
             instruction.told = message._replace(content=NOTHING)
+        elif not self.remembers_id(named):
+            self.unclear.add(message.message_type)
 
     def _revoke(self, message: Message) -> None:
         object_type, object_id = (
@@ -671,6 +817,8 @@ class Conversation:
         if subject is None:
             return
         _put(self.answered, key, subject, MAX_UNANSWERED)
+        if subject.number > self._answered_up_to[answer.sender]:
+            self._answered_up_to[answer.sender] = subject.number
         if subject.message_type in self.descriptions:
             self.descriptions[subject.message_type].answered(answer.message_id, status)
         instruction = self.instructions_by_message.get(answer.message_id)
@@ -679,8 +827,12 @@ class Conversation:
         revoked = self._revoking.pop(key, None)
         if revoked is not None and status != "OK":
             revoked.revoked = None  # the receiver did not follow
-        if self.selection is not None and subject.number == self.selection.number:
-            self._selection_answered(status)
+        if subject.message_type == "SelectControlType":
+            self._selection_answered(message, subject, status)
+        elif self.details is not None and subject.number == self.details.number and status == "OK":
+            self.before_details = None
+        elif self.ending is not None and subject.number == self.ending.number and status != "OK":
+            self.ending = None  # the conversation goes on
         if status == "TEMPORARY_ERROR":  # which asks for the same again
             self._message_ids[subject.sender].pop(answer.message_id, None)
 

@@ -124,9 +124,9 @@ class Script:
         self.now += seconds
         self._note(self.judge.tick(self.now))
 
-    def close(self) -> None:
-        """The connection is closed."""
-        self._note(self.judge.close(self.now))
+    def close(self, closed_by: str | None = None) -> None:
+        """The connection is closed, by the RM, the CEM or the proxy where that is known."""
+        self._note(self.judge.close(self.now, closed_by=closed_by))
 
     def run(self, script: str) -> Self:
         """Play lines of Python, as they stand in the docstrings of the rules.

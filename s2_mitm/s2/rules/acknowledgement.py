@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from s2_mitm.s2.conversation.memory import Conversation
+from s2_mitm.s2.catalog import MESSAGE_TYPES
+from s2_mitm.s2.conversation.memory import LABEL_LENGTH, Conversation
 from s2_mitm.s2.conversation.message import Message
+from s2_mitm.s2.rules.common.tolerances import CROSSING
 from s2_mitm.s2.rules.registry import UNANSWERED, Found, rule
 from s2_mitm.s2.verdict import Role, Severity
-from s2_mitm.s2.wording import quoted
+from s2_mitm.s2.wording import quoted, short_id
 
 
 @rule("ack.missing", Severity.WARNING, [UNANSWERED])
@@ -18,7 +20,9 @@ def missing(message: Message, conversation: Conversation) -> Iterator[Found]:
     Its sender does not know whether it arrived, and some send it again or close the connection
     (s2-python does after five seconds). The time is set with s2_ack_timeout.
 
-    Where: every message but ReceptionStatus is answered with a ReceptionStatus.
+    Where: ReceptionStatus: subject_message_id; ReceptionStatusValues.
+    Why: The schemas have an answer for every case, but no sentence that one must be sent, or when.
+    It is not reported where the sender closed the connection first, or the answer came wrongly.
     Wrong:
         begin()
         rm("PowerMeasurement", answer=None)
@@ -31,26 +35,43 @@ def missing(message: Message, conversation: Conversation) -> Iterator[Found]:
         wait(11)
     Do: Answer every message, also one that you cannot use, and before you work on it.
     """
+    if message.message_type not in MESSAGE_TYPES and not message.valid:
+        return  # its receiver could not know what it is
+    receiver = message.sender.other
+    unreadable = conversation.unreadable.get(receiver)
+    if unreadable is not None and unreadable >= message.monotonic:
+        return  # that may have been the answer
+    limit = conversation.settings.ack_timeout
     waited = conversation.monotonic - message.monotonic
-    when = (
-        f"within {waited:.1f} s"
-        if waited >= conversation.settings.ack_timeout
-        else "before the end"
-    )
-    yield Found("", f"no ReceptionStatus from the {message.sender.other} {when}")
+    if waited >= limit:
+        yield Found("", f"no ReceptionStatus from the {receiver} within {limit:g} s")
+    elif _is_owed_at_the_end(message, conversation, waited):
+        yield Found("", f"no ReceptionStatus from the {receiver} before the end")
+
+
+def _is_owed_at_the_end(message: Message, conversation: Conversation, waited: float) -> bool:
+    """Whether the receiver of a message should have answered it when the connection was closed."""
+    if message.message_type == "SessionRequest":
+        return False  # to close is what it asks for
+    if conversation.closed_by not in (None, message.sender.other):
+        return False  # there was still time
+    return waited >= CROSSING or conversation.skipped(message)
 
 
 @rule("ack.late", Severity.INFO, ["ReceptionStatus"])
 def late(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """A message was answered late.
+    """A message was answered just after its time.
 
-    Its sender may have given up, sent it again or closed the connection by then.
+    Its sender may have given up, sent it again or closed the connection by then. It is reported
+    where the answer comes within a second after the time that s2_ack_timeout sets; an answer that
+    takes longer is reported as missing (ack.missing).
 
-    Where: every message but ReceptionStatus is answered with a ReceptionStatus.
+    Where: ReceptionStatus: subject_message_id.
+    Why: No sentence says how soon a message is to be answered.
     Wrong:
         begin()
         rm("PowerMeasurement", answer=None)
-        wait(12)
+        wait(10.5)
         cem("ReceptionStatus", subject_message_id=last(), status="OK")
     Right:
         begin()
@@ -59,10 +80,13 @@ def late(message: Message, conversation: Conversation) -> Iterator[Found]:
         cem("ReceptionStatus", subject_message_id=last(), status="OK")
     Do: Answer a message when it comes in, not when its consequences are done.
     """
-    subject = conversation.overdue.get(_subject(message))
-    if subject is not None:
-        took = message.monotonic - subject.monotonic
-        yield Found("", f"answered by the {message.sender} after {took:.1f} s", on=subject)
+    subject = conversation.unanswered.get(_subject(message))
+    if subject is None:
+        return
+    took, limit = message.monotonic - subject.monotonic, conversation.settings.ack_timeout
+    if took >= limit:
+        text = f"answered by the {message.sender} after {took:.1f} s, {limit:g} s is the limit"
+        yield Found("", text, on=subject)
 
 
 @rule("ack.twice", Severity.WARNING, ["ReceptionStatus"])
@@ -71,7 +95,9 @@ def twice(message: Message, conversation: Conversation) -> Iterator[Found]:
 
     The two answers may say different things; s2-python closes the connection.
 
-    Where: every message but ReceptionStatus is answered with one ReceptionStatus.
+    Where: ReceptionStatus: subject_message_id.
+    Why: One message has one answer, but no sentence says so. It is not reported of a message_id
+    that came twice.
     Wrong:
         begin()
         rm("PowerMeasurement")
@@ -82,8 +108,13 @@ def twice(message: Message, conversation: Conversation) -> Iterator[Found]:
         rm("PowerMeasurement")
     Do: Look for two places in the code that answer, such as a library and the code that uses it.
     """
-    subject = conversation.answered.get(_subject(message))
-    if subject is not None and _awaited(message, conversation) is None:
+    key = _subject(message)
+    subject = conversation.answered.get(key)
+    if (
+        subject is not None
+        and _awaited(message, conversation) is None
+        and not conversation.came_twice(key)
+    ):
         yield Found("/subject_message_id", f"{subject.name(message.time)} was answered already")
 
 
@@ -93,7 +124,9 @@ def unknown_subject(message: Message, conversation: Conversation) -> Iterator[Fo
 
     The sender of the message that was meant does not get its answer.
 
-    Where: ReceptionStatus.subject_message_id is the message_id of a message from the other side.
+    Where: ReceptionStatus: subject_message_id.
+    Why: It names the message that is answered, and no such message was seen. Where the other side
+    sent something that could not be read, that may have been it, and nothing is reported.
     Wrong:
         begin()
         cem("ReceptionStatus", subject_message_id="#never", status="OK")
@@ -104,25 +137,34 @@ def unknown_subject(message: Message, conversation: Conversation) -> Iterator[Fo
     Do: Put the message_id of the message that you answer; not its id, and not a new one.
     """
     _, subject_id = key = _subject(message)
-    if (
-        not subject_id
-        or not conversation.saw_beginning(message)
-        or message.sender.other in conversation.unreadable
-    ):
+    asker = message.sender.other
+    if not subject_id or len(subject_id) > LABEL_LENGTH or not conversation.saw_beginning(message):
+        return
+    if asker in conversation.unreadable or asker in conversation.nameless:
         return
     if (
         key in conversation.unanswered
         or key in conversation.overdue
         or key in conversation.answered
+        or conversation.remembers_message(asker, subject_id)
     ):
         return
-    if conversation.remembers_message(message.sender.other, subject_id):
-        return
-    own = conversation.remembers_message(message.sender, subject_id)
-    whose = (
-        f"is the {message.sender}'s own" if own else f"was not sent by the {message.sender.other}"
-    )
-    yield Found("/subject_message_id", f"the message {quoted(subject_id)} {whose}")
+    path, name = "/subject_message_id", quoted(subject_id)
+    thing = conversation.thing_with_id(subject_id)
+    if thing is not None:
+        own = thing.message.message_id
+        yield Found(
+            path,
+            f"{short_id(subject_id)} is the id of {thing.message.name(message.time)}, not its"
+            " message_id",
+            f"Its message_id is {quoted(own)}." if own else "",
+        )
+    elif conversation.remembers_id(subject_id):
+        yield Found(path, f"{name} is the id of something in a message, not a message_id")
+    elif conversation.remembers_message(message.sender, subject_id):
+        yield Found(path, f"the message {name} is the {message.sender}'s own")
+    else:
+        yield Found(path, f"the {asker} has sent no message {name}")
 
 
 @rule("ack.ok-to-invalid", Severity.WARNING, ["ReceptionStatus"])
@@ -132,7 +174,9 @@ def ok_to_invalid(message: Message, conversation: Conversation) -> Iterator[Foun
     The receiver accepts more than S2 allows, or it answers before it has read the message. The
     fault of the sender is not noticed, and the next receiver may refuse such a message.
 
-    Where: INVALID_MESSAGE is the answer to what breaks the schema.
+    Where: ReceptionStatusValues: OK, INVALID_MESSAGE.
+    Why: INVALID_MESSAGE is for what is not according to the schema, but no sentence forbids a
+    receiver to accept it.
     Wrong:
         begin()
         rm("PowerMeasurement", measurement_timestamp="today", answer="OK")
@@ -146,25 +190,31 @@ def ok_to_invalid(message: Message, conversation: Conversation) -> Iterator[Foun
         yield Found("/status", f"OK to {subject.name(message.time)}, which is not valid")
 
 
-@rule("ack.refused-faultless", Severity.WARNING, ["ReceptionStatus"])
+@rule("ack.refused-faultless", Severity.INFO, ["ReceptionStatus"])
 def refused_faultless(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message is called invalid in which s2-mitm finds no fault.
 
-    The receiver is stricter than S2, or knows something that cannot be seen from the outside.
+    Either side may be right: the receiver may be stricter than S2, or know better. What it has said
+    itself may have crossed the message, or the fault is one that nobody sees from the outside.
 
-    Where: INVALID_DATA is for what cannot be read, INVALID_MESSAGE for what breaks the schema,
-    INVALID_CONTENT for values that are not possible.
+    Where: ReceptionStatusValues: INVALID_DATA, INVALID_MESSAGE, INVALID_CONTENT.
+    Why: Nobody is to blame for certain.
     Wrong:
         begin()
         rm("PowerMeasurement", answer="INVALID_MESSAGE")
     Right:
         begin()
         rm("PowerMeasurement", answer="TEMPORARY_ERROR")
-    Do: Read the diagnostic_label; ask its sender what is wrong with the message.
+    Do: Read the diagnostic_label, or the log of the receiver.
     """
     subject, status = _awaited(message, conversation), message.content.text("status") or ""
     if subject and subject.faultless and status.startswith("INVALID_"):
-        yield Found("/status", f"{status} to {subject.name(message.time)}, which has no fault")
+        yield Found(
+            "/status",
+            f"{status} to {subject.name(message.time)}, in which s2-mitm finds no fault; the"
+            f" {message.sender} may know better",
+            f"What the {message.sender} has described since may have crossed it.",
+        )
 
 
 @rule("ack.refused", Severity.INFO, ["ReceptionStatus"])
@@ -173,7 +223,9 @@ def refused(message: Message, conversation: Conversation) -> Iterator[Found]:
 
     What it said is not in force: the receiver continues as if it had not been sent.
 
-    Where: ReceptionStatus.status.
+    Where: ReceptionStatus: status; ReceptionStatusValues.
+    Why: It is said so that nobody misses it. Whether the message or its receiver is wrong is for
+    other findings to say.
     Wrong:
         begin()
         rm("PowerMeasurement", answer="TEMPORARY_ERROR")

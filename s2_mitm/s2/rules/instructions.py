@@ -41,7 +41,7 @@ def unknown(message: Message, conversation: Conversation) -> Iterator[Found]:
         return
     if not conversation.saw_beginning(message) or Role.CEM in conversation.unreadable:
         return  # it may have been in a message that could not be read
-    if conversation.was_not_delivered(instruction_id):
+    if conversation.was_not_delivered(instruction_id) or conversation.unclear & INSTRUCTIONS:
         return
     if conversation.remembers_id(instruction_id) or conversation.remembers_message(
         Role.CEM, instruction_id
@@ -253,6 +253,8 @@ def no_status(message: Message, conversation: Conversation) -> Iterator[Found]:
     if instruction is None or instruction.answer != "OK" or instruction.status not in (None, "NEW"):
         return
     if instruction.revoked or instruction.doubled:
+        return
+    if STATUS in conversation.unclear or conversation.may_have_said(STATUS, message):
         return
     if not message.valid or instruction.family != conversation.family:
         return  # other rules report that

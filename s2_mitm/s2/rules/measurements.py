@@ -33,9 +33,10 @@ def not_promised(message: Message, conversation: Conversation) -> Iterator[Found
         rm("PowerMeasurement", values=[{"commodity_quantity": "ELECTRIC.POWER.L1", "value": 1}])
     Do: Add the quantity to provides_power_measurement_types, and send ResourceManagerDetails again.
     """
-    if conversation.details is None:
+    details = _details(conversation)
+    if details is None:
         return
-    promised = conversation.details.content.texts("provides_power_measurement_types")
+    promised = details.content.texts("provides_power_measurement_types")
     if not promised or not QUANTITIES.issuperset(promised):
         return  # an unknown quantity there is the cause, and the schema reports it
     for value in message.content.parts("values"):
@@ -44,7 +45,7 @@ def not_promised(message: Message, conversation: Conversation) -> Iterator[Found
             yield Found(
                 value.at("commodity_quantity"),
                 f"{quantity} is not among the quantities that"
-                f" {conversation.details.name(message.time)}"
+                f" {details.name(message.time)}"
                 f" promises: {', '.join(promised[:10])}",
             )
 
@@ -182,14 +183,10 @@ def not_provided(message: Message, conversation: Conversation) -> Iterator[Found
         rm("PowerForecast")
     Do: Say provides_forecast true, in a new ResourceManagerDetails if need be.
     """
-    if (
-        conversation.details is not None
-        and conversation.details.content.flag("provides_forecast") is False
-    ):
-        yield Found(
-            "/message_type",
-            f"{conversation.details.name(message.time)} has provides_forecast false",
-        )
+    details = _details(conversation)
+    if details is not None and details.content.flag("provides_forecast") is False:
+        text = f"{details.name(message.time)} has provides_forecast false"
+        yield Found("/message_type", text)
 
 
 @rule("forecast.quantity-twice", Severity.ERROR, ["PowerForecast"], statements=["N65"], alone=True)
@@ -277,16 +274,25 @@ def no_currency(message: Message, conversation: Conversation) -> Iterator[Found]
         ])
     Do: Add the currency to ResourceManagerDetails.
     """
-    if conversation.details is None or conversation.details.content.has("currency"):
+    details = _details(conversation)
+    if details is None or details.content.has("currency"):
         return
     place = next(_costs(message.content), None)
     if place is not None:
         yield Found(
             place,
-            f"costs, but {conversation.details.name(message.time)} has no currency",
+            f"costs, but {details.name(message.time)} has no currency",
             once="no-currency",
-            since=conversation.details,
+            since=details,
         )
+
+
+def _details(conversation: Conversation) -> Message | None:
+    """The latest details, where none may have come since that nobody could read."""
+    details = conversation.details
+    if conversation.may_have_said("ResourceManagerDetails", details):
+        return None
+    return details
 
 
 def _twice(values: Iterable[Part]) -> Iterator[Found]:

@@ -62,8 +62,10 @@ def other_control_type(message: Message, conversation: Conversation) -> Iterator
     object_type = message.content.text("object_type")
     if not _is_of_other_control_type(message, conversation) or conversation.selection is None:
         return
-    if only_sender(object_type) is message.sender and control_type_of(object_type) != (
-        conversation.before_selection
+    if conversation.may_have_said("SelectControlType", conversation.selection):
+        return
+    if only_sender(object_type) is message.sender and not conversation.may_go_on_with(
+        control_type_of(object_type)
     ):
         yield Found(
             "/object_type",
@@ -101,7 +103,9 @@ def unknown(message: Message, conversation: Conversation) -> Iterator[Found]:
         message.sender, object_id
     ):
         return  # it ended with its control type, or is another mistake
-    if conversation.was_not_delivered(object_id):
+    if conversation.was_not_delivered(object_id) or object_type in conversation.unclear:
+        return
+    if message.sender in conversation.unreadable:
         return
     yield Found(
         "/object_id", f"the {message.sender} has given nothing with the id {quoted(object_id)}"

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from s2_mitm.s2.catalog import ANSWERED, CONTROL_TYPES, State, control_type_of, earliest_state
+from s2_mitm.s2.catalog import (
+    ANSWERED,
+    CONTROL_TYPES,
+    FINAL_STATUSES,
+    State,
+    control_type_of,
+    earliest_state,
+)
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.crossing import may_cross
+from s2_mitm.s2.rules.common.tolerances import CROSSING
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
+
+SELECT = "SelectControlType"
+DETAILS = "ResourceManagerDetails"
 
 
 @rule("state.no-control-type", Severity.ERROR)
@@ -21,7 +32,10 @@ def no_control_type(message: Message, conversation: Conversation) -> Iterator[Fo
     has selected. Until then the receiver has no use for such a message. It is reported once until a
     control type is selected.
 
-    Where: the states of S2 0.0.2-beta: initialised, and control type active.
+    Where: docs.s2standard.org/s2-connect/1.0.0/discovery-pairing-authentication, State of
+    communication: the table of the messages that can be sent in each state. It was the same before.
+    Why: The table lists what can be sent in which state, and this is not among it. What may have
+    crossed a selection, or its end, is not reported.
     Wrong:
         begin()
         rm("FRBC.SystemDescription")
@@ -42,7 +56,9 @@ def no_control_type(message: Message, conversation: Conversation) -> Iterator[Fo
         return  # it may have been selected before the first message that was seen
     if conversation.before_selection and message.sender is Role.RM:
         return  # it was under way when the CEM ended the control type
-    if "SelectControlType" in conversation.undelivered:
+    if _may_be_selected(message, conversation) or _ends_with_its_control_type(
+        message, conversation
+    ):
         return
     ended = f" since {conversation.selection.name(message.time)}" if conversation.selection else ""
     yield Found(
@@ -57,10 +73,13 @@ def no_control_type(message: Message, conversation: Conversation) -> Iterator[Fo
 def other_control_type(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message of a control type that is not the active one.
 
-    The selection of another control type ends what was described under the one before; messages of
-    that one have no meaning any more.
+    The receiver has no use for it: both sides speak in the terms of the control type that the CEM
+    has selected last.
 
-    Where: the states of S2 0.0.2-beta: control type active.
+    Where: docs.s2standard.org/s2-connect/1.0.0/discovery-pairing-authentication, State of
+    communication: the table of the messages that can be sent in each state. It was the same before.
+    Why: The table lists the messages of each control type for its own state only. What may have
+    crossed a selection is not reported.
     Wrong:
         begin("FRBC")
         cem("OMBC.Instruction")
@@ -73,9 +92,9 @@ def other_control_type(message: Message, conversation: Conversation) -> Iterator
     family = control_type_of(message.message_type)
     if family is None or conversation.family is None or family == conversation.family:
         return
-    if family == conversation.before_selection and message.sender is Role.RM:
+    if conversation.may_go_on_with(family) and message.sender is Role.RM:
         return  # it was under way when the CEM selected another
-    if "SelectControlType" in conversation.undelivered:
+    if _may_be_selected(message, conversation):
         return
     assert conversation.selection is not None
     yield Found(
@@ -87,14 +106,44 @@ def other_control_type(message: Message, conversation: Conversation) -> Iterator
     )
 
 
-@rule("state.no-details", Severity.ERROR, ["SelectControlType"])
+def _may_be_selected(message: Message, conversation: Conversation) -> bool:
+    """Whether another control type may be active, as far as the sender can know."""
+    if conversation.selected_nothing_known():
+        return True
+    if conversation.may_have_said(SELECT, conversation.selection):
+        return True
+    refused = conversation.selection_refused
+    # The CEM may not know yet that the RM has refused what it selected.
+    return (
+        message.sender is Role.CEM
+        and refused is not None
+        and message.monotonic - refused < CROSSING
+    )
+
+
+def _ends_with_its_control_type(message: Message, conversation: Conversation) -> bool:
+    """Whether this tells how an instruction ended that ended with its control type.
+
+    The text does not say how the RM tells that.
+    """
+    content = message.content
+    return (
+        message.message_type == "InstructionStatusUpdate"
+        and content.text("status_type") in FINAL_STATUSES
+        and conversation.selection is not None
+        and conversation.remembers_id(content.text("instruction_id") or "")
+    )
+
+
+@rule("state.no-details", Severity.ERROR, [SELECT])
 def no_details(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A control type is selected before the RM has said which it has.
 
     The CEM cannot know what the RM offers; it guesses.
 
-    Where: SelectControlType.control_type, one of those in ResourceManagerDetails (N35), which
-    therefore came first.
+    Where: SelectControlType: control_type; ResourceManagerDetails: available_control_types.
+    Why: control_type must be one of those in ResourceManagerDetails, and none has come.
+    NO_SELECTION selects nothing, and is not reported.
     Wrong:
         begin(details=False)
         cem("SelectControlType")
@@ -106,21 +155,23 @@ def no_details(message: Message, conversation: Conversation) -> Iterator[Found]:
     """
     if (
         conversation.details is None
-        and "ResourceManagerDetails" not in conversation.undelivered
+        and message.content.text("control_type") != "NO_SELECTION"
         and conversation.saw_beginning(message)
         and not conversation.lacks_handshake(message)
+        and not conversation.may_have_said(DETAILS, None)
     ):
         yield Found("/message_type", "SelectControlType before any ResourceManagerDetails")
 
 
-@rule("state.control-type-not-offered", Severity.ERROR, ["SelectControlType"], statements=["N35"])
+@rule("state.control-type-not-offered", Severity.ERROR, [SELECT], statements=["N35"])
 def control_type_not_offered(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A control type is selected that the RM does not offer.
 
     The RM cannot follow, and refuses it or ignores it.
 
-    Where: SelectControlType.control_type, one of available_control_types in the latest
-    ResourceManagerDetails (N35). NO_SELECTION is always allowed.
+    Where: SelectControlType: control_type; ResourceManagerDetails: available_control_types.
+    Why: control_type must be one of those that the RM offers. NO_SELECTION, which ends a control
+    type, is not reported, nor what only newer details, still on their way, do not offer.
     Wrong:
         begin()
         rm("ResourceManagerDetails", available_control_types=["FILL_RATE_BASED_CONTROL"])
@@ -131,29 +182,37 @@ def control_type_not_offered(message: Message, conversation: Conversation) -> It
         cem("SelectControlType", control_type="FILL_RATE_BASED_CONTROL")
     Do: Select one of those offered.
     """
-    selected = message.content.text("control_type")
-    if conversation.details is None or selected is None or selected == "NO_SELECTION":
+    selected, details = message.content.text("control_type"), conversation.details
+    if details is None or selected not in CONTROL_TYPES or selected == "NO_SELECTION":
         return
-    if "ResourceManagerDetails" in conversation.undelivered:
+    if conversation.may_have_said(DETAILS, details):
         return
-    offered = conversation.details.content.texts("available_control_types")
-    if offered and selected not in offered and selected in CONTROL_TYPES:
-        yield Found(
-            "/control_type",
-            f"{quoted(selected)} is not among those that"
-            f" {conversation.details.name(message.time)} offers:"
-            f" {', '.join(map(quoted, offered[:10]))}",
-        )
+    known = details.content.value.get("available_control_types")
+    offered = details.content.texts("available_control_types")
+    if not offered or known != offered or not set(offered) <= CONTROL_TYPES.keys():
+        return  # what is wrong there may be what is selected here, and has its finding
+    before = conversation.before_details
+    if selected in offered or (
+        before and selected in before.content.texts("available_control_types")
+    ):
+        return
+    yield Found(
+        "/control_type",
+        f"{quoted(selected)} is not among those that {details.name(message.time)} offers:"
+        f" {', '.join(map(quoted, offered[:10]))}",
+    )
 
 
-@rule("state.after-the-end", Severity.ERROR, ANSWERED)
+@rule("state.after-the-end", Severity.WARNING, ANSWERED)
 def after_the_end(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A message comes after the end of the conversation.
 
     After a SessionRequest its receiver answers with a ReceptionStatus and closes the connection.
-    What its sender still sends is lost.
+    What is still sent is lost. It is not reported of what may have crossed the SessionRequest, nor
+    after one that was refused.
 
-    Where: SessionRequest, TERMINATE and RECONNECT.
+    Where: SessionRequest: request; SessionRequestType: TERMINATE, RECONNECT.
+    Why: Both ask to disconnect. No sentence forbids to send anything until that is done.
     Wrong:
         begin()
         cem("SessionRequest", request="TERMINATE")

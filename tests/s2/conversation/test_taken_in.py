@@ -229,7 +229,7 @@ def test_what_is_still_undecided_at_the_end_counts_as_it_came() -> None:
     way.begin()
     way.judge_only(Role.RM, wire("PowerMeasurement"))
 
-    assert [late.finding.code for late in way.judge.close(way.now)] == ["ack.missing"]
+    assert [late.finding.code for late in way.judge.close(way.now + 3)] == ["ack.missing"]
 
 
 def test_an_answer_is_due_from_when_a_message_was_delivered() -> None:

@@ -84,13 +84,60 @@ def test_a_control_type_that_is_not_offered() -> None:
     assert play(begin + later + SELECT.format(OMBC, '"OK"')) == []
 
 
+def test_nothing_is_selected_before_the_details() -> None:
+    assert play('begin(details=False)\nselect("NO_SELECTION")') == []
+
+
+def test_a_selection_by_the_details_that_were_known_when_it_was_sent() -> None:
+    only = 'rm("ResourceManagerDetails", available_control_types=["{}"], answer={})\n'
+    known = "begin(details=False)\n" + only.format(OMBC, '"OK"')
+    crossing = known + only.format(FRBC, "None") + "newer = last()\n"
+    assert play(crossing + SELECT.format(OMBC, '"OK"')) == []
+    answered = crossing + 'cem("ReceptionStatus", subject_message_id=newer, status="OK")\n'
+    codes = [line.split()[1] for line in play(answered + SELECT.format(OMBC, '"OK"'))]
+    assert codes == ["state.control-type-not-offered"]
+
+
+def test_a_control_type_that_nobody_knows_among_those_offered() -> None:
+    details = 'begin(details=False)\nrm("ResourceManagerDetails", available_control_types={})\n'
+    for offered in (f'["{FRBC}", "OPERATION_MODE"]', f'["{FRBC}", 5]'):
+        codes = [line.split()[1] for line in play(details.format(offered) + 'select("OMBC")')]
+        assert set(codes) <= {"schema.enum", "schema.type", "ack.ok-to-invalid"}
+
+
+def test_the_cem_goes_on_until_it_knows_that_its_selection_was_refused() -> None:
+    refused = 'begin("FRBC")\n' + SELECT.format(OMBC, '"TEMPORARY_ERROR"')
+    instruction = 'cem("OMBC.Instruction")\n'
+    assert [line.split()[1] for line in play(refused + instruction)] == ["ack.refused"]
+    codes = [line.split()[1] for line in play(refused + "wait(3)\n" + instruction)]
+    assert codes == ["ack.refused", "state.other-control-type"]
+
+
+def test_what_crosses_two_selections() -> None:
+    two = 'begin("FRBC")\n' + SELECT.format("NO_SELECTION", "None") + "first = last()\n"
+    two += SELECT.format(OMBC, "None").replace("#select", "#other")
+    assert play(two + STATUS) == []
+    answer = 'rm("ReceptionStatus", subject_message_id={}, status="OK")\n'
+    codes = [line.split()[1] for line in play(two + answer.format("first") + STATUS)]
+    assert codes == ["state.other-control-type"]
+
+
+def test_how_an_instruction_ended_with_its_control_type() -> None:
+    ended = 'begin("FRBC")\ncem("FRBC.Instruction", id="#one")\nselect("NO_SELECTION")\n'
+    status = 'rm("InstructionStatusUpdate", instruction_id="#{}", status_type="{}")\n'
+    assert play(ended + status.format("one", "ABORTED")) == []
+    for name, kind in (("one", "STARTED"), ("never", "ABORTED")):
+        codes = [line.split()[1] for line in play(ended + status.format(name, kind))]
+        assert "state.no-control-type" in codes
+
+
 END = '{}("SessionRequest", message_id="#end", answer={})\n'
 
 
 def test_after_the_end() -> None:
     assert play("begin()\n" + END.format("cem", '"OK"') + 'rm("PowerMeasurement")\n' * 2) == [
-        'error state.after-the-end /message_type: PowerMeasurement after the SessionRequest "#end"'
-        " from the CEM (0.0 s before)"
+        "warning state.after-the-end /message_type: PowerMeasurement after the SessionRequest"
+        ' "#end" from the CEM (0.0 s before)'
     ]
     own = "begin()\n" + END.format("rm", "None") + 'rm("PowerMeasurement", answer=None)\n'
     assert len(play(own)) == 1
@@ -102,3 +149,10 @@ def test_what_crosses_the_end() -> None:
     answer = 'rm("ReceptionStatus", subject_message_id="#end", status="OK")\n'
     assert play(crossing + answer) == []
     assert len(play(crossing + answer + STATUS)) == 1
+
+
+def test_an_end_that_is_refused_is_none() -> None:
+    refused = END.format("cem", '"TEMPORARY_ERROR"')
+    assert [line.split()[1] for line in play("begin()\n" + refused + 'rm("PowerMeasurement")')] == [
+        "ack.refused"
+    ]

@@ -186,19 +186,25 @@ VARIANTS = [
         ("ack.missing", ""),
     ),
     changed(
-        "the last message is not answered",
+        "the farewell is answered by closing the connection",
         "curtailment",
         'cem("SessionRequest", request="TERMINATE")',
         'cem("SessionRequest", request="TERMINATE", answer=None)',
+    ),
+    changed(
+        "a measurement is answered long after its time",
+        "charging",
+        "measured(3610, 3598, 3602)",
+        'rm("PowerMeasurement", answer=None)\n    wait(12)\n'
+        '    cem("ReceptionStatus", subject_message_id=last())',
         ("ack.missing", ""),
     ),
     changed(
         "a measurement is answered late",
         "charging",
         "measured(3610, 3598, 3602)",
-        'rm("PowerMeasurement", answer=None)\n    wait(12)\n'
+        'rm("PowerMeasurement", answer=None)\n    wait(10.3)\n'
         '    cem("ReceptionStatus", subject_message_id=last())',
-        ("ack.missing", ""),
         ("ack.late", ""),
     ),
     added(

@@ -15,6 +15,12 @@ A status or an instruction may follow a description that is replaced at that tim
 instruction may be executed at the time at which a timer is finished.
 """
 
+CROSSING = 2.0
+"""Seconds that a message may take to its receiver, where no answer says that it has come.
+
+A ReceptionStatus is not answered: until then its receiver may go by what was before.
+"""
+
 SOON = 60.0
 """Seconds within which an instruction starts from the operation mode that is active now.
 
