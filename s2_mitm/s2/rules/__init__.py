@@ -50,6 +50,7 @@ THEMES = (
     "ppbc_times",
     "revoking",
     "state",
+    "switches",
     "times",
     "transitions",
 )

@@ -165,9 +165,11 @@ def unknown_timer(message: Message, conversation: Conversation) -> Iterator[Foun
 
 @rule("modes.no-previous", Severity.ERROR, MODE_STATUSES, statements=["N02", "N10", "N18"])
 def no_previous(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """The active mode has changed, and the status does not say from which or when.
+    """A mode was active before, and the status does not say which, or since when.
 
-    The CEM needs the moment to know how far the transition is and which timers have started.
+    The CEM needs the moment to know how far the transition is and which timers have started. That
+    there was a mode before is known when the active one has changed, or when the status before
+    named it.
 
     Where: FRBC.ActuatorStatus, OMBC.Status, DDBC.ActuatorStatus: previous_operation_mode_id and
     transition_timestamp.
@@ -183,8 +185,10 @@ def no_previous(message: Message, conversation: Conversation) -> Iterator[Found]
     """
     actuator_id, mode = actuator_id_of(message), message.content.text("active_operation_mode_id")
     active = conversation.active_modes.get(actuator_id) if actuator_id is not None else None
-    if actuator_id is None or active is None or mode is None or active.mode == mode:
+    if actuator_id is None or active is None or mode is None:
         return
+    if active.mode == mode and (active.previous is None or active.switched is None):
+        return  # it may be the first mode that the RM knows of; or that was reported then
     absent = [
         name
         for name in ("previous_operation_mode_id", "transition_timestamp")
@@ -192,19 +196,22 @@ def no_previous(message: Message, conversation: Conversation) -> Iterator[Found]
     ]
     if not absent:
         return
-    for given in described(
-        message, conversation
-    ):  # an RM may give its modes new ids with each description
+    # An RM may give its modes new ids with each description.
+    for given in described(message, conversation):
         actuator = given.actuators.get(actuator_id)
-        if actuator and mode in actuator.modes and active.mode in actuator.modes:
+        if not actuator or mode not in actuator.modes or active.mode not in actuator.modes:
+            continue
+        missing = f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} missing"
+        name = active.message.name(conversation.now)
+        if active.mode != mode:
             yield Found(
                 "",
-                f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} missing: the active"
-                f" mode is {labelled(mode, actuator.modes[mode])}, and was"
-                f" {labelled(active.mode, actuator.modes[active.mode])} by"
-                f" {active.message.name(conversation.now)}",
+                f"{missing}: the active mode is {labelled(mode, actuator.modes[mode])}, and was"
+                f" {labelled(active.mode, actuator.modes[active.mode])} by {name}",
             )
-            return
+        elif given.message.number < active.message.number:
+            yield Found("", f"{missing}: {name} has told of a mode that was active before")
+        return
 
 
 def _unknown(message: Message, conversation: Conversation, thing: Thing) -> Iterator[Found]:

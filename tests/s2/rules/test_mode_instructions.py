@@ -341,6 +341,7 @@ def test_another_transition_is_not_blocked(family: str) -> None:
     script = ModeScript(family, described=False)
     way = (MODES[family][WORK][1:], MODES[family][REST][1:])
     moves = [
+        transition(*reversed(way)),
         transition(*way, blocking_timers=["#rest", "#never-started"]),
         transition(*way, id="#another-way", blocking_timers=["#never-started"]),
     ]
