@@ -310,7 +310,8 @@ class Judge:
     def _ask(self, occasion: str, subject: Message) -> Iterator[LateFinding]:
         for asked in self._rules(occasion):
             for found in filter(self._is_reported, asked.check(subject, self.conversation)):
-                yield _late(subject, finding_of(asked, found, subject))
+                about = found.on or subject
+                yield _late(about, finding_of(asked, found, about))
 
     def _overdue(self) -> list[LateFinding]:
         """What is to be said of the messages whose answer did not come in time."""

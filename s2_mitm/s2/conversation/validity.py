@@ -160,6 +160,17 @@ class Description:
             if (actuator_id := part.text("id")) is not None
         }
 
+    @cached_property
+    def mode_powers(self) -> dict[str, dict[str, dict[str, tuple[float, float]]]]:
+        """The least and the most power of each operation mode, at whatever fill level.
+
+        By actuator, operation mode and commodity quantity.
+        """
+        return {
+            actuator_id: {mode_id: _powers(mode) for mode_id, mode in actuator.modes.items()}
+            for actuator_id, actuator in self.actuators.items()
+        }
+
 
 @dataclass
 class ContainerProgress:
@@ -173,6 +184,18 @@ class ContainerProgress:
     interrupted: Message | None = None
     status: str | None = None
     selected: str | None = None
+
+
+def _powers(mode: Part) -> dict[str, tuple[float, float]]:
+    found: dict[str, tuple[float, float]] = {}
+    for part in (mode, *mode.parts("elements")):
+        for power in part.parts("power_ranges"):
+            quantity = power.text("commodity_quantity")
+            start, end = power.number("start_of_range"), power.number("end_of_range")
+            if quantity is not None and start is not None and end is not None:
+                low, high = found.get(quantity, (start, start))
+                found[quantity] = min(low, start, end), max(high, start, end)
+    return found
 
 
 def _actuator(part: Part) -> Actuator:

@@ -37,6 +37,7 @@ THEMES = (
     "direction",
     "handshake",
     "hints_consistency",
+    "hints_deeds",
     "hints_units",
     "ids",
     "instructions",

@@ -358,6 +358,7 @@ VARIANTS = [
         "execution_time=soon(3300))",
         "execution_time=soon(7200))",
         ("ppbc.pause-too-long", "/execution_time"),
+        ("hint.too-early", "/status_type"),  # the device goes on as before
     ),
     changed(
         "a wash without progress",
