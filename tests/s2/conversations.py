@@ -702,6 +702,8 @@ LAUNDRY = """
     rm("PPBC.PowerProfileStatus", sequence_container_status=[
         {"power_profile_id": "#cottons", "sequence_container_id": "#washing",
          "selected_sequence_id": "#warm-wash", "progress": 0, "status": "EXECUTING"},
+        {"power_profile_id": "#cottons", "sequence_container_id": "#spinning",
+         "selected_sequence_id": "#gentle-spin", "status": "SCHEDULED"},
     ])
     measured(2080)
     wait(300)
@@ -715,6 +717,8 @@ LAUNDRY = """
     rm("PPBC.PowerProfileStatus", sequence_container_status=[
         {"power_profile_id": "#cottons", "sequence_container_id": "#washing",
          "selected_sequence_id": "#warm-wash", "progress": 305_000, "status": "INTERRUPTED"},
+        {"power_profile_id": "#cottons", "sequence_container_id": "#spinning",
+         "selected_sequence_id": "#gentle-spin", "status": "SCHEDULED"},
     ])
     measured(2.5)
     wait(120)
@@ -727,6 +731,8 @@ LAUNDRY = """
     rm("PPBC.PowerProfileStatus", sequence_container_status=[
         {"power_profile_id": "#cottons", "sequence_container_id": "#washing",
          "selected_sequence_id": "#warm-wash", "progress": 305_000, "status": "EXECUTING"},
+        {"power_profile_id": "#cottons", "sequence_container_id": "#spinning",
+         "selected_sequence_id": "#gentle-spin", "status": "SCHEDULED"},
     ])
     wait(1495)
     update("#wash", "SUCCEEDED")
@@ -739,12 +745,16 @@ LAUNDRY = """
     wait(720)
     update("#spin", "STARTED")
     rm("PPBC.PowerProfileStatus", sequence_container_status=[
+        {"power_profile_id": "#cottons", "sequence_container_id": "#washing",
+         "selected_sequence_id": "#warm-wash", "progress": 1_800_000, "status": "FINISHED"},
         {"power_profile_id": "#cottons", "sequence_container_id": "#spinning",
          "selected_sequence_id": "#gentle-spin", "progress": 0, "status": "EXECUTING"},
     ])
     wait(1200)
     update("#spin", "SUCCEEDED")
     rm("PPBC.PowerProfileStatus", sequence_container_status=[
+        {"power_profile_id": "#cottons", "sequence_container_id": "#washing",
+         "selected_sequence_id": "#warm-wash", "progress": 1_800_000, "status": "FINISHED"},
         {"power_profile_id": "#cottons", "sequence_container_id": "#spinning",
          "selected_sequence_id": "#gentle-spin", "progress": 1_200_000, "status": "FINISHED"},
     ])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from s2_mitm.s2.examples.script import Script
-from s2_mitm.s2.examples.templates import at
+from s2_mitm.s2.examples.templates import at, waiting
 from s2_mitm.s2.verdict import Finding, Severity
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -61,7 +61,11 @@ def status(status: str, **fields: Any) -> dict[str, Any]:
 
 
 def report(script: Script, *containers: dict[str, Any], answer: str | None = "OK") -> None:
-    script.rm("PPBC.PowerProfileStatus", answer, sequence_container_status=list(containers))
+    """The RM reports these containers, and that nothing is scheduled for the others of #profile."""
+    told = {container.get("sequence_container_id") for container in containers}
+    others = [waiting(name) for name in ("wash", "spin") if f"#{name}" not in told]
+    whole = [*containers, *others]
+    script.rm("PPBC.PowerProfileStatus", answer, sequence_container_status=whole)
 
 
 def profile(script: Script, name: str, *containers: dict[str, Any], **fields: Any) -> str:

@@ -524,10 +524,10 @@ class Conversation:
             case "PowerMeasurement":
                 self.measurement = message if message.size <= MAX_MEASUREMENT_SIZE else None
             case "PPBC.PowerProfileStatus":
+                light = message._replace(content=NOTHING)
                 for part in content.parts("sequence_container_status"):
                     if progress := self._progress_of(part):
-                        progress.status = part.text("status")
-                        progress.selected = part.text("selected_sequence_id")
+                        progress.report(part, light)
             case message_type if message_type in IN_FORCE:
                 self.descriptions.setdefault(message_type, Descriptions()).add(message)
             case message_type if message_type in INSTRUCTIONS:
@@ -710,6 +710,7 @@ class Conversation:
         if progress := self._progress_of(message.content):
             if message.message_type == "PPBC.ScheduleInstruction":
                 progress.scheduled = message
+                progress.start_anew()
             elif message.message_type == "PPBC.StartInterruptionInstruction":
                 progress.interrupted = message
         for part in islice(message.content.parts("power_envelopes"), MAX_ENVELOPES):

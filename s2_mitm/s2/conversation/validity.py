@@ -141,6 +141,23 @@ class Description:
         }
 
     @cached_property
+    def shortest_after(self) -> dict[str, float]:
+        """How long a power profile takes at least (seconds) after each container, by its id.
+
+        Empty where a container or a duration cannot be read.
+        """
+        after: dict[str, float] = {}
+        rest = 0.0
+        for container, sequences in reversed(self.containers.items()):
+            durations = [duration_of(sequence) for sequence in sequences.values()]
+            read = [duration for duration in durations if duration is not None]
+            if not read or len(read) < len(durations):
+                return {}
+            after[container] = rest
+            rest += min(read)
+        return after
+
+    @cached_property
     def fill_levels(self) -> tuple[float, float] | None:
         """The range in which the fill level of an FRBC storage should remain."""
         storage = self.content.part("storage")
@@ -172,18 +189,51 @@ class Description:
         }
 
 
+def duration_of(sequence: Part) -> float | None:
+    """How long a power sequence takes, in seconds; None where that cannot be read."""
+    total = 0.0
+    for element in sequence.parts("elements"):
+        duration = element.number("duration")
+        if duration is None:
+            return None
+        total += duration / 1000
+    return total
+
+
 @dataclass
 class ContainerProgress:
     """How far a container of a power profile has come.
 
-    ``scheduled`` and ``interrupted`` are the latest instructions for it, ``status`` and
-    ``selected`` what the RM said of it last.
+    ``scheduled`` and ``interrupted`` are the latest instructions for it. ``status``, ``selected``
+    and ``progress`` (in seconds) are what the RM said of it last, in the message ``said``, of which
+    the content is not kept. ``began`` is when the sequence began to run at the earliest (seconds
+    since 1970), ``paused`` says that it was interrupted since.
     """
 
     scheduled: Message | None = None
     interrupted: Message | None = None
     status: str | None = None
     selected: str | None = None
+    progress: float | None = None
+    said: Message | None = None
+    began: float | None = None
+    paused: bool = False
+
+    def report(self, part: Part, said: Message) -> None:
+        """The RM says how far it has come."""
+        selected, milliseconds = part.text("selected_sequence_id"), part.number("progress")
+        if selected != self.selected:
+            self.start_anew()
+        self.selected, self.said, self.status = selected, said, part.text("status")
+        self.progress = None if milliseconds is None else milliseconds / 1000
+        if self.status in ("EXECUTING", "INTERRUPTED"):
+            self.paused = self.paused or self.status == "INTERRUPTED"
+            began = said.time - (self.progress or 0)
+            self.began = began if self.began is None else min(self.began, began)
+
+    def start_anew(self) -> None:
+        """Another sequence runs now, or the same once more."""
+        self.progress, self.began, self.paused = None, None, False
 
 
 def _powers(mode: Part) -> dict[str, tuple[float, float]]:

@@ -192,6 +192,15 @@ def container(name: str, *sequences: dict[str, Any], **fields: Any) -> dict[str,
     return changed(whole, fields)
 
 
+def waiting(name: str, profile: str = "profile") -> dict[str, Any]:
+    """The status of a container for which nothing is scheduled yet."""
+    return {
+        "power_profile_id": f"#{profile}",
+        "sequence_container_id": f"#{name}",
+        "status": "NOT_SCHEDULED",
+    }
+
+
 TEMPLATES: dict[str, dict[str, Any]] = {
     "Handshake": {"supported_protocol_versions": ["0.0.2-beta"]},
     "HandshakeResponse": {"selected_protocol_version": "0.0.2-beta"},
@@ -279,13 +288,7 @@ TEMPLATES: dict[str, dict[str, Any]] = {
         ],
     },
     "PPBC.PowerProfileStatus": {
-        "sequence_container_status": [
-            {
-                "power_profile_id": "#profile",
-                "sequence_container_id": "#wash",
-                "status": "NOT_SCHEDULED",
-            }
-        ]
+        "sequence_container_status": [waiting("wash"), waiting("spin")],
     },
     "PPBC.ScheduleInstruction": {
         "id": "#instruction",

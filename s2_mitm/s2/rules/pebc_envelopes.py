@@ -251,7 +251,7 @@ def beyond_constraints(message: Message, conversation: Conversation) -> Iterator
             return  # the other envelopes last as long, mostly
 
 
-@rule("pebc.no-duration", Severity.WARNING, INSTRUCTION, alone=True)
+@rule("pebc.no-duration", Severity.INFO, INSTRUCTION, alone=True)
 def no_duration(message: Message, conversation: Conversation) -> Iterator[Found]:
     """All elements of an envelope have the duration 0.
 

@@ -20,7 +20,7 @@ from s2_mitm.s2.rules.common.references import FEW, Reference, ReferenceFault, e
 from s2_mitm.s2.rules.common.words import named
 from s2_mitm.s2.rules.registry import Found, SayAgain, rule
 from s2_mitm.s2.verdict import Severity
-from s2_mitm.s2.wording import quoted
+from s2_mitm.s2.wording import quoted, short_id
 
 NO_PROFILE = SayAgain("ppbc.no-profile")
 PROFILE_REFUSED = SayAgain("ppbc.profile-refused")
@@ -33,7 +33,8 @@ def no_profile(message: Message, conversation: Conversation) -> Iterator[Found |
 
     Its receiver cannot know what is meant. It is reported once until there is a profile.
 
-    Where: power_profile_id, the id of a PPBC.PowerProfileDefinition.
+    Where: PPBC.ScheduleInstruction: power_profile_id, and the other messages that have this field.
+    Why: It identifies a power profile, and there is none.
     Wrong:
         begin()
         select("PPBC")
@@ -55,7 +56,9 @@ def unknown_profile(message: Message, conversation: Conversation) -> Iterator[Fo
 
     Its receiver cannot know what is meant, and refuses the message or ignores it.
 
-    Where: power_profile_id, the id of a PPBC.PowerProfileDefinition.
+    Where: PPBC.ScheduleInstruction: power_profile_id, and the other messages that have this field;
+    PPBC.PowerProfileDefinition: id.
+    Why: It identifies a power profile, and there is none.
     Wrong:
         begin("PPBC")
         cem("PPBC.ScheduleInstruction", power_profile_id="#typo")
@@ -76,9 +79,10 @@ def unknown_profile(message: Message, conversation: Conversation) -> Iterator[Fo
 def profile_not_in_force(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction for a power profile that the RM has revoked.
 
-    The device will not run it any more.
+    The device will not run it any more. A RevokeObject counts once it was answered.
 
-    Where: RevokeObject, once it was answered.
+    Where: RevokeObject; PPBC.ScheduleInstruction: power_profile_id.
+    Why: The RM takes back what it revokes, and the CEM has answered that.
     Wrong:
         begin("PPBC")
         rm("RevokeObject", object_type="PPBC.PowerProfileDefinition", object_id="#profile")
@@ -94,14 +98,15 @@ def profile_not_in_force(message: Message, conversation: Conversation) -> Iterat
         yield from each(reference, ReferenceFault.NOT_IN_FORCE, part, FIELD)
 
 
-@rule("ppbc.profile-refused", Severity.ERROR, [SCHEDULE, START, END])
+@rule("ppbc.profile-refused", Severity.WARNING, [SCHEDULE, START, END])
 def profile_refused(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
     """An instruction for a power profile that the CEM itself has refused.
 
     What its receiver did not accept is not in force: the RM does not expect to be instructed. It is
     reported once until a message refers to something in force.
 
-    Where: ReceptionStatus.status of the PPBC.PowerProfileDefinition.
+    Where: ReceptionStatus: status; PPBC.ScheduleInstruction: power_profile_id.
+    Why: That what was refused is not in force follows from the answer; no text says it.
     Wrong:
         begin()
         select("PPBC")
@@ -127,7 +132,8 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
     The profile was given before the first message that was seen, or the last one was refused or is
     not valid. It is reported once until this can be checked again.
 
-    Where: nothing need be wrong with the message.
+    Where: PPBC.ScheduleInstruction: power_profile_id, and the other messages that have this field.
+    Why: Nothing need be wrong with the message.
     Wrong:
         begin()
         select("PPBC")
@@ -159,7 +165,9 @@ def unknown_container(message: Message, conversation: Conversation) -> Iterator[
 
     Its receiver cannot know which step of the profile is meant.
 
-    Where: sequence_container_id, the id of a container in the PPBC.PowerProfileDefinition.
+    Where: PPBC.ScheduleInstruction: sequence_container_id, and the other messages that have this
+    field; PPBC.PowerSequenceContainer: id.
+    Why: It identifies a container of the power profile, and there is none.
     Wrong:
         begin("PPBC")
         cem("PPBC.ScheduleInstruction", sequence_container_id="#typo")
@@ -190,8 +198,9 @@ def unknown_sequence(message: Message, conversation: Conversation) -> Iterator[F
 
     Its receiver cannot know which of the alternatives is meant.
 
-    Where: power_sequence_id of an instruction and selected_sequence_id of a status, the id of a
-    sequence in the container with sequence_container_id.
+    Where: PPBC.ScheduleInstruction: power_sequence_id; PPBC.PowerSequenceContainerStatus:
+    selected_sequence_id; PPBC.PowerSequence: id.
+    Why: It identifies a sequence of the container, and there is none with this id.
     Wrong:
         begin("PPBC")
         cem("PPBC.ScheduleInstruction", sequence_container_id="#wash", power_sequence_id="#slow")
@@ -211,8 +220,10 @@ def unknown_sequence(message: Message, conversation: Conversation) -> Iterator[F
         and sequence not in sequences
     )
     for part, given, sequences, sequence in islice(unknown, FEW):
+        others = [owner for owner, held in given.containers.items() if sequence in held]
+        where = f", but of the container {short_id(others[0])}" if others else ""
         yield Found(
             part.at(name),
             f"{quoted(sequence)} is not a sequence of that container in"
-            f" {given.message.name(message.time)}; known: {named(iter(sequences))}",
+            f" {given.message.name(message.time)}{where}; known: {named(iter(sequences))}",
         )

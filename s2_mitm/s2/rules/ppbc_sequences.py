@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from s2_mitm.s2.conversation.memory import Conversation
-from s2_mitm.s2.conversation.message import Message, Part
+from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.conversation.validity import ContainerProgress
-from s2_mitm.s2.rules.common.profiles import END, PROFILE, SCHEDULE, START, STATUS, sequence_of
-from s2_mitm.s2.rules.common.references import FEW
-from s2_mitm.s2.rules.common.repeated import repeated
+from s2_mitm.s2.rules.common.crossing import under_way
+from s2_mitm.s2.rules.common.profiles import END, SCHEDULE, START, progress_of, sequence_of
 from s2_mitm.s2.rules.registry import Found, rule
-from s2_mitm.s2.verdict import Severity
-from s2_mitm.s2.wording import quoted
+from s2_mitm.s2.verdict import Role, Severity
+from s2_mitm.s2.wording import short_id
 
 
 @rule("ppbc.abnormal-sequence", Severity.ERROR, [SCHEDULE], statements=["N61"])
@@ -22,8 +20,9 @@ def abnormal_sequence(message: Message, conversation: Conversation) -> Iterator[
 
     The RM keeps it for an emergency in the grid, and refuses it otherwise.
 
-    Where: PPBC.PowerSequence.abnormal_condition_only (N61) and
-    PPBC.ScheduleInstruction.abnormal_condition.
+    Where: PPBC.PowerSequence: abnormal_condition_only; PPBC.ScheduleInstruction:
+    abnormal_condition.
+    Why: Such a sequence may only be used during an abnormal condition.
     Wrong:
         begin("PPBC")
         cem("PPBC.ScheduleInstruction", sequence_container_id="#spin", power_sequence_id="#hot")
@@ -39,7 +38,7 @@ def abnormal_sequence(message: Message, conversation: Conversation) -> Iterator[
     if message.content.flag("abnormal_condition") is False:
         yield Found(
             "/power_sequence_id",
-            f"{quoted(sequence.text('id') or '')} needs abnormal_condition to be true: it is for"
+            f"{short_id(sequence.text('id') or '')} needs abnormal_condition to be true: it is for"
             f" abnormal conditions only, by {given.message.name(message.time)}",
         )
 
@@ -50,7 +49,8 @@ def not_interruptible(message: Message, conversation: Conversation) -> Iterator[
 
     The device has to finish it once it has begun; the RM refuses.
 
-    Where: PPBC.PowerSequence.is_interruptible.
+    Where: PPBC.PowerSequence: is_interruptible.
+    Why: It says that the option of pausing the sequence is not available.
     Wrong:
         begin("PPBC")
         rm("PPBC.PowerProfileDefinition", id="#firm", power_sequences_containers=[
@@ -67,19 +67,21 @@ def not_interruptible(message: Message, conversation: Conversation) -> Iterator[
     if given is not None and sequence and sequence.flag("is_interruptible") is False:
         yield Found(
             "/power_sequence_id",
-            f"{quoted(sequence.text('id') or '')} is not interruptible, by"
+            f"{short_id(sequence.text('id') or '')} is not interruptible, by"
             f" {given.message.name(message.time)}",
         )
 
 
 @rule("ppbc.not-scheduled", Severity.WARNING, [START])
 def not_scheduled(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """A sequence is interrupted that was not scheduled, nor reported as running.
+    """A sequence is interrupted that does not run and is not to run.
 
-    There is nothing to interrupt, or another sequence of the container runs.
+    It was not scheduled, nor reported as running, or it is over. There is nothing to interrupt, or
+    another sequence of the container runs.
 
-    Where: PPBC.ScheduleInstruction, and the status and selected_sequence_id that the RM reports in
-    PPBC.PowerProfileStatus.
+    Where: PPBC.StartInterruptionInstruction: power_sequence_id; PPBC.ScheduleInstruction;
+    PPBC.PowerSequenceContainerStatus: status and selected_sequence_id.
+    Why: No text says that only such a sequence may be interrupted; it follows from what it means.
     Wrong:
         begin("PPBC")
         cem("PPBC.StartInterruptionInstruction")
@@ -87,28 +89,33 @@ def not_scheduled(message: Message, conversation: Conversation) -> Iterator[Foun
         begin("PPBC")
         cem("PPBC.ScheduleInstruction")
         cem("PPBC.StartInterruptionInstruction")
-    Do: Interrupt the sequence that you scheduled.
+    Do: Interrupt the sequence that you scheduled, before it is over.
     """
     given, sequence = sequence_of(message, conversation)
-    progress = _progress_of(message.content, conversation)
-    if given is None or sequence is None or _may_run(progress, message.content):
+    if given is None or sequence is None or _unsure(SCHEDULE, conversation):
         return
-    wanted = quoted(sequence.text("id") or "")
-    why = "nothing was scheduled"
-    if progress.scheduled is not None:
-        other = quoted(progress.scheduled.content.text("power_sequence_id") or "")
-        why = f"{progress.scheduled.name(message.time)} schedules {other}"
-    yield Found("/power_sequence_id", f"{wanted} was not scheduled: {why}")
+    progress, wanted = progress_of(message.content, conversation), sequence.text("id") or ""
+    if over := _over(progress, wanted, conversation):
+        text = f"{short_id(wanted)} is over: {over}"
+        yield Found("/power_sequence_id", f"{text} by {_said(progress, message)}")
+    elif not _may_run(progress, wanted):
+        why = "nothing was scheduled"
+        if progress.scheduled is not None:
+            other = short_id(progress.scheduled.content.text("power_sequence_id") or "")
+            why = f"{progress.scheduled.name(message.time)} schedules {other}"
+        yield Found("/power_sequence_id", f"{short_id(wanted)} was not scheduled: {why}")
 
 
-@rule("ppbc.not-interrupted", Severity.INFO, [END])
+@rule("ppbc.not-interrupted", Severity.WARNING, [END])
 def not_interrupted(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """The end of an interruption that was not seen to begin.
+    """The end of an interruption that did not begin.
 
-    The sequence keeps running; the CEM and the RM may not agree on its state.
+    Neither has the CEM interrupted the sequence, nor has the RM said that it is interrupted. The
+    two may not agree on its state.
 
-    Where: PPBC.StartInterruptionInstruction, and the status INTERRUPTED in
-    PPBC.PowerProfileStatus.
+    Where: PPBC.EndInterruptionInstruction: power_sequence_id; PPBC.StartInterruptionInstruction;
+    PPBC.PowerSequenceContainerStatus: status.
+    Why: No text says that an interruption must have begun; it follows from what the message means.
     Wrong:
         begin("PPBC")
         cem("PPBC.ScheduleInstruction")
@@ -121,116 +128,71 @@ def not_interrupted(message: Message, conversation: Conversation) -> Iterator[Fo
     Do: Send it only after a PPBC.StartInterruptionInstruction for the same sequence.
     """
     given, sequence = sequence_of(message, conversation)
-    progress = _progress_of(message.content, conversation)
-    if given is None or sequence is None:
+    if given is None or sequence is None or _unsure(START, conversation):
         return
-    if progress.interrupted is None and progress.status != "INTERRUPTED":
-        wanted = quoted(sequence.text("id") or "")
+    progress = progress_of(message.content, conversation)
+    if progress.interrupted is None and not progress.paused and progress.status != "INTERRUPTED":
+        wanted = short_id(sequence.text("id") or "")
         yield Found("/power_sequence_id", f"no interruption of {wanted} was seen to begin")
 
 
-@rule("ppbc.progress-missing", Severity.ERROR, [STATUS], statements=["N63"], alone=True)
-def progress_missing(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """A sequence that has started has no progress.
+@rule("ppbc.already-started", Severity.WARNING, [SCHEDULE])
+def already_started(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """A container is scheduled of which a sequence runs or is finished.
 
-    The CEM cannot tell how long it still takes.
+    The step is under way, or done. Whether the device can do it once more is not known.
 
-    Where: progress must be provided unless no sequence was selected or it has not started (N63).
+    Where: PPBC.PowerSequenceContainerStatus: status; PPBC.ScheduleInstruction.
+    Why: No text says that a container is scheduled only before it runs; it follows from its steps.
     Wrong:
         begin("PPBC")
         rm("PPBC.PowerProfileStatus", sequence_container_status=[{
             "power_profile_id": "#profile", "sequence_container_id": "#wash",
-            "selected_sequence_id": "#eco", "status": "EXECUTING"}])
+            "selected_sequence_id": "#eco", "status": "EXECUTING", "progress": 60000},
+            waiting("spin")])
+        cem("PPBC.ScheduleInstruction", power_sequence_id="#fast")
     Right:
         begin("PPBC")
-        rm("PPBC.PowerProfileStatus", sequence_container_status=[{
-            "power_profile_id": "#profile", "sequence_container_id": "#wash",
-            "selected_sequence_id": "#eco", "status": "EXECUTING", "progress": 60000}])
-    Do: Send the milliseconds since the sequence has started, 0 at the very beginning.
+        cem("PPBC.ScheduleInstruction", id="#one", power_sequence_id="#eco")
+        cem("PPBC.ScheduleInstruction", id="#two", power_sequence_id="#fast")
+    Do: Schedule it anew only until it starts; to pause it is PPBC.StartInterruptionInstruction.
     """
-    missing = (
-        part
-        for part in message.content.parts("sequence_container_status")
-        if part.text("status") in ("EXECUTING", "INTERRUPTED", "FINISHED")
-        and part.has("selected_sequence_id")
-        and not part.has("progress")
-    )
-    for part in islice(missing, FEW):
-        yield Found(
-            part.path, f"no progress, but the status is {quoted(part.text('status') or '')}"
-        )
+    progress = progress_of(message.content, conversation)
+    if progress.status not in ("EXECUTING", "FINISHED"):
+        return
+    given, sequence = sequence_of(message, conversation)
+    if given is None or sequence is None or not _known(progress, conversation):
+        return
+    yield Found("/sequence_container_id", f"it is {progress.status} by {_said(progress, message)}")
 
 
-@rule("ppbc.selection-missing", Severity.WARNING, [STATUS], alone=True)
-def selection_missing(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """A status says that a sequence is scheduled or has run, but not which.
-
-    Without selected_sequence_id no sequence was selected yet, and then none is scheduled.
-
-    Where: PPBC.PowerSequenceContainerStatus.selected_sequence_id and status.
-    Wrong:
-        begin("PPBC")
-        rm("PPBC.PowerProfileStatus", sequence_container_status=[{
-            "power_profile_id": "#profile", "sequence_container_id": "#wash",
-            "status": "SCHEDULED"}])
-    Right:
-        begin("PPBC")
-        rm("PPBC.PowerProfileStatus", sequence_container_status=[{
-            "power_profile_id": "#profile", "sequence_container_id": "#wash",
-            "selected_sequence_id": "#eco", "status": "SCHEDULED"}])
-    Do: Name the sequence, or say NOT_SCHEDULED.
-    """
-    missing = (
-        part
-        for part in message.content.parts("sequence_container_status")
-        if part.text("status") in ("SCHEDULED", "EXECUTING", "INTERRUPTED", "FINISHED")
-        and not part.has("selected_sequence_id")
-    )
-    for part in islice(missing, FEW):
-        status = quoted(part.text("status") or "")
-        yield Found(part.path, f"no selected_sequence_id, but the status is {status}")
-
-
-@rule("ppbc.quantity-twice", Severity.WARNING, [PROFILE], statements=["N64"], alone=True)
-def quantity_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """An element of a sequence has two values for the same quantity.
-
-    The CEM cannot tell which is meant; some CEMs add them.
-
-    Where: power_values should have at most one value for each commodity_quantity (N64).
-    Wrong:
-        begin("PPBC")
-        value = {"commodity_quantity": "ELECTRIC.POWER.L1", "value_expected": 2000}
-        rm("PPBC.PowerProfileDefinition", id="#newer", power_sequences_containers=[container("wash",
-            sequence("eco", elements=[{"duration": 600000, "power_values": [value, value]}]))])
-    Right:
-        begin("PPBC")
-        value = {"commodity_quantity": "ELECTRIC.POWER.L1", "value_expected": 2000}
-        rm("PPBC.PowerProfileDefinition", id="#newer", power_sequences_containers=[container("wash",
-            sequence("eco", elements=[{"duration": 600000, "power_values": [value]}]))])
-    Do: Send one value for each phase, or one for all three together.
-    """
-    yield from islice(_twice(message.content), FEW)
-
-
-def _twice(content: Part) -> Iterator[Found]:
-    for container in content.parts("power_sequences_containers"):
-        for sequence in container.parts("power_sequences"):
-            for element in sequence.parts("elements"):
-                values = element.parts("power_values")
-                for value, _, quantity in repeated(values, "commodity_quantity"):
-                    text = f"{quoted(quantity)} has a value in {element.path} already"
-                    yield Found(value.at("commodity_quantity"), text)
-
-
-def _progress_of(part: Part, conversation: Conversation) -> ContainerProgress:
-    key = part.text("power_profile_id") or "", part.text("sequence_container_id") or ""
-    return conversation.progress.get(key) or ContainerProgress()
-
-
-def _may_run(progress: ContainerProgress, part: Part) -> bool:
+def _may_run(progress: ContainerProgress, wanted: str) -> bool:
     """Whether the sequence was scheduled last, or the RM says that it is selected."""
-    wanted = part.text("power_sequence_id")
     active = progress.status in ("SCHEDULED", "EXECUTING", "INTERRUPTED")
     scheduled = progress.scheduled.content.text("power_sequence_id") if progress.scheduled else None
     return scheduled == wanted or (active and progress.selected in (None, wanted))
+
+
+def _over(progress: ContainerProgress, wanted: str, conversation: Conversation) -> str:
+    """The status by which a sequence is over, if both sides know."""
+    if progress.status not in ("FINISHED", "ABORTED") or not _known(progress, conversation):
+        return ""
+    return progress.status if progress.selected == wanted else ""
+
+
+def _known(progress: ContainerProgress, conversation: Conversation) -> bool:
+    """Whether the CEM knows the last status, and has scheduled nothing since."""
+    said, scheduled = progress.said, progress.scheduled
+    if said is None or under_way(conversation, said):
+        return False
+    return scheduled is None or scheduled.number < said.number
+
+
+def _unsure(message_type: str, conversation: Conversation) -> bool:
+    """Whether the CEM may have sent such a message that could not be read, or was not delivered."""
+    return Role.CEM in conversation.unreadable or message_type in conversation.undelivered
+
+
+def _said(progress: ContainerProgress, message: Message) -> str:
+    """The message with the last status."""
+    return progress.said.name(message.time) if progress.said else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pebc_script import ERROR, WARNING, begun, constrain, instruct, of_rules, one
+from pebc_script import ERROR, INFO, WARNING, begun, constrain, instruct, of_rules, one
 
 from s2_mitm.s2.examples.script import Script, identifier
 from s2_mitm.s2.examples.templates import at, envelope, limit
@@ -192,7 +192,7 @@ def test_an_envelope_lives_as_long_as_its_constraints() -> None:
 def test_an_envelope_of_no_time() -> None:
     script = begun()
     instruct(script, (0, 0, 0), (0, 0, 0))
-    text = one(script, "pebc.no-duration", WARNING, "/power_envelopes/0/power_envelope_elements")
+    text = one(script, "pebc.no-duration", INFO, "/power_envelopes/0/power_envelope_elements")
     assert text == "every duration in it is 0"
 
 

@@ -8,6 +8,7 @@ from ppbc_script import (
     INFO,
     PROFILE,
     SCHEDULE,
+    WARNING,
     begun,
     of_rules,
     one,
@@ -129,7 +130,7 @@ def test_a_refused_profile_is_said_once() -> None:
     script.rm(PROFILE, "TEMPORARY_ERROR")
     script.cem(SCHEDULE, id="#one")
     script.cem(SCHEDULE, id="#two", sequence_container_id="#typo")
-    text = one(script, "ppbc.profile-refused", ERROR, "/power_profile_id")
+    text = one(script, "ppbc.profile-refused", WARNING, "/power_profile_id")
     assert 'answered with "TEMPORARY_ERROR"' in text
 
 

@@ -8,12 +8,11 @@ import pytest
 from ppbc_script import (
     END,
     ERROR,
-    INFO,
     SCHEDULE,
     START,
     WARNING,
     begun,
-    element,
+    of_rules,
     one,
     profile,
     report,
@@ -22,6 +21,7 @@ from ppbc_script import (
 
 from s2_mitm.s2.examples.script import identifier
 from s2_mitm.s2.examples.templates import container, sequence
+from s2_mitm.s2.verdict import Role
 from s2_mitm.s2.wording import short_id
 
 
@@ -29,7 +29,7 @@ def test_a_sequence_for_abnormal_conditions() -> None:
     script = begun()
     script.cem(SCHEDULE, sequence_container_id="#spin", power_sequence_id="#hot")
     text = one(script, "ppbc.abnormal-sequence", ERROR, "/power_sequence_id")
-    assert text.startswith(f'"{identifier("hot")}" needs abnormal_condition to be true')
+    assert text.startswith(f"{short_id(identifier('hot'))} needs abnormal_condition to be true")
 
 
 def test_a_sequence_for_abnormal_conditions_in_one() -> None:
@@ -54,7 +54,7 @@ def test_an_interruption_of_what_was_not_scheduled() -> None:
     script = begun()
     script.cem(START)
     text = one(script, "ppbc.not-scheduled", WARNING, "/power_sequence_id")
-    assert text == f'"{identifier("eco")}" was not scheduled: nothing was scheduled'
+    assert text == f"{short_id(identifier('eco'))} was not scheduled: nothing was scheduled"
 
 
 def test_an_interruption_of_another_sequence_than_was_scheduled() -> None:
@@ -63,7 +63,7 @@ def test_an_interruption_of_another_sequence_than_was_scheduled() -> None:
     script.cem(START)
     text = one(script, "ppbc.not-scheduled", WARNING, "/power_sequence_id")
     assert f"the {SCHEDULE} {short_id(scheduled)} from the CEM" in text
-    assert text.endswith(f'schedules "{identifier("fast")}"')
+    assert text.endswith(f"schedules {short_id(identifier('fast'))}")
 
 
 @pytest.mark.parametrize("chosen", [{}, {"selected_sequence_id": "#eco"}])
@@ -79,8 +79,8 @@ def test_the_end_of_an_interruption_that_did_not_begin() -> None:
     script = begun()
     script.cem(SCHEDULE)
     script.cem(END)
-    text = one(script, "ppbc.not-interrupted", INFO, "/power_sequence_id")
-    assert text == f'no interruption of "{identifier("eco")}" was seen to begin'
+    text = one(script, "ppbc.not-interrupted", WARNING, "/power_sequence_id")
+    assert text == f"no interruption of {short_id(identifier('eco'))} was seen to begin"
 
 
 def test_the_end_of_an_interruption_by_the_device_itself() -> None:
@@ -91,37 +91,64 @@ def test_the_end_of_an_interruption_by_the_device_itself() -> None:
     assert script.codes == []
 
 
-@pytest.mark.parametrize("name", ["EXECUTING", "INTERRUPTED", "FINISHED"])
-def test_no_progress(name: str) -> None:
+@pytest.mark.parametrize("name", ["FINISHED", "ABORTED"])
+def test_an_interruption_of_what_is_over(name: str) -> None:
     script = begun()
-    report(script, status("NOT_SCHEDULED"), status(name, selected_sequence_id="#eco"))
-    text = one(script, "ppbc.progress-missing", ERROR, "/sequence_container_status/1")
-    assert text == f'no progress, but the status is "{name}"'
+    script.cem(SCHEDULE)
+    report(script, status(name, selected_sequence_id="#eco", progress=0))
+    script.cem(START)
+    text = one(script, "ppbc.not-scheduled", WARNING, "/power_sequence_id")
+    named = f"is over: {name} by the PPBC.PowerProfileStatus"
+    assert text.startswith(f"{short_id(identifier('eco'))} {named}")
 
 
-def test_no_progress_yet() -> None:
+def test_an_interruption_that_crossed_the_end() -> None:
     script = begun()
-    report(script, status("NOT_SCHEDULED"), status("SCHEDULED", selected_sequence_id="#eco"))
-    report(script, status("EXECUTING", selected_sequence_id="#eco", progress=0), status("ABORTED"))
+    script.cem(SCHEDULE)
+    report(script, status("FINISHED", selected_sequence_id="#eco", progress=0), answer=None)
+    script.cem(START)
     assert script.codes == []
 
 
-@pytest.mark.parametrize("name", ["SCHEDULED", "EXECUTING", "INTERRUPTED", "FINISHED"])
-def test_no_selection(name: str) -> None:
+def test_an_interruption_of_what_was_scheduled_again() -> None:
     script = begun()
-    report(script, status(name))
-    text = one(script, "ppbc.selection-missing", WARNING, "/sequence_container_status/0")
-    assert text == f'no selected_sequence_id, but the status is "{name}"'
-
-
-def test_two_values_for_a_quantity() -> None:
-    script = begun()
-    l1, l2 = "ELECTRIC.POWER.L1", "ELECTRIC.POWER.L2"
-    profile(script, "fine", container("wash", sequence("eco", elements=[element(l1, l2)] * 2)))
+    report(script, status("ABORTED", selected_sequence_id="#eco"))
+    script.cem(SCHEDULE)
+    script.cem(START)
     assert script.codes == []
-    elements = [element(l1), element(l1, l2, l1)]
-    profile(script, "newer", container("wash", sequence("eco", elements=elements)))
-    place = "/power_sequences_containers/0/power_sequences/0/elements/1"
-    path = f"{place}/power_values/2/commodity_quantity"
-    text = one(script, "ppbc.quantity-twice", WARNING, path)
-    assert text == f'"{l1}" has a value in {place} already'
+
+
+def test_a_schedule_that_may_not_have_been_seen() -> None:
+    script = begun()
+    script.raw(Role.CEM, b"{")
+    script.cem(START)
+    assert of_rules(script) == []
+
+
+@pytest.mark.parametrize("name", ["EXECUTING", "FINISHED"])
+def test_a_schedule_of_what_has_started(name: str) -> None:
+    script = begun()
+    report(script, status(name, selected_sequence_id="#eco", progress=0))
+    script.cem(SCHEDULE, power_sequence_id="#fast")
+    text = one(script, "ppbc.already-started", WARNING, "/sequence_container_id")
+    assert text.startswith(f"it is {name} by the PPBC.PowerProfileStatus")
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("EXECUTING", None), ("SCHEDULED", "OK"), ("ABORTED", "OK"), ("NOT_SCHEDULED", "OK")],
+)
+def test_a_schedule_of_what_may_still_be_scheduled(name: str, answer: str | None) -> None:
+    script = begun()
+    fields = {"progress": 0} if name == "EXECUTING" else {}
+    report(script, status(name, selected_sequence_id="#eco", **fields), answer=answer)
+    script.cem(SCHEDULE, power_sequence_id="#fast")
+    assert script.codes == []
+
+
+def test_the_schedule_of_another_profile() -> None:
+    script = begun()
+    report(script, status("FINISHED", selected_sequence_id="#eco", progress=600_000))
+    profile(script, "next")
+    script.cem(SCHEDULE, power_profile_id="#next")
+    assert script.codes == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ppbc_script import (
+    END,
     ERROR,
     SCHEDULE,
     START,
@@ -44,9 +45,9 @@ def test_when_the_profile_starts() -> None:
 
 def test_too_late_to_finish() -> None:
     script = begun()
-    script.cem(SCHEDULE, id="#one", execution_time=at(6600))
+    spin(script, 6600, id="#one")
     assert script.codes == []
-    script.cem(SCHEDULE, id="#two", execution_time=at(6602))
+    spin(script, 6602, id="#two")
     text = one(script, "ppbc.too-late", ERROR, "/execution_time")
     assert "takes 600 s, until 2026-03-01T14:00:02Z, after 2026-03-01T14:00:00Z" in text
 
@@ -54,10 +55,10 @@ def test_too_late_to_finish() -> None:
 def test_too_late_because_it_is_late() -> None:
     script = begun()
     script.wait(6640)
-    script.cem(SCHEDULE, id="#one", execution_time=at(60))
+    spin(script, 60, id="#one")
     assert of_rules(script) == []  # as far as clocks go
     script.wait(100)
-    script.cem(SCHEDULE, id="#two", execution_time=at(60))
+    spin(script, 60, id="#two")
     one(script, "ppbc.too-late", ERROR, "/execution_time")
 
 
@@ -148,9 +149,11 @@ def test_a_window_that_is_too_short() -> None:
     script = begun()
     profile(script, "fits", end_time=at(1200))
     assert script.codes == []
-    profile(script, "brief", end_time=at(1199))
+    profile(script, "rounded", end_time=at(1199))
+    assert script.codes == []
+    profile(script, "brief", end_time=at(1198))
     text = one(script, "ppbc.window-too-short", WARNING, "/end_time")
-    assert text.endswith("is 1199 s after start_time, but the shortest sequences take 1200 s")
+    assert text.endswith("is 1198 s after start_time, but the shortest sequences take 1200 s")
 
 
 def test_a_window_for_the_shortest_sequences() -> None:
@@ -159,3 +162,94 @@ def test_a_window_for_the_shortest_sequences() -> None:
     short = sequence("fast", elements=[element("ELECTRIC.POWER.L1")])
     profile(script, "newer", container("wash", long, short), end_time=at(60))
     assert script.codes == []
+
+
+def test_too_late_for_the_rest() -> None:
+    script = begun()
+    script.cem(SCHEDULE, id="#one", execution_time=at(6000))
+    assert script.codes == []
+    script.cem(SCHEDULE, id="#two", execution_time=at(6010))
+    text = one(script, "ppbc.rest-too-late", WARNING, "/execution_time")
+    assert "and 600 s follow, which ends after 2026-03-01T14:00:00Z" in text
+
+
+def test_the_rest_of_a_profile_that_is_too_short() -> None:
+    """It is told of the profile."""
+    script = begun()
+    three = [container(name) for name in ("wash", "rinse", "spin")]
+    profile(script, "brief", *three, end_time=at(1700))
+    script.cem(
+        SCHEDULE,
+        power_profile_id="#brief",
+        sequence_container_id="#rinse",
+        execution_time=at(600),
+    )
+    assert script.codes == ["ppbc.window-too-short"]
+
+
+def test_continued_too_late() -> None:
+    script = begun()
+    script.cem(SCHEDULE)
+    script.cem(START)
+    script.wait(120)
+    report(script, status("INTERRUPTED", selected_sequence_id="#eco", progress=100_000))
+    script.cem(END, id="#one", execution_time=at(6100))
+    assert of_rules(script) == []
+    script.cem(END, id="#two", execution_time=at(6110))
+    text = one(script, "ppbc.rest-too-late", WARNING, "/execution_time")
+    assert text.startswith("500 s of")
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [(3000, "before 2026-03-01T13:00:00Z, when"), (4270, "after 2026-03-01T13:10:00Z, when")],
+    ids=["before", "after"],
+)
+def test_an_interruption_when_the_sequence_does_not_run(start: float, words: str) -> None:
+    script = begun()
+    script.cem(SCHEDULE, execution_time=at(3600))
+    script.cem(START, execution_time=at(start))
+    text = one(script, "ppbc.interruption-time", WARNING, "/execution_time")
+    assert text.startswith(words)
+
+
+@pytest.mark.parametrize("start", [0, 60, 400, 700])
+def test_an_interruption_of_a_sequence_that_runs(start: float) -> None:
+    """It may have started sooner than it was scheduled, or later."""
+    script = begun()
+    script.cem(SCHEDULE, execution_time=at(3600))
+    report(script, status("EXECUTING", selected_sequence_id="#eco", progress=0))
+    script.cem(START, execution_time=at(start))
+    assert of_rules(script) == []
+
+
+def test_an_interruption_that_ends_before_it_begins() -> None:
+    script = begun()
+    script.cem(SCHEDULE, execution_time=at(3600))
+    script.cem(START, execution_time=at(3900))
+    script.cem(END, id="#one", execution_time=at(3960))
+    assert script.codes == []
+    script.cem(END, id="#two", execution_time=at(3800))
+    text = one(script, "ppbc.interruption-time", WARNING, "/execution_time")
+    assert text.startswith("before 2026-03-01T13:05:00Z, when")
+
+
+def test_out_of_order_while_the_first_runs() -> None:
+    script = begun()
+    report(script, status("EXECUTING", selected_sequence_id="#eco", progress=100_000))
+    spin(script, 600, id="#one")
+    assert script.codes == []
+    spin(script, 400, id="#two")
+    text = one(script, "ppbc.out-of-order", WARNING, "/execution_time")
+    assert "is finished by the PPBC.PowerProfileStatus" in text
+
+
+def test_out_of_order_of_containers_that_are_apart() -> None:
+    script = begun()
+    three = [container(name) for name in ("wash", "rinse", "spin")]
+    profile(script, "long", *three)
+    first = {"power_profile_id": "#long", "execution_time": at(3600)}
+    script.cem(SCHEDULE, id="#one", **first)
+    last = {**first, "sequence_container_id": "#spin", "execution_time": at(3900)}
+    script.cem(SCHEDULE, id="#two", **last)
+    one(script, "ppbc.out-of-order", WARNING, "/execution_time")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from s2_mitm.s2.catalog import Thing, field_for, referring
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
-from s2_mitm.s2.conversation.validity import Description
+from s2_mitm.s2.conversation.validity import ContainerProgress, Description, duration_of
 from s2_mitm.s2.rules.common.references import Reference, refer
 
 PROFILE = "PPBC.PowerProfileDefinition"
@@ -46,15 +46,10 @@ def sequence_of(
     return given, container.get(message.content.text("power_sequence_id") or "")
 
 
-def duration_of(sequence: Part) -> float | None:
-    """How long a sequence takes, in seconds; None where that cannot be read."""
-    total = 0.0
-    for element in sequence.parts("elements"):
-        duration = element.number("duration")
-        if duration is None:
-            return None
-        total += duration / 1000
-    return total
+def progress_of(part: Part, conversation: Conversation) -> ContainerProgress:
+    """How far the container that is named here has come."""
+    key = part.text("power_profile_id") or "", part.text("sequence_container_id") or ""
+    return conversation.progress.get(key) or ContainerProgress()
 
 
 def durations(sequences: Iterable[Part]) -> Iterator[float]:
