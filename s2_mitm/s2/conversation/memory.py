@@ -170,6 +170,7 @@ class UnderControl:
     plans: OrderedDict[str, list[str]] = field(default_factory=OrderedDict)
     progress: OrderedDict[tuple[str, str], ContainerProgress] = field(default_factory=OrderedDict)
     fill_level: float | None = None
+    storage_status: Message | None = None
 
 
 class Conversation:
@@ -237,6 +238,8 @@ class Conversation:
         """The timers of each actuator that were started, by its id and theirs."""
         self.fill_level: float | None = None
         """The fill level of an FRBC storage by its last status; None where that is not known."""
+        self.storage_status: Message | None = None
+        """That status, without content."""
         self.measurement: Message | None = None
         """The latest PowerMeasurement."""
         self.unanswered: OrderedDict[tuple[Role, str], Message] = OrderedDict()
@@ -521,6 +524,7 @@ class Conversation:
                 self._start_timer(message)
             case "FRBC.StorageStatus":
                 self.fill_level = content.number("present_fill_level")
+                self.storage_status = message._replace(content=NOTHING)
             case "PowerMeasurement":
                 self.measurement = message if message.size <= MAX_MEASUREMENT_SIZE else None
             case "PPBC.PowerProfileStatus":
@@ -661,6 +665,7 @@ class Conversation:
             self.plans,
             self.progress,
             self.fill_level,
+            self.storage_status,
         )
         under_control = UnderControl(message)
         if _label(message, "control_type") == before:
@@ -695,6 +700,7 @@ class Conversation:
         self.plans = under_control.plans
         self.progress = under_control.progress
         self.fill_level = under_control.fill_level
+        self.storage_status = under_control.storage_status
         self._settle()
 
     def _progress_of(self, part: Part) -> ContainerProgress | None:

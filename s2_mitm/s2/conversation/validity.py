@@ -164,6 +164,22 @@ class Description:
         return storage.range("fill_level_range") if storage else None
 
     @cached_property
+    def fastest_filling(self) -> float:
+        """How much the fill level of an FRBC storage changes a second, at most, by its actuators.
+
+        As fast as it fills it may be used, too.
+        """
+        fastest = 0.0
+        for actuator in self.actuators.values():
+            rates = (
+                element.range("fill_rate")
+                for mode in actuator.modes.values()
+                for element in mode.parts("elements")
+            )
+            fastest += max((max(map(abs, rate)) for rate in rates if rate), default=0.0)
+        return fastest
+
+    @cached_property
     def actuators(self) -> dict[str, Actuator]:
         """The actuators of a system description by their ids.
 

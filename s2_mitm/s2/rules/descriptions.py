@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from s2_mitm.s2.catalog import DESCRIPTIONS
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
+from s2_mitm.s2.rules.common.phases import SINGLE_PHASE, lone_phase
 from s2_mitm.s2.rules.common.ranges import upside_down
 from s2_mitm.s2.rules.common.repeated import repeated
 from s2_mitm.s2.rules.common.words import listed
@@ -177,6 +178,43 @@ def power_range_order(message: Message, conversation: Conversation) -> Iterator[
     for part in _with_power(message.content):
         for power in part.parts("power_ranges"):
             yield from upside_down(power)
+
+
+@rule("modes.single-phase", Severity.WARNING, DESCRIPTIONS.values(), statements=["N36"])
+def single_phase(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """Power ranges for a single phase that is not L1.
+
+    A CEM takes what has a power on L2 or L3 for a device with three phases. It is reported once for
+    each ResourceManagerDetails.
+
+    Where: CommodityQuantity: ELECTRIC.POWER.L1.
+    Why: A device that uses only one phase should always call it L1; it is no must.
+    Wrong:
+        begin()
+        select("OMBC")
+        l2 = power(0, 2000, "ELECTRIC.POWER.L2")
+        rm("OMBC.SystemDescription", transitions=[],
+           operation_modes=[ombc_mode("on", power_ranges=[l2])])
+    Right:
+        begin()
+        select("OMBC")
+        rm("OMBC.SystemDescription", transitions=[],
+           operation_modes=[ombc_mode("on", power_ranges=[power(0, 2000)])])
+    Do: Call the only phase ELECTRIC.POWER.L1, whichever phase of the house it is connected to.
+    """
+    used = {
+        power.text("commodity_quantity")
+        for part in _with_power(message.content)
+        for power in part.parts("power_ranges")
+    }
+    if phase := lone_phase(used, conversation):
+        yield Found(
+            "",
+            f"{phase} is the only phase with power ranges; a device with one phase should call"
+            " it L1",
+            once=SINGLE_PHASE,
+            since=conversation.details,
+        )
 
 
 RANGES = {

@@ -8,10 +8,11 @@ from itertools import pairwise
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.rules.common.bands import BANDS, crossed_elements
-from s2_mitm.s2.rules.common.descriptions import described, flags_denied
+from s2_mitm.s2.rules.common.crossing import may_cross
+from s2_mitm.s2.rules.common.descriptions import actuator_id_of, described, flags_denied
 from s2_mitm.s2.rules.common.ranges import upside_down
-from s2_mitm.s2.rules.common.tolerances import SAME
-from s2_mitm.s2.rules.common.words import article, number
+from s2_mitm.s2.rules.common.tolerances import SAME, SOON
+from s2_mitm.s2.rules.common.words import article, labelled, number
 from s2_mitm.s2.rules.registry import Found, SayAgain, rule
 from s2_mitm.s2.verdict import Severity
 
@@ -207,3 +208,88 @@ def bands_crossed(message: Message, conversation: Conversation) -> Iterator[Foun
     Do: Look at the signs: a positive usage rate empties the storage, and lower means less.
     """
     yield from crossed_elements(message, USAGE_RATES)
+
+
+@rule("frbc.level-not-described", Severity.WARNING, ["FRBC.Instruction"])
+def level_not_described(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """A mode is instructed at a fill level for which it is not described.
+
+    None of its elements applies, so that nobody knows what the device does then: most cannot run
+    that mode there, and the RM rejects the instruction. This is checked of instructions for the
+    next minute, against the last status of the storage and how fast the fill level can have changed
+    since. It is not checked while the fill level is outside the range of the storage.
+
+    Where: FRBC.OperationModeElement: fill_level_range; FRBC.StorageStatus: present_fill_level.
+    Why: An element applies for its fill levels only, but no text forbids to instruct the mode, and
+    the fill level may have changed.
+    Wrong:
+        begin()
+        select("FRBC")
+        filling = {"fill_level_range": between(0, 90), "fill_rate": between(0, 0.01),
+                   "power_ranges": [power(0, 5000)]}
+        rm("FRBC.SystemDescription", actuators=[
+            actuator(operation_modes=[frbc_mode("idle"), frbc_mode("charge", elements=[filling])],
+                     transitions=[transition("idle", "charge")])])
+        rm("FRBC.StorageStatus", present_fill_level=97)
+        cem("FRBC.Instruction", operation_mode="#charge")
+    Right:
+        begin()
+        select("FRBC")
+        filling = {"fill_level_range": between(0, 90), "fill_rate": between(0, 0.01),
+                   "power_ranges": [power(0, 5000)]}
+        rm("FRBC.SystemDescription", actuators=[
+            actuator(operation_modes=[frbc_mode("idle"), frbc_mode("charge", elements=[filling])],
+                     transitions=[transition("idle", "charge")])])
+        rm("FRBC.StorageStatus", present_fill_level=80)
+        cem("FRBC.Instruction", operation_mode="#charge")
+    Do: Plan each mode for the fill levels of its elements; see what the storage will have by then.
+    """
+    level, status = conversation.fill_level, conversation.storage_status
+    if level is None or status is None or status.message_type in conversation.undelivered:
+        return
+    target, actuator_id = message.content.text("operation_mode"), actuator_id_of(message)
+    execution = message.content.moment("execution_time")
+    if target is None or actuator_id is None or execution is None:
+        return
+    start = max(execution, conversation.now)
+    if start > conversation.now + SOON or may_cross(message, status, conversation):
+        return
+    far: Part | None = None
+    for given in described(message, conversation):
+        actuator = given.actuators.get(actuator_id)
+        mode = actuator.modes.get(target) if actuator else None
+        if mode is None:
+            continue
+        levels = _levels(mode)
+        storage = given.fill_levels
+        if not levels or storage is None or not storage[0] <= level <= storage[1]:
+            return
+        near = 2 * LEVEL_ROUNDED * (storage[1] / 2 - storage[0] / 2)
+        near += given.fastest_filling * (start - status.time)
+        if any(low - near <= level <= high + near for low, high in levels):
+            return
+        far = far or mode
+    if far is not None:
+        name = status.name(conversation.now)
+        yield Found(
+            "/operation_mode",
+            f"operation mode {labelled(target, far)} is not described for a fill level of"
+            f" {number(level)}, which the storage has by {name}",
+        )
+
+
+LEVEL_ROUNDED = 0.01
+"""The part of the range of a storage by which a fill level may be off, since it comes rounded."""
+
+MAX_ELEMENTS = 1000
+"""A mode with more elements is not looked at; the schema allows a hundred."""
+
+
+def _levels(mode: Part) -> list[tuple[float, float]]:
+    """The fill levels for which a mode is described; none where that cannot be read."""
+    stated = mode.value.get("elements")
+    if not isinstance(stated, list) or len(stated) > MAX_ELEMENTS:
+        return []
+    levels = [element.range("fill_level_range") for element in mode.parts("elements")]
+    known = [each for each in levels if each is not None and each[0] < each[1]]
+    return known if len(known) == len(stated) else []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from s2_mitm.s2.catalog import MODE_STATUSES, TIMER_STATUSES, Thing
+from s2_mitm.s2.catalog import INSTRUCTIONS, MODE_STATUSES, TIMER_STATUSES, Thing
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.descriptions import (
@@ -25,18 +25,20 @@ from s2_mitm.s2.rules.common.words import labelled
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 
+INSTRUCTING = [name for name in REFERRING if name in INSTRUCTIONS]
+TELLING = [name for name in REFERRING if name not in INSTRUCTIONS]
 
-@rule("modes.no-description", Severity.ERROR, REFERRING)
+
+@rule("modes.no-description", Severity.ERROR, INSTRUCTING)
 def no_description(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """A status or instruction comes before any system description.
+    """An instruction comes before any system description.
 
-    It names operation modes, timers or actuators that the receiver knows nothing of. It is reported
-    once until a description is given.
+    It names an operation mode that the RM has not described. It is reported once until a
+    description is given.
 
     Where: FRBC.Instruction: operation_mode, OMBC.Instruction: operation_mode_id, DDBC.Instruction:
-    operation_mode_id, the same of their statuses, and the SystemDescription to which all of them
-    refer.
-    Why: The ids refer to nothing: nobody can know what is meant.
+    operation_mode_id, and the SystemDescription to which they refer.
+    Why: It is the id of an operation mode, and the CEM can know none.
     Wrong:
         begin()
         select("FRBC")
@@ -48,6 +50,34 @@ def no_description(message: Message, conversation: Conversation) -> Iterator[Fou
         cem("FRBC.Instruction")
     Do: The RM describes itself as soon as a control type is selected; the CEM waits for it.
     """
+    yield from _without_description(message, conversation)
+
+
+@rule("modes.early-status", Severity.WARNING, TELLING)
+def early_status(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """A status comes before any system description.
+
+    The CEM does not know the modes, timers or actuators that it names. It is reported once until a
+    description is given.
+
+    Where: the statuses of FRBC, OMBC and DDBC, and the SystemDescription to which they refer.
+    Why: No text says that an RM must describe itself first, but a CEM cannot use the status.
+    Wrong:
+        begin()
+        select("FRBC")
+        rm("FRBC.ActuatorStatus")
+        rm("FRBC.SystemDescription")
+    Right:
+        begin()
+        select("FRBC")
+        rm("FRBC.SystemDescription")
+        rm("FRBC.ActuatorStatus")
+    Do: Send the SystemDescription first when a control type is selected, then all statuses.
+    """
+    yield from _without_description(message, conversation)
+
+
+def _without_description(message: Message, conversation: Conversation) -> Iterator[Found]:
     reference = look_up(message, conversation).reference
     if reference.fault is not ReferenceFault.NONE_GIVEN:
         return
@@ -55,7 +85,7 @@ def no_description(message: Message, conversation: Conversation) -> Iterator[Fou
     yield Found(
         "",
         reference.text,
-        once=f"no-description {description_of(message)}",
+        once=f"no-description {message.sender} {description_of(message)}",
         since=held[-1].message if held else conversation.selection,
     )
 

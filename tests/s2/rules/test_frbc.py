@@ -9,6 +9,7 @@ import pytest
 from s2_mitm.s2.conversation.message import Part
 from s2_mitm.s2.examples.script import Script
 from s2_mitm.s2.examples.templates import (
+    START,
     TEMPLATES,
     actuator,
     at,
@@ -366,3 +367,80 @@ def test_a_day_of_frbc_has_no_fault() -> None:
         script.rm(f"FRBC.{message_type}")
     script.rm("FRBC.TimerStatus", finished_at=at(-1))
     assert script.findings == []
+
+
+# A mode at a fill level
+
+BELOW_90 = [element(0, 50), element(50, 90)]
+
+
+def at_level(level: float, *, answer: str | None = "OK") -> Script:
+    """A storage from 0 to 100 with this fill level, whose mode to charge is for 0 to 90."""
+    script = under_frbc(described=False)
+    describe(script, *BELOW_90)
+    script.rm("FRBC.StorageStatus", answer, present_fill_level=level)
+    return script
+
+
+@pytest.mark.parametrize("level", [97, 100, 92])
+def test_a_mode_at_a_fill_level_for_which_it_is_not_described(level: float) -> None:
+    script = at_level(level)
+    script.cem("FRBC.Instruction", operation_mode="#charge")
+    check(
+        script,
+        "frbc.level-not-described",
+        Severity.WARNING,
+        "/operation_mode",
+        'operation mode "charge" (',
+        f"is not described for a fill level of {level}, which the storage has by",
+        "the FRBC.StorageStatus",
+    )
+
+
+@pytest.mark.parametrize("level", [0, 50, 90, 90.9, -5, 104])
+def test_a_mode_at_a_fill_level_for_which_it_may_be_meant(level: float) -> None:
+    """Within its elements, or rounded so, or when the storage must be brought back."""
+    script = at_level(level)
+    script.cem("FRBC.Instruction", operation_mode="#charge")
+    assert "frbc.level-not-described" not in script.codes
+
+
+def test_another_mode_is_described_for_that_fill_level() -> None:
+    script = at_level(97)
+    script.cem("FRBC.Instruction", operation_mode="#idle")
+    assert script.findings == []
+
+
+def test_the_fill_level_may_change_until_then() -> None:
+    script = at_level(97)
+    script.cem("FRBC.Instruction", operation_mode="#charge", execution_time=at(600))
+    script.wait(900)  # in which it changes by up to nine per cent
+    now = script.now - START
+    script.cem("FRBC.Instruction", id="#another", operation_mode="#charge", execution_time=at(now))
+    assert script.findings == []
+
+
+def test_the_cem_may_not_know_the_fill_level_yet() -> None:
+    script = at_level(97, answer=None)
+    script.cem("FRBC.Instruction", operation_mode="#charge")
+    assert script.findings == []
+
+
+def test_a_description_under_way_may_have_the_mode_for_that_fill_level() -> None:
+    script = at_level(97)
+    modes = [frbc_mode("idle"), frbc_mode("charge")]
+    only = actuator(operation_modes=modes, transitions=[transition("idle", "charge")], timers=[])
+    script.rm("FRBC.SystemDescription", None, actuators=[only])
+    script.cem("FRBC.Instruction", operation_mode="#charge")
+    assert script.findings == []
+
+
+@pytest.mark.parametrize("elements", [[], None, [element(0, 50), {"fill_level_range": None}]])
+def test_a_mode_whose_elements_cannot_be_read(elements: Any) -> None:
+    script = under_frbc(described=False)
+    modes = [frbc_mode("idle"), {**frbc_mode("charge"), "elements": elements}]
+    only = actuator(operation_modes=modes, transitions=[transition("idle", "charge")], timers=[])
+    script.rm("FRBC.SystemDescription", None, actuators=[only])
+    script.rm("FRBC.StorageStatus", present_fill_level=97)
+    script.cem("FRBC.Instruction", operation_mode="#charge")
+    assert "frbc.level-not-described" not in script.codes

@@ -210,3 +210,36 @@ def test_running_costs_that_run_downwards(family: str) -> None:
     part["running_costs"] = between(0.1, 0.1)
     script.describe(**fields)
     assert len(script.found) == 1
+
+
+# Phases
+
+
+@FAMILIES
+def test_power_ranges_for_a_single_phase_that_is_not_l1(family: str) -> None:
+    script = ModeScript(family, described=False)
+    script.describe(**with_power(family, power(0, 2000, "ELECTRIC.POWER.L3")))
+    script.describe(**with_power(family, power(0, 2000, "ELECTRIC.POWER.L3")))
+    words = "ELECTRIC.POWER.L3 is the only phase with power ranges"
+    check(script.only, "modes.single-phase", Severity.WARNING, "", words)
+
+
+@FAMILIES
+@pytest.mark.parametrize(
+    "quantities",
+    [["L1"], ["3_PHASE_SYMMETRIC"], ["L1", "L2"], ["L2", "L3"], ["L1", "L2", "L3"]],
+)
+def test_power_ranges_for_other_phases(family: str, quantities: list[str]) -> None:
+    script = ModeScript(family, described=False)
+    ranges = [power(0, 2000, f"ELECTRIC.POWER.{name}") for name in quantities]
+    script.describe(**with_power(family, *ranges))
+    assert script.found == []
+
+
+@FAMILIES
+def test_a_single_phase_of_a_device_that_measures_three(family: str) -> None:
+    script = ModeScript(family, described=False)
+    measured = [f"ELECTRIC.POWER.L{phase}" for phase in (1, 2, 3)]
+    script.rm("ResourceManagerDetails", provides_power_measurement_types=measured)
+    script.describe(**with_power(family, power(0, 2000, "ELECTRIC.POWER.L3")))
+    assert script.found == []

@@ -84,6 +84,7 @@ VARIANTS = [
         "no description",
         "battery",
         "actuators=[INVERTER], storage=CELLS",
+        ("modes.early-status", ""),
         ("modes.no-description", ""),
     ),
     changed(
