@@ -84,7 +84,7 @@ def test_it_is_done(family: str) -> None:
 def test_it_was_done_before_it_succeeded_and_is_over(family: str) -> None:
     script = instructed(family, "STARTED")
     script.switched(WORK)
-    script.wait(30)
+    script.wait(90)
     script.switched(REST, since=WORK)
     script.update("SUCCEEDED")
     script.wait(30)
