@@ -7,6 +7,7 @@ peers do and however long they talk.
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -99,9 +100,10 @@ class Instruction:
     """An instruction and how far it came. ``message`` is the one that gave it.
 
     ``since`` is when it came to its status, on the clock that nobody sets, and ``told`` what said
-    so, without content; ``answer`` is the status that message was answered with; ``revoked`` what
-    revoked it; ``doubled`` says that its id was given again, so that it is unknown whose a status
-    is.
+    so, without content; ``answer`` is the status that message was answered with, and
+    ``answered_at`` when; ``revoked`` is what revoked it, and ``revocation_accepted`` says that the
+    RM has answered that with OK; ``doubled`` says that its id was given again, so that it is
+    unknown whose a status is.
     """
 
     message: Message
@@ -109,7 +111,9 @@ class Instruction:
     since: float = 0.0
     told: Message | None = None
     answer: str | None = None
+    answered_at: float = 0.0
     revoked: Message | None = None
+    revocation_accepted: bool = False
     doubled: bool = False
 
     @property
@@ -126,6 +130,14 @@ class Instruction:
         content = self.message.content
         part = content.text("actuator_id") or content.text("sequence_container_id") or ""
         return f"{self.message.message_type} {part}"
+
+
+class _Said(NamedTuple):
+    """What was said under an id: since which selection, and hashes of it with and without times."""
+
+    selection: int
+    words: int
+    timeless: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +263,7 @@ class Conversation:
         self._message_ids: dict[Role, OrderedDict[str, None]] = {
             role: OrderedDict() for role in Role
         }
-        self._ids: OrderedDict[str, None] = OrderedDict()
+        self._ids: OrderedDict[str, _Said | None] = OrderedDict()
         self.undelivered: set[str] = set()
         """The types of messages that came and were not delivered, or came with a message_type that
         was misspelt, until one of the type is delivered."""
@@ -338,6 +350,35 @@ class Conversation:
     def remembers_id(self, identifier: str) -> bool:
         """Whether an instruction, constraints or a profile had this id, among the latest."""
         return identifier in self._ids
+
+    def said_the_same(self, message: Message, identifier: str) -> bool:
+        """Whether these constraints, or this profile, were said before, in the same words.
+
+        The words do not count that say when they hold, where another selection lies between: the
+        RM then has to say them again.
+        """
+        before, now = self._ids.get(identifier), self._said(message)
+        if before is None or now is None:
+            return False
+        if before.selection != now.selection:
+            return before.timeless == now.timeless
+        return before.words == now.words
+
+    def _said(self, message: Message) -> _Said | None:
+        """Constraints, or a profile, to be compared with what is said later."""
+        row = MESSAGE_TYPES[message.message_type]
+        if not row.in_force:
+            return None
+        times = (*(row.period or ()), "message_id")
+        content = message.content.value
+        words = {name: value for name, value in content.items() if name != "message_id"}
+        timeless = {name: value for name, value in content.items() if name not in times}
+        number = self.selection.number if self.selection else 0
+        return _Said(
+            number,
+            hash(json.dumps(words, sort_keys=True)),
+            hash(json.dumps(timeless, sort_keys=True)),
+        )
 
     def remembers_message(self, sender: Role, message_id: str) -> bool:
         """Whether a message of this side had this message_id, among the latest."""
@@ -535,11 +576,12 @@ class Conversation:
             case message_type if message_type in IN_FORCE:
                 self.descriptions.setdefault(message_type, Descriptions()).add(message)
             case message_type if message_type in INSTRUCTIONS:
-                self._instruct(message)
+                since = message.monotonic if monotonic is None else monotonic
+                self._instruct(message._replace(monotonic=since))
         if own and message.message_type in ID_FIELDS:
             object_id = content.text(ID_FIELDS[message.message_type])
             if object_id is not None:
-                _put(self._ids, object_id, None, MAX_IDS)
+                _put(self._ids, object_id, self._said(message), MAX_IDS)
             else:
                 self.unclear.add(message.message_type)
         if message.message_type in SINCE:
@@ -827,13 +869,18 @@ class Conversation:
         if subject.number > self._answered_up_to[answer.sender]:
             self._answered_up_to[answer.sender] = subject.number
         if subject.message_type in self.descriptions:
-            self.descriptions[subject.message_type].answered(answer.message_id, status)
+            self.descriptions[subject.message_type].answered(
+                answer.message_id, status, message.monotonic
+            )
         instruction = self.instructions_by_message.get(answer.message_id)
         if instruction is not None and instruction.message.number == subject.number:
             instruction.answer = status
+            instruction.answered_at = message.monotonic
         revoked = self._revoking.pop(key, None)
         if revoked is not None and status != "OK":
             revoked.revoked = None  # the receiver did not follow
+        elif isinstance(revoked, Instruction):
+            revoked.revocation_accepted = True
         if subject.message_type == "SelectControlType":
             self._selection_answered(message, subject, status)
         elif self.details is not None and subject.number == self.details.number and status == "OK":

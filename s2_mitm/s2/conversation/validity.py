@@ -71,11 +71,13 @@ class Ranges:
 class Description:
     """What the RM describes of itself for a while: its system, its constraints, or a profile.
 
-    ``answer`` is the status it was answered with, ``revoked`` what revoked it.
+    ``answer`` is the status it was answered with, ``answered_at`` when that was, on the clock that
+    nobody sets, ``revoked`` what revoked it.
     """
 
     message: Message
     answer: str | None = None
+    answered_at: float = 0.0
     revoked: Message | None = None
 
     @property
@@ -303,11 +305,12 @@ class Descriptions:
             self.forgotten = True
         self.doubt = "" if message.valid else f"{message.name(message.time)} is not valid"
 
-    def answered(self, message_id: str, status: str) -> None:
+    def answered(self, message_id: str, status: str, at: float) -> None:
         """Its receiver answered one of them."""
         for given in self.all:
             if given.message.message_id == message_id:
                 given.answer = status
+                given.answered_at = at
                 if status != "OK" and given is self.all[-1]:
                     kind = given.message.message_type
                     self.doubt = f"the last {kind} was answered with {status}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from s2_mitm.s2.catalog import ANSWERED, ID_FIELDS, MESSAGE_TYPES, only_sender
-from s2_mitm.s2.conversation.memory import Conversation
+from s2_mitm.s2.catalog import ANSWERED, ID_FIELDS, IN_FORCE, MESSAGE_TYPES, only_sender
+from s2_mitm.s2.conversation.memory import Conversation, Instruction
 from s2_mitm.s2.conversation.message import Message, Part
+from s2_mitm.s2.conversation.validity import Description
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
@@ -17,10 +18,11 @@ def message_id_again(message: Message, conversation: Conversation) -> Iterator[F
     """A message_id that its sender has used before.
 
     An answer to it could be meant for either message, and a receiver may take the second for a
-    repetition of the first and ignore it.
+    repetition of the first and ignore it. The latest 2,000 are remembered.
 
-    Where: message_id identifies the message among those of its sender. The latest 2,000 are
-    remembered.
+    Where: PowerMeasurement: message_id, and that of all others; ReceptionStatus:
+    subject_message_id.
+    Why: An answer names the message by it; but no sentence says that it is unique.
     Wrong:
         begin()
         rm("PowerMeasurement", message_id="#same")
@@ -47,10 +49,13 @@ def message_id_again(message: Message, conversation: Conversation) -> Iterator[F
 def id_again(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An id that was given to something else before.
 
-    What refers to it could mean either: a status the first instruction or the second.
+    What refers to it could mean either: a status the first instruction or the second. The latest
+    2,000 are remembered.
 
-    Where: the id of instructions, constraints and profiles must be unique for the session (N04).
-    The latest 2,000 are remembered. What was refused may be sent again with its id.
+    Where: FRBC.Instruction: id; PEBC.PowerConstraints: id; PPBC.PowerProfileDefinition: id, and
+    that of the other instructions and constraints.
+    Why: It must be unique for the session at least. What was refused may be sent again with its
+    id. The same constraints or profile again are no second thing (ids.same-again).
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction", id="#same")
@@ -64,12 +69,50 @@ def id_again(message: Message, conversation: Conversation) -> Iterator[Found]:
     object_id = message.content.text(ID_FIELDS[message.message_type])
     if object_id is None or only_sender(message.message_type) is not message.sender:
         return
-    if conversation.remembers_id(object_id):
-        instruction = conversation.instructions.get(object_id)
-        before = instruction or conversation.descriptions_of(message.message_type).by_id(object_id)
-        if before is None or not before.refused:
-            whose = f", by {before.message.name(message.time)}" if before else ""
-            yield Found("/id", f"{quoted(object_id)} was used before{whose}")
+    if not conversation.remembers_id(object_id):
+        return
+    before = _before(message, conversation, object_id)
+    if conversation.said_the_same(message, object_id) or (before and before.refused):
+        return
+    whose = f", by {before.message.name(message.time)}" if before else ""
+    yield Found("/id", f"{quoted(object_id)} was used before{whose}")
+
+
+@rule("ids.same-again", Severity.INFO, sorted(IN_FORCE & ID_FIELDS.keys()))
+def same_again(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """Constraints or a profile come again, word for word and with their id.
+
+    They are in force already: the receiver may take them as the same, or as new ones with an id
+    that was used before.
+
+    Where: PEBC.PowerConstraints: id; PEBC.EnergyConstraint: id; PPBC.PowerProfileDefinition: id.
+    Why: An id must be unique, but whether the same may be said again with it is nowhere said. After
+    another selection it must be said again, and is not reported.
+    Wrong:
+        begin("PEBC")
+        rm("PEBC.EnergyConstraint", id="#energy")
+    Right:
+        begin("PEBC")
+        rm("PEBC.EnergyConstraint", id="#later", valid_from=at(3600), valid_until=at(7200))
+    Do: Say it once; give constraints that differ an id of their own.
+    """
+    object_id = message.content.text("id")
+    if object_id is None or not conversation.remembers_id(object_id):
+        return
+    before, selection = _before(message, conversation, object_id), conversation.selection
+    if before is None or before.refused or (selection and before.message.number < selection.number):
+        return
+    if conversation.said_the_same(message, object_id):
+        name = before.message.name(message.time)
+        yield Found("/id", f"the same as {name} with the same id")
+
+
+def _before(
+    message: Message, conversation: Conversation, object_id: str
+) -> Instruction | Description | None:
+    """What had this id before, if it is still known."""
+    instruction = conversation.instructions.get(object_id)
+    return instruction or conversation.descriptions_of(message.message_type).by_id(object_id)
 
 
 WITH_IDS_INSIDE = [row.name for row in MESSAGE_TYPES.values() if row.contains]
@@ -87,8 +130,9 @@ def twice_in_message(message: Message, conversation: Conversation) -> Iterator[F
 
     What refers to it could mean either.
 
-    Where: actuators (N04), operation modes (N41, N48), timers and transitions (N67), power
-    sequences (N60) and their containers (N62), power envelopes (N04).
+    Where: FRBC.ActuatorDescription: id; FRBC.OperationMode: id; Timer: id; Transition: id;
+    PPBC.PowerSequence: id; PPBC.PowerSequenceContainer: id; PEBC.PowerEnvelope: id.
+    Why: Each must be unique within what it stands in.
     Wrong:
         begin("FRBC")
         rm("FRBC.SystemDescription", actuators=[actuator(), actuator()])

@@ -18,14 +18,19 @@ PROMPT = frozenset({"NEW", "ACCEPTED", "REJECTED", "STARTED"})
 """The statuses that an RM can report at once; the others come when the execution has ended."""
 
 
+GOES_ON = frozenset({"NEW", "ACCEPTED", "STARTED", "SUCCEEDED"})
+"""The statuses that say that the RM follows an instruction."""
+
+
 @rule("instruction.unknown", Severity.ERROR, [STATUS])
 def unknown(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A status for an instruction that was never given.
 
     The CEM cannot tell what the status is about, and still waits for the one that it needs.
 
-    Where: InstructionStatusUpdate.instruction_id is the id of an instruction from the CEM. The
-    latest 2,000 ids are remembered.
+    Where: InstructionStatusUpdate: instruction_id.
+    Why: The field is the id of an instruction as the CEM gave it, and it gave none with this id, of
+    the latest 2,000. It is not reported where one may have come that could not be read.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction", id="#one")
@@ -56,8 +61,8 @@ def message_id(message: Message, conversation: Conversation) -> Iterator[Found]:
 
     The CEM looks for an instruction with that id and finds none: the status is lost.
 
-    Where: InstructionStatusUpdate.instruction_id is the id of the instruction, which stands in it
-    beside its message_id.
+    Where: InstructionStatusUpdate: instruction_id; FRBC.Instruction: id, and that of the others.
+    Why: The field is the id of the instruction, which stands in it beside its message_id.
     Wrong:
         begin("FRBC")
         given = cem("FRBC.Instruction", id="#one")
@@ -79,7 +84,7 @@ def message_id(message: Message, conversation: Conversation) -> Iterator[Found]:
         )
 
 
-@rule("instruction.wrong-step", Severity.ERROR, [STATUS])
+@rule("instruction.wrong-step", Severity.WARNING, [STATUS])
 def wrong_step(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A status that cannot follow the one before.
 
@@ -87,7 +92,8 @@ def wrong_step(message: Message, conversation: Conversation) -> Iterator[Found]:
     SUCCEEDED; once accepted it can be ABORTED or REVOKED. Steps may be left out, but none leads
     back. The CEM now plans with a wrong status.
 
-    Where: InstructionStatusUpdate.status_type, InstructionStatus.
+    Where: InstructionStatusUpdate: status_type; InstructionStatus.
+    Why: The order follows from what the statuses mean; no sentence says it.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction")
@@ -114,13 +120,14 @@ def wrong_step(message: Message, conversation: Conversation) -> Iterator[Found]:
         )
 
 
-@rule("instruction.after-final", Severity.ERROR, [STATUS])
+@rule("instruction.after-final", Severity.WARNING, [STATUS])
 def after_final(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A status after the final one.
 
     REJECTED, REVOKED, SUCCEEDED and ABORTED end an instruction. The CEM expects no further status.
 
-    Where: InstructionStatusUpdate.status_type, InstructionStatus.
+    Where: InstructionStatusUpdate: status_type; InstructionStatus.
+    Why: That nothing follows these four follows from what they mean; no sentence says it.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction")
@@ -146,7 +153,8 @@ def same_status(message: Message, conversation: Conversation) -> Iterator[Found]
 
     It tells the CEM nothing new.
 
-    Where: nothing forbids it; InstructionStatusUpdate is for changes.
+    Where: InstructionStatusUpdate: status_type.
+    Why: Nothing forbids it. It may hint at two places that report.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction")
@@ -172,7 +180,9 @@ def refused(message: Message, conversation: Conversation) -> Iterator[Found]:
     A ReceptionStatus other than OK says that the message is ignored. The CEM may have given the
     instruction to another device by then.
 
-    Where: ReceptionStatus.status: with any status but OK the message is ignored.
+    Where: ReceptionStatusValues: INVALID_CONTENT and the others.
+    Why: With any status but OK a message is ignored; that it may be followed all the same is
+    nowhere said, and nowhere forbidden.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction", answer="TEMPORARY_ERROR")
@@ -193,6 +203,38 @@ def refused(message: Message, conversation: Conversation) -> Iterator[Found]:
         yield Found("/status_type", f"{status} of {name}, which was answered with {answer}")
 
 
+@rule("instruction.after-revoked", Severity.WARNING, [STATUS])
+def after_revoked(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """An instruction goes on that was revoked.
+
+    The RM has answered the RevokeObject with OK, and now says that it accepts, executes or has
+    executed the instruction. The CEM goes by another plan by then.
+
+    Where: RevokeObject: object_id; InstructionStatus: REVOKED.
+    Why: What is revoked is to be given up; which status tells that is nowhere said. REVOKED,
+    ABORTED and REJECTED are not reported, nor what comes before the RM has answered.
+    Wrong:
+        begin("FRBC")
+        cem("FRBC.Instruction", id="#one")
+        cem("RevokeObject", object_id="#one")
+        rm("InstructionStatusUpdate", instruction_id="#one", status_type="STARTED")
+    Right:
+        begin("FRBC")
+        cem("FRBC.Instruction", id="#one")
+        cem("RevokeObject", object_id="#one")
+        rm("InstructionStatusUpdate", instruction_id="#one", status_type="REVOKED")
+    Do: Drop an instruction that is revoked, or refuse the RevokeObject when it is too late for it.
+    """
+    instruction = _instruction(message, conversation)
+    status = message.content.text("status_type")
+    if instruction is None or instruction.revoked is None or not instruction.revocation_accepted:
+        return
+    if status not in GOES_ON or instruction.status in FINAL_STATUSES:
+        return  # after-final reports the latter
+    name, revoked = instruction.message.name(message.time), instruction.revoked.name(message.time)
+    yield Found("/status_type", f"{status} of {name}, after OK to {revoked}")
+
+
 @rule("instruction.slow", Severity.INFO, [STATUS])
 def slow(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The first status of an instruction took long.
@@ -200,7 +242,8 @@ def slow(message: Message, conversation: Conversation) -> Iterator[Found]:
     The CEM plans with the instruction_processing_delay that the RM announces. This one took more
     than ten times as long, and more than a second.
 
-    Where: ResourceManagerDetails.instruction_processing_delay, in milliseconds.
+    Where: ResourceManagerDetails: instruction_processing_delay, in milliseconds.
+    Why: The delay is an average, so that a single one may be longer.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction")
@@ -235,7 +278,8 @@ def no_status(message: Message, conversation: Conversation) -> Iterator[Found]:
     reported at the end of the conversation, for the last instruction for each actuator only. An
     instruction that still runs may be STARTED at the end.
 
-    Where: InstructionStatusUpdate.
+    Where: InstructionStatusUpdate: status_type.
+    Why: No sentence says which statuses an RM has to send.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction")
@@ -268,7 +312,7 @@ def no_status(message: Message, conversation: Conversation) -> Iterator[Found]:
 
 @rule(
     "instruction.in-the-past",
-    Severity.WARNING,
+    Severity.INFO,
     INSTRUCTIONS,
     statements=["N05", "N25", "N29", "N30"],
 )
@@ -278,8 +322,8 @@ def in_the_past(message: Message, conversation: Conversation) -> Iterator[Found]
     The RM is to execute it as soon as it can, which is later than the CEM has planned; or the CEM's
     clock is wrong. Up to a minute is tolerated.
 
-    Where: execution_time is the moment when the execution shall start (N05), a power sequence
-    start (N29), be interrupted (N30) or go on (N25). One in the past means as soon as possible.
+    Where: FRBC.Instruction: execution_time, and that of the other instructions.
+    Why: It is allowed: execution then starts as soon as possible. It may hint at a wrong clock.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction", execution_time=at(-120))

@@ -20,6 +20,7 @@ from s2_mitm.s2.rules.common.descriptions import (
     description_of,
     look_up,
 )
+from s2_mitm.s2.rules.common.paths import TARGET
 from s2_mitm.s2.rules.common.references import ReferenceFault
 from s2_mitm.s2.rules.common.words import labelled
 from s2_mitm.s2.rules.registry import Found, rule
@@ -104,13 +105,13 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
         begin()
         select("FRBC")
         rm("FRBC.SystemDescription", answer="TEMPORARY_ERROR")
-        cem("FRBC.Instruction")
+        rm("FRBC.ActuatorStatus")
     Right:
         begin()
         select("FRBC")
         rm("FRBC.SystemDescription", answer="TEMPORARY_ERROR")
         rm("FRBC.SystemDescription")
-        cem("FRBC.Instruction")
+        rm("FRBC.ActuatorStatus")
     Do: See what is wrong with the description, and send it again.
     """
     reference = look_up(message, conversation).reference
@@ -123,6 +124,38 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
         once=f"cannot-check {description_of(message)}",
         since=held[-1].message if held else conversation.selection,
     )
+
+
+@rule("modes.description-refused", Severity.WARNING, TARGET)
+def description_refused(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """An instruction goes by a description that the CEM itself has refused.
+
+    What its receiver did not accept is not in force: the RM does not expect to be held to it. It is
+    reported once until the next description.
+
+    Where: ReceptionStatusValues: INVALID_CONTENT and the others; FRBC.Instruction: operation_mode.
+    Why: A message that is refused is ignored; that nothing may refer to it follows, and is not
+    said.
+    Wrong:
+        begin()
+        select("FRBC")
+        rm("FRBC.SystemDescription", answer="TEMPORARY_ERROR")
+        cem("FRBC.Instruction")
+    Right:
+        begin()
+        select("FRBC")
+        rm("FRBC.SystemDescription", answer="OK")
+        cem("FRBC.Instruction")
+    Do: Answer with OK what you mean to use; the RM sends again what was refused.
+    """
+    reference = look_up(message, conversation).reference
+    if reference.fault is ReferenceFault.REFUSED:
+        yield Found(
+            message.content.at(TARGET[message.message_type]),
+            reference.text,
+            once=f"refused {description_of(message)}",
+            since=conversation.descriptions_of(description_of(message)).all[-1].message,
+        )
 
 
 @rule("modes.unknown-actuator", Severity.ERROR, WITH_ACTUATOR)

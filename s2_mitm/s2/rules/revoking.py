@@ -8,6 +8,7 @@ from s2_mitm.s2.catalog import DESCRIPTIONS, FINAL_STATUSES, control_type_of, on
 from s2_mitm.s2.conversation.memory import Conversation, Instruction
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.conversation.validity import Description
+from s2_mitm.s2.rules.common.tolerances import CROSSING
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
@@ -15,14 +16,16 @@ from s2_mitm.s2.wording import quoted
 REVOKE = ("RevokeObject",)
 
 
-@rule("revoke.not-own", Severity.ERROR, REVOKE)
+@rule("revoke.not-own", Severity.WARNING, REVOKE)
 def not_own(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Something is revoked by the side that did not give it.
 
     Each side revokes its own: the CEM its instructions, the RM its descriptions, constraints and
     profiles. The receiver continues with what it has given.
 
-    Where: RevokeObject.object_type, and who sends that type.
+    Where: RevokeObject: object_type; RevokableObjects.
+    Why: No sentence says who may revoke what. The table of the states has RevokeObject for the RM
+    only, and RevokableObjects names instructions, which only a CEM gives.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction", id="#one")
@@ -43,13 +46,16 @@ def not_own(message: Message, conversation: Conversation) -> Iterator[Found]:
         )
 
 
-@rule("revoke.other-control-type", Severity.ERROR, REVOKE)
+@rule("revoke.other-control-type", Severity.WARNING, REVOKE)
 def other_control_type(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Something is revoked that belongs to another control type.
 
     What another control type has described ended when this one was selected.
 
-    Where: the states of S2 0.0.2-beta: control type active.
+    Where: docs.s2standard.org/s2-connect/1.0.0/discovery-pairing-authentication, State of
+    communication; RevokeObject: object_type.
+    Why: RevokeObject belongs to every control type; no sentence says that it is for the things of
+    the active one only.
     Wrong:
         begin("OMBC")
         cem("RevokeObject", object_type="FRBC.Instruction")
@@ -74,14 +80,15 @@ def other_control_type(message: Message, conversation: Conversation) -> Iterator
         )
 
 
-@rule("revoke.unknown", Severity.ERROR, REVOKE)
+@rule("revoke.unknown", Severity.WARNING, REVOKE)
 def unknown(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Something is revoked that was never given.
 
     The receiver finds nothing to revoke; what was meant stays in force.
 
-    Where: RevokeObject.object_id is the id of something that its sender has given; a
-    SystemDescription has none and is named by its message_id. The latest 2,000 are remembered.
+    Where: RevokeObject: object_id. A SystemDescription has no id, and is named by its message_id.
+    Why: It is the id of what is revoked, and nothing with this id is known, of the latest 2,000.
+    No sentence forbids to revoke what does not exist.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction", id="#one")
@@ -118,7 +125,8 @@ def wrong_type(message: Message, conversation: Conversation) -> Iterator[Found]:
 
     The receiver looks among things of that type and finds nothing.
 
-    Where: RevokeObject.object_type is the type of the object that object_id names.
+    Where: RevokeObject: object_type, object_id.
+    Why: The one is the type of what the other names, and here it is not.
     Wrong:
         begin("PEBC")
         rm("RevokeObject", object_type="PEBC.EnergyConstraint", object_id="#constraints")
@@ -142,7 +150,8 @@ def message_id(message: Message, conversation: Conversation) -> Iterator[Found]:
     The receiver looks for something with that id and finds nothing. Only a SystemDescription,
     which has no id, is named by its message_id.
 
-    Where: RevokeObject.object_id.
+    Where: RevokeObject: object_id; FRBC.Instruction: id, and that of the others.
+    Why: object_id is the id of what is revoked, and this thing has another.
     Wrong:
         begin("FRBC")
         given = cem("FRBC.Instruction", id="#one")
@@ -170,7 +179,8 @@ def twice(message: Message, conversation: Conversation) -> Iterator[Found]:
 
     It is out of force already. A revocation that was refused may be sent again.
 
-    Where: RevokeObject.object_id names something that is in force.
+    Where: RevokeObject: object_id.
+    Why: No sentence forbids it, and it changes nothing; but one of the two was not meant.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction", id="#one")
@@ -198,7 +208,8 @@ def over(message: Message, conversation: Conversation) -> Iterator[Found]:
     It is an instruction that came to its end, or something that was refused or replaced: the
     RevokeObject changes nothing. It is not reported where the two messages may have crossed.
 
-    Where: RevokeObject.object_id names something that is in force.
+    Where: RevokeObject: object_id.
+    Why: No sentence forbids it, and it changes nothing.
     Wrong:
         begin("FRBC")
         cem("FRBC.Instruction", id="#one")
@@ -217,7 +228,8 @@ def over(message: Message, conversation: Conversation) -> Iterator[Found]:
         return
     name = thing.message.name(message.time)
     if thing.refused:
-        yield Found("/object_id", f"{name} was answered with {quoted(thing.answer or '')}")
+        if message.monotonic - thing.answered_at > CROSSING:
+            yield Found("/object_id", f"{name} was answered with {quoted(thing.answer or '')}")
     elif isinstance(thing, Description):
         message_type = thing.message.message_type
         # Of other types several are in force at the same time.

@@ -32,7 +32,11 @@ def test_a_message_id_of_long_ago() -> None:
     [
         ("FRBC", 'cem("FRBC.Instruction", ', 'cem("FRBC.Instruction", '),
         ("OMBC", 'cem("OMBC.Instruction", ', 'cem("OMBC.Instruction", '),
-        ("PEBC", 'rm("PEBC.PowerConstraints", ', 'rm("PEBC.PowerConstraints", '),
+        (
+            "PEBC",
+            'rm("PEBC.PowerConstraints", ',
+            'rm("PEBC.PowerConstraints", valid_until=at(7200), ',
+        ),
     ],
 )
 def test_an_id_again(begin: str, first: str, second: str) -> None:
@@ -53,9 +57,34 @@ def test_an_id_of_something_else() -> None:
 
 def test_an_id_of_before_another_control_type() -> None:
     script = 'begin("PEBC")\nselect("NO_SELECTION")\nselect("PEBC")\n'
-    assert play(script + 'rm("PEBC.PowerConstraints")') == [
-        'error ids.id-again /id: "#constraints" was used before'
+    # What ended with its control type is said again, and holds from another time on.
+    assert play(script + 'rm("PEBC.PowerConstraints")') == []
+    assert play(script + 'rm("PEBC.PowerConstraints", valid_from=at(60))') == []
+    for other in ('consequence_type="DEFER"', 'allowed_limit_ranges=[limit("UPPER_LIMIT", 0, 1)]'):
+        codes = [line.split()[1] for line in play(script + f'rm("PEBC.PowerConstraints", {other})')]
+        assert "ids.id-again" in codes
+    # The same selection again ends nothing, but the RM may describe itself again.
+    again = 'begin("PEBC")\nselect("PEBC")\nrm("PEBC.PowerConstraints", valid_from=at(60))'
+    assert play(again) == []
+
+
+@pytest.mark.parametrize("kind", ["PEBC.PowerConstraints", "PEBC.EnergyConstraint"])
+def test_the_same_constraints_again(kind: str) -> None:
+    script = f'begin()\nselect("PEBC")\nrm("{kind}", id="#one", message_id="#given")\n'
+    assert play(script + f'rm("{kind}", id="#one")') == [
+        f'info ids.same-again /id: the same as the {kind} "#given" from the RM (0.0 s before) with'
+        " the same id"
     ]
+    assert play(script + f'rm("{kind}", id="#one", valid_from=at(60))') == [
+        f'error ids.id-again /id: "#one" was used before, by the {kind} "#given" from the RM'
+        " (0.0 s before)"
+    ]
+
+
+def test_the_same_instruction_again_is_a_second_one() -> None:
+    script = 'begin("FRBC")\ncem("FRBC.Instruction", id="#one")\n' * 1
+    again = script + 'cem("FRBC.Instruction", id="#one")'
+    assert [line.split()[1] for line in play(again)] == ["ids.id-again"]
 
 
 @pytest.mark.parametrize("kind", ["PEBC.PowerConstraints", "PEBC.EnergyConstraint"])

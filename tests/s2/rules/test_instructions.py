@@ -101,9 +101,9 @@ def test_what_was_told_under_the_message_id_was_told() -> None:
 
 def test_a_status_cannot_follow() -> None:
     assert play(GIVEN + status("STARTED", "ACCEPTED")) == [
-        "error instruction.wrong-step /status_type: ACCEPTED after STARTED, of the FRBC.Instruction"
-        ' "#given" from the CEM (0.0 s before) → STARTED can be followed by SUCCEEDED, ABORTED,'
-        " REVOKED."
+        "warning instruction.wrong-step /status_type: ACCEPTED after STARTED, of the"
+        ' FRBC.Instruction "#given" from the CEM (0.0 s before) → STARTED can be followed by'
+        " SUCCEEDED, ABORTED, REVOKED."
     ]
 
 
@@ -122,8 +122,8 @@ def test_every_step(before: str, after: str) -> None:
 
 def test_a_status_after_the_final_one() -> None:
     assert play(GIVEN + status("SUCCEEDED") + "    wait(5)\n" + status("ABORTED")) == [
-        "error instruction.after-final /status_type: ABORTED after SUCCEEDED, 5.0 s before, of the"
-        ' FRBC.Instruction "#given" from the CEM (5.0 s before)'
+        "warning instruction.after-final /status_type: ABORTED after SUCCEEDED, 5.0 s before, of"
+        ' the FRBC.Instruction "#given" from the CEM (5.0 s before)'
     ]
 
 
@@ -230,7 +230,7 @@ def test_a_thousand_instructions_without_a_status_are_one_finding() -> None:
 
 def test_an_instruction_in_the_past() -> None:
     assert play(given(", execution_time=at(-120)")) == [
-        "warning instruction.in-the-past /execution_time: 2026-03-01T11:58:00Z is 120 s before the"
+        "info instruction.in-the-past /execution_time: 2026-03-01T11:58:00Z is 120 s before the"
         " instruction was given"
     ]
     assert play(given(", execution_time=at(-59)")) == []
@@ -243,7 +243,50 @@ def test_an_injected_instruction_is_one() -> None:
     script.rm("InstructionStatusUpdate", instruction_id="#one", status_type="STARTED")
     script.rm("InstructionStatusUpdate", instruction_id="#one", status_type="NEW")
     assert told(script) == [
-        "error instruction.wrong-step /status_type: NEW after STARTED, of the FRBC.Instruction"
+        "warning instruction.wrong-step /status_type: NEW after STARTED, of the FRBC.Instruction"
         ' "#given" from the CEM (injected, 0.0 s before) → STARTED can be followed by SUCCEEDED,'
         " ABORTED, REVOKED."
     ]
+
+
+REVOKED = '    cem("RevokeObject", object_id="#one", message_id="#revoked"{})\n'
+
+
+@pytest.mark.parametrize("goes_on", ["NEW", "ACCEPTED", "STARTED", "SUCCEEDED"])
+def test_an_instruction_goes_on_that_was_revoked(goes_on: str) -> None:
+    assert play(GIVEN + REVOKED.format("") + status(goes_on)) == [
+        f"warning instruction.after-revoked /status_type: {goes_on} of the FRBC.Instruction"
+        ' "#given" from the CEM (0.0 s before), after OK to the RevokeObject "#revoked" from the'
+        " CEM (0.0 s before)"
+    ]
+
+
+@pytest.mark.parametrize("ends", ["REVOKED", "ABORTED", "REJECTED"])
+def test_how_a_revoked_instruction_may_end(ends: str) -> None:
+    assert play(GIVEN + REVOKED.format("") + status(ends)) == []
+
+
+def test_a_revocation_that_is_not_accepted_ends_nothing() -> None:
+    crossing = GIVEN + REVOKED.format(", answer=None")
+    assert play(crossing + status("STARTED", "SUCCEEDED")) == []
+    refused = GIVEN + REVOKED.format(', answer="INVALID_CONTENT"')
+    told_of = [line.split()[1] for line in play(refused + status("STARTED", "SUCCEEDED"))]
+    assert "instruction.after-revoked" not in told_of
+
+
+def test_what_was_over_before_it_was_revoked() -> None:
+    over = GIVEN + status("SUCCEEDED") + REVOKED.format("") + status("STARTED")
+    assert [line.split()[1] for line in play(over)] == ["instruction.after-final"]
+
+
+def test_what_was_held_back_is_not_slow() -> None:
+    script = Script().run('begin("FRBC")')
+    script.now += 0.01
+    data = b"""{"message_type": "FRBC.Instruction", "message_id": "given", "id": "one",
+        "actuator_id": "x", "operation_mode": "y", "operation_mode_factor": 1,
+        "execution_time": "2026-03-01T12:00:00Z", "abnormal_condition": false}"""
+    script.judge.judge(data, from_client=False, time=script.now)
+    script.now += 60
+    script.judge.take_in(monotonic=script.now)
+    script.rm("InstructionStatusUpdate", instruction_id="one", status_type="ACCEPTED")
+    assert "instruction.slow" not in script.codes

@@ -280,7 +280,6 @@ def test_the_description_was_refused(family: str) -> None:
     script = ModeScript(family, described=False)
     script.describe("TEMPORARY_ERROR")
     script.rm(STATUS[family])
-    script.instruct(WORK)
     script.instruct("#no-such", actuator_id=None if family == "OMBC" else "#other")
     check(
         script.only,
@@ -299,7 +298,25 @@ def test_after_a_refused_description_the_one_before_still_counts(family: str) ->
     script.instruct(WORK)
     assert script.found == []
     script.instruct("#renamed")
-    assert script.only.code == "modes.cannot-check"
+    assert script.only.code == "modes.description-refused"
+
+
+@FAMILIES
+def test_an_instruction_by_a_description_that_the_cem_has_refused(family: str) -> None:
+    script = ModeScript(family, described=False)
+    script.describe("INVALID_CONTENT")
+    script.instruct(WORK)
+    check(
+        script.only,
+        "modes.description-refused",
+        Severity.WARNING,
+        script.only.path,
+        f"it goes by the {family}.SystemDescription",
+        "which the CEM has answered with INVALID_CONTENT",
+    )
+    script.describe("OK")
+    script.instruct(WORK)
+    assert len(script.found) == 1
 
 
 @FAMILIES
@@ -309,7 +326,7 @@ def test_each_refused_description_is_told_once(family: str) -> None:
         script.describe("INVALID_CONTENT")
         script.instruct(WORK)
         script.instruct(WORK)
-    assert [each.code for each in script.found] == ["modes.cannot-check"] * 2
+    assert [each.code for each in script.found] == ["modes.description-refused"] * 2
 
 
 @FAMILIES

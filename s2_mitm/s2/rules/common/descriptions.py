@@ -124,6 +124,8 @@ def look_up(message: Message, conversation: Conversation) -> Lookup:
         return _NOTHING_TO_SAY
     if not _in_place(message, conversation):
         return _NOTHING_TO_SAY
+    if refused := _refused(message, conversation):
+        return Lookup(refused)
     if doubt := _doubt(message, conversation):
         text = f"what this refers to cannot be checked: {doubt}"
         return Lookup(Reference(None, ReferenceFault.UNSURE, text))
@@ -196,6 +198,22 @@ def _was_known(message: Message, conversation: Conversation, mode: str) -> bool:
         actuator_id in given.actuators and mode in given.actuators[actuator_id].modes
         for given in held
     )
+
+
+def _refused(message: Message, conversation: Conversation) -> Reference | None:
+    """What an instruction refers to, where the CEM has refused the last description that has it."""
+    actuator_id = actuator_id_of(message)
+    if message.sender is not Role.CEM or actuator_id is None:
+        return None
+    held = conversation.descriptions_of(description_of(message)).all
+    if not held or not held[-1].refused or actuator_id not in held[-1].actuators:
+        return None
+    modes = held[-1].actuators[actuator_id].modes
+    if any(message.content.text(field) not in modes for field in WITH_MODE[message.message_type]):
+        return None
+    name = held[-1].message.name(conversation.now)
+    text = f"it goes by {name}, which the CEM has answered with {held[-1].answer}"
+    return Reference(None, ReferenceFault.REFUSED, text)
 
 
 def _doubt(message: Message, conversation: Conversation) -> str:
