@@ -717,6 +717,7 @@ class Conversation:
                 selection=message,
                 active_modes=under_control.active_modes,
                 timers=under_control.timers,
+                plans=under_control.plans,
             )
         self._continue_with(under_control)
 

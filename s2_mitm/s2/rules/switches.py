@@ -91,8 +91,10 @@ def wrong_previous(message: Message, conversation: Conversation) -> Iterator[Fou
 def _contradicted(message: Message, conversation: Conversation, switch: _Switch) -> str | None:
     """The mode that should be the previous one, by the last status."""
     last, transitions = switch.last, switch.actuator.transitions
-    if last is None or conversation.unreadable.get(Role.RM, -1) >= last.message.monotonic:
-        return None  # what could not be read may have been the status in between
+    if last is None or last.message.injected or last.message.changed:
+        return None  # the RM did not say so
+    if conversation.unreadable.get(Role.RM, -1) >= last.message.monotonic:
+        return None  # that may have been the status in between
     if last.mode == switch.mode:
         same = last.switched is not None and last.switched == message.content.moment(
             "transition_timestamp"

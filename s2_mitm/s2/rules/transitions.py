@@ -17,7 +17,7 @@ from s2_mitm.s2.rules.common.tolerances import CLOCKS, SAME, SWITCHING
 from s2_mitm.s2.rules.common.words import labelled
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
-from s2_mitm.s2.wording import describe
+from s2_mitm.s2.wording import describe, quoted, short_id
 
 
 @rule(
@@ -181,12 +181,15 @@ def _between(message: Message, way: _Way) -> str:
     return f"from {labelled(start, modes[start])} to {labelled(target, modes[target])}"
 
 
-def _shown(conversation: Conversation, start: Start) -> str:
-    """What shows that an instruction leads from there, as a sentence."""
-    name = start.message.name(conversation.now)
+def _shown(message: Message, conversation: Conversation, way: _Way) -> str:
+    """What shows that an instruction leads from there, for the end of a text."""
+    start, name = way.start, way.start.message.name(conversation.now)
+    mode = _actuator(message, way.given).modes[start.mode]
+    label = quoted(mode.text("diagnostic_label") or "") if mode.text("diagnostic_label") else ""
+    which = label or short_id(start.mode)
     if start.planned:
-        return f"It leads from the mode that {name} instructs for {clock(start.time)}."
-    return f"It leads from the mode that is active by {name}."
+        return f"{which} is to be active from {clock(start.time)} on by {name}"
+    return f"{which} is active by {name}"
 
 
 def _usable(message: Message, way: _Way) -> list[Part]:
@@ -227,7 +230,7 @@ def unreachable(message: Message, conversation: Conversation) -> Iterator[Found]
     path = message.content.at(TARGET[message.message_type])
     text = f"no transition leads {_between(message, way)}"
     if _actuator(message, way.given).transitions:
-        yield Found(path, f"{text}. {_shown(conversation, way.start)}")
+        yield Found(path, f"{text}; {_shown(message, conversation, way)}")
     elif message.message_type != "DDBC.Instruction":  # ddbc.no-transitions reports that
         yield Found(
             path,
@@ -271,7 +274,7 @@ def abnormal_transition(message: Message, conversation: Conversation) -> Iterato
     yield Found(
         message.content.at(TARGET[message.message_type]),
         f"the transition {_between(message, way)} is for abnormal conditions only, and"
-        f" abnormal_condition is false. {_shown(conversation, way.start)}",
+        f" abnormal_condition is false; {_shown(message, conversation, way)}",
     )
 
 

@@ -106,7 +106,7 @@ def test_a_mode_that_cannot_be_reached(family: str) -> None:
         Severity.WARNING,
         f"/{TARGET[family]}",
         f"no transition leads from {in_words(MODES[family][ABNORMAL])}"
-        f" to {in_words(MODES[family][WORK])}. It leads from the mode that is active by"
+        f' to {in_words(MODES[family][WORK])}; "{MODES[family][ABNORMAL][1:]}" is active by'
         f" the {STATUS[family]}",
     )
 

@@ -197,9 +197,8 @@ def test_a_plan_that_leaves_a_mode_as_nothing_leads(family: str) -> None:
         Severity.WARNING,
         f"/{TARGET[family]}",
         f"no transition leads from {in_words(MODES[family][WORK])}"
-        f" to {in_words(MODES[family][ABNORMAL])}. It leads from the mode that"
-        f" the {family}.Instruction",
-        "instructs for 2026-03-01T12:01:00Z",
+        f' to {in_words(MODES[family][ABNORMAL])}; "{MODES[family][WORK][1:]}" is to be active'
+        f" from 2026-03-01T12:01:00Z on by the {family}.Instruction",
     )
 
 
@@ -256,6 +255,26 @@ def test_an_instruction_may_take_the_place_of_another_for_the_same_time(family: 
     script = ModeScript(family)
     script.instruct(WORK, execution_time=at(60))
     script.instruct(ABNORMAL, execution_time=at(60), abnormal_condition=True)
+    assert script.found == []
+
+
+@FAMILIES
+def test_the_cem_may_have_planned_anew(family: str) -> None:
+    """Without revoking what it had planned before."""
+    script = ModeScript(family)
+    script.instruct(WORK, execution_time=at(300))
+    script.instruct(REST, execution_time=at(200))
+    script.instruct(ABNORMAL, execution_time=at(400), abnormal_condition=True)
+    assert script.found == []
+
+
+@FAMILIES
+def test_a_plan_from_before_the_control_type_was_selected_again(family: str) -> None:
+    script = ModeScript(family)
+    script.instruct(WORK, execution_time=at(60))
+    script.select(family)
+    script.rm(STATUS[family])
+    script.instruct(ABNORMAL, execution_time=at(120), abnormal_condition=True)
     assert script.found == []
 
 

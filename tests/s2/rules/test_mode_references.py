@@ -114,7 +114,7 @@ def test_a_mode_of_another_actuator(family: str) -> None:
     script.describe(actuators=[make(), other])
     script.instruct("#elsewhere")
     assert script.only.code == "modes.unknown-mode"
-    assert script.only.text.endswith(f'; it belongs to actuator "{identifier("other")}"')
+    assert script.only.text.endswith(f"; it belongs to actuator {short_id(identifier('other'))}")
 
 
 @FAMILIES

@@ -85,6 +85,19 @@ def test_the_status_in_between_may_not_have_been_readable(family: str) -> None:
 
 
 @FAMILIES
+def test_a_status_that_the_user_has_injected_is_not_the_word_of_the_rm(family: str) -> None:
+    script = ModeScript(family)
+    status = {
+        "active_operation_mode_id": MODES[family][ABNORMAL],
+        "previous_operation_mode_id": MODES[family][REST],
+        "transition_timestamp": at(0),
+    }
+    script.inject(Role.RM, STATUS[family], **status)
+    script.switched(WORK, REST)
+    assert script.found == []
+
+
+@FAMILIES
 def test_another_factor_is_a_switch_to_the_same_mode(family: str) -> None:
     script = ModeScript(family)
     script.switched(WORK)

@@ -23,7 +23,7 @@ from s2_mitm.s2.rules.common.crossing import may_cross
 from s2_mitm.s2.rules.common.once_a_message import once_a_message
 from s2_mitm.s2.rules.common.references import Reference, ReferenceFault, unreadable_since
 from s2_mitm.s2.rules.common.tolerances import SWITCHING
-from s2_mitm.s2.rules.common.words import article, listed
+from s2_mitm.s2.rules.common.words import article, labelled, listed
 from s2_mitm.s2.verdict import Role
 from s2_mitm.s2.wording import quoted
 
@@ -138,7 +138,7 @@ def look_up(message: Message, conversation: Conversation) -> Lookup:
     newest = next((each for each in givens if actuator_id in each.actuators), givens[0])
     known = listed(_things(newest, actuator_id, unknown.thing))
     within = actuator_id and unknown.thing is not Thing.ACTUATOR
-    owner = f"actuator {quoted(actuator_id)} of " if within else ""
+    owner = f"{_actuator(newest, actuator_id)} of " if within else ""
     text = (
         f"{unknown.thing} {quoted(unknown.name)} is not in {owner}"
         f"{newest.message.name(conversation.now)}, which has {known}{place}"
@@ -241,7 +241,7 @@ def _elsewhere(
             if unknown.name not in _things(given, actuator_id, unknown.thing):
                 continue
             if any(given is each for each in in_force):
-                return f"; it belongs to actuator {quoted(actuator_id)}"
+                return f"; it belongs to {_actuator(given, actuator_id)}"
             name = given.message.name(conversation.now)
             if given.revoked is None:
                 why = f"answered with {given.answer}" if given.refused else "replaced since"
@@ -250,6 +250,10 @@ def _elsewhere(
                 return None
             return f"; it was in {name}, revoked by {given.revoked.name(conversation.now)}"
     return ""
+
+
+def _actuator(given: Description, actuator_id: str) -> str:
+    return f"actuator {labelled(actuator_id, given.actuators[actuator_id].part)}"
 
 
 def _things(given: Description, actuator_id: str, thing: Thing) -> Mapping[str, Part]:

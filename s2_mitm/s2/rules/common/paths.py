@@ -6,6 +6,7 @@ them meanwhile is in doubt: then every mode that may be active counts.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from s2_mitm.s2.catalog import FINAL_STATUSES, INSTRUCTIONS
@@ -24,12 +25,14 @@ class Start(NamedTuple):
     """An operation mode from which an instruction may lead.
 
     ``message`` shows it: a status, or an instruction that is to be executed at ``time`` (seconds
-    since 1970, 0 for a status).
+    since 1970, 0 for a status). ``replaced`` is whether one that was given later may be in its
+    place, since that is to be executed before it: the CEM may have planned anew.
     """
 
     mode: str
     message: Message
     time: float = 0.0
+    replaced: bool = False
 
     @property
     def planned(self) -> bool:
@@ -66,7 +69,7 @@ def starts(message: Message, conversation: Conversation) -> Starts:
         return UNKNOWN
     planned, unsure = [], []
     for each in earlier:
-        if now + SWITCHING < each.time < start - SWITCHING:
+        if now + SWITCHING < each.time < start - SWITCHING and not each.replaced:
             planned.append(each)
         elif each.time <= start + SWITCHING:
             unsure.append(each)
@@ -75,7 +78,7 @@ def starts(message: Message, conversation: Conversation) -> Starts:
         planned.sort(key=lambda each: each.time)
         # What is executed at the same time may come first, or in place of the other.
         modes = [each for each in reversed(planned) if each.time >= planned[-1].time - SWITCHING]
-        modes += [each for each in unsure if each.time > now + SWITCHING]
+        modes += [each for each in unsure if each.time > planned[-1].time]
         if all(each.message.faultless for each in modes):
             return Starts(modes, planned if unsure else known + planned)
         # The RM may reject what is wrong.
@@ -114,7 +117,13 @@ def _earlier(
             earlier.append(Start(mode, given, time))
     if done and active is not None:  # and with it what was to be executed before
         first = active.first.number
-        return [each for each in earlier if each.time > done or each.message.number > first]
+        earlier = [each for each in earlier if each.time > done or each.message.number > first]
+    soonest = math.inf
+    for index in range(len(earlier) - 1, -1, -1):
+        each = earlier[index]
+        if each.time >= soonest - SWITCHING:
+            earlier[index] = each._replace(replaced=True)
+        soonest = min(soonest, each.time)
     return earlier
 
 
