@@ -417,19 +417,40 @@ MORE = _finding_type(
 
 # s2-python
 
+
+def _system(start: str) -> str:
+    """An FRBC.SystemDescription of one mode whose second element begins at this fill level."""
+    elements = ", ".join(
+        f'{{"fill_level_range": {{"start_of_range": {lowest}, "end_of_range": {highest}}},'
+        ' "fill_rate": {"start_of_range": 0, "end_of_range": 0}, "power_ranges": [{'
+        '"start_of_range": 0, "end_of_range": 0, "commodity_quantity": "ELECTRIC.POWER.L1"}]}'
+        for lowest, highest in (("0", "0.3"), (start, "1"))
+    )
+    return (
+        f'{{"message_type": "FRBC.SystemDescription", {_ID}, "valid_from": "2026-03-01T12:00:00Z",'
+        ' "actuators": [{"id": "1c5a7e2e-3b1e-4c55-9f0b-0d2b9d9f0004", "supported_commodities":'
+        ' ["ELECTRICITY"], "operation_modes": [{"id": "1c5a7e2e-3b1e-4c55-9f0b-0d2b9d9f0005",'
+        f' "elements": [{elements}], "abnormal_condition_only": false}}], "transitions": [],'
+        ' "timers": []}], "storage": {"provides_leakage_behaviour": false,'
+        ' "provides_fill_level_target_profile": false, "provides_usage_forecast": false,'
+        ' "fill_level_range": {"start_of_range": 0, "end_of_range": 1}}}'
+    )
+
+
 REFUSED = _finding_type(
     "s2-python.refused",
-    Severity.ERROR,
+    Severity.WARNING,
     "What the schema cannot see and s2-python refuses",
     meaning="s2-python, which many devices and energy managers are built on, checks more than the"
-    " schema: ranges that are upside down, references to what is not there, the same thing twice."
-    " It answers INVALID_MESSAGE.",
-    origin="the validators of s2-python, mostly from sentences of the specification",
-    remedy="Correct what it names.",
-    wrong=_MEASURED.replace(
-        "230.5}", '230.5}, {"commodity_quantity": "ELECTRIC.POWER.L1", "value": 231.5}'
-    ),
-    right=_MEASURED,
+    " schema, and answers INVALID_MESSAGE. What the specification forbids, too, is told by a rule"
+    " in place of this; what is left is stricter than the specification, such as ranges that must"
+    " meet exactly, without any rounding.",
+    origin="s2-python, the validators of its models",
+    remedy="Correct what it names, and every peer will understand you.",
+    wrong=_system("0.30000000000000004"),
+    right=_system("0.3"),
+    why="A peer that is built on s2-python refuses the message. The specification does not ask for"
+    " as much.",
 )
 NARROWER = _finding_type(
     "s2-python.narrower",
@@ -437,10 +458,11 @@ NARROWER = _finding_type(
     "Legal, but s2-python refuses it",
     meaning="S2 allows it. A peer that is built on s2-python does not take it, and answers"
     " INVALID_MESSAGE.",
-    origin="the validators of s2-python",
+    origin="s2-python, the validators of its models",
     remedy="Nothing needs to be corrected; but some peers will not understand it.",
     wrong=_TIMER.replace("12:00:00Z", "23:59:60Z"),
     right=_TIMER,
+    why="It is right by the specification, and does not work with many peers.",
 )
 NOT_A_UUID = _finding_type(
     "s2-python.uuid",
@@ -448,7 +470,8 @@ NOT_A_UUID = _finding_type(
     "An id that is no UUID",
     meaning="S2 allows any 2 to 64 letters, digits, -, _ and :. s2-python takes UUIDs only, so that"
     " a peer that is built on it refuses the message.",
-    origin="the models of s2-python, narrower than the ID pattern of s2-ws-json",
+    origin="s2-python, the types of its fields; s2-ws-json, schemas/ID.schema.json: pattern",
     remedy="Use UUIDs, and every peer will understand you.",
     wrong=_STATUS.replace("1c5a7e2e-3b1e-4c55-9f0b-0d2b9d9f0001", "status-17"),
+    why="It is right by the specification, and does not work with many peers.",
 )

@@ -344,6 +344,9 @@ def finding_of(asked: Rule, found: Found, message: Message) -> Finding:
     return asked.finding_type.at(found.path, text, found.hint)
 
 
+_BY_VALIDATORS = {finding_types.REFUSED.code, finding_types.NARROWER.code}
+
+
 def without_doubles(by_message: list[Finding], by_rules: list[Finding]) -> list[Finding]:
     """One cause, one finding: a rule says it better than s2-python's validators, at the place."""
     told = [finding.path + "/" for finding in by_rules if finding.code in SAID_BY_S2_PYTHON]
@@ -351,7 +354,7 @@ def without_doubles(by_message: list[Finding], by_rules: list[Finding]) -> list[
         finding
         for finding in by_message
         if not (
-            finding.code == finding_types.REFUSED.code
+            finding.code in _BY_VALIDATORS
             and any(path.startswith(finding.path + "/") for path in told)
         )
     ] + by_rules

@@ -13,13 +13,10 @@ from s2python.s2_validation_error import S2ValidationError
 
 from s2_mitm.s2 import finding_types
 from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, pointer
-from s2_mitm.s2.wording import describe, excerpt
+from s2_mitm.s2.wording import describe, excerpt, short_id
 
 VERSION = "0.0.2-beta"
 """The version of S2 that s2-python speaks."""
-
-_LEGAL = ("Multiple power ranges defined for commodity",)
-"""What s2-python refuses beyond the specification, which asks for one range a quantity."""
 
 _PYTHON = (
     (r"\b(Commodity|CommodityQuantity)\.(?=[A-Z])", ""),
@@ -27,12 +24,39 @@ _PYTHON = (
 )
 """Python's own notation in the sentences of s2-python, and what people read instead."""
 
+_LEGAL = (
+    (
+        re.compile(r"Multiple power ranges defined for commodity (\S+) in operation mode (\S+)"),
+        "operation mode {mode} has several power ranges for {commodity}: S2 takes one for each"
+        " quantity, such as three phases, s2-python only one for each commodity",
+    ),
+    (
+        re.compile(r"No power ranges defined for commodity (\S+) in operation mode (\S+)"),
+        "operation mode {mode} has no power range for {commodity}, one of supported_commodities:"
+        " S2 allows that, s2-python refuses it",
+    ),
+    (
+        re.compile(r"Found duplicate (\S+) commodity"),
+        "{commodity} stands more than once in supported_commodities: S2 does not forbid that,"
+        " s2-python refuses it",
+    ),
+)
+"""What s2-python refuses beyond the specification: its sentences, and ours, which say so."""
+
+_OURS = (
+    (
+        re.compile(r"Elements with fill level ranges (.+) and (.+) are closest match to each"),
+        r"s2-python refuses fill level ranges that do not meet exactly: \1 and \2",
+    ),
+)
+"""Other sentences of s2-python that say less than ours do."""
+
 
 def check(message_type: str, message: Mapping[str, Any]) -> list[Finding]:
     """What s2-python refuses in a message: findings of source ``s2-python``.
 
-    The empty list when it takes the message, or does not know its type. Severity ``warning`` is
-    for what the specification allows, such as an id that is no UUID.
+    The empty list when it takes the message, or does not know its type. None is an error: what
+    the specification forbids has a rule, which says it in place of s2-python.
     """
     model = TYPE_TO_MESSAGE_CLASS.get(message_type)
     if model is None:
@@ -50,17 +74,13 @@ def _findings(refusal: S2ValidationError, message: Mapping[str, Any]) -> Iterato
     cause = refusal.__cause__
     if not isinstance(cause, ValidationError):
         # A validator of s2-python's own broke off.
-        yield finding_types.REFUSED.at("", f"s2-python: {_reason(cause, refusal)}")
+        yield _refused("", _reason(cause, refusal))
         return
     for error in islice(cause.errors(include_url=False, include_input=False), MAX_FINDINGS):
         path, value = _place(error["loc"], message)
         kind = error["type"]
         if kind == "value_error":
-            reason = _reason(error.get("ctx", {}).get("error"), error["msg"])
-            legal = any(words in reason for words in _LEGAL)
-            yield (finding_types.NARROWER if legal else finding_types.REFUSED).at(
-                path, f"s2-python: {reason}"
-            )
+            yield _refused(path, _reason(error.get("ctx", {}).get("error"), error["msg"]))
         elif isinstance(value, str) and kind == "uuid_parsing":
             text = f"{describe(value)} is no UUID; S2 allows it, s2-python refuses it"
             yield finding_types.NOT_A_UUID.at(path, text)
@@ -70,6 +90,19 @@ def _findings(refusal: S2ValidationError, message: Mapping[str, Any]) -> Iterato
         # Any other kind is about the type of a field: the schema says it better, and where the
         # schema has nothing to say, it is the model that is wrong (in s2-python 0.11.1 those of
         # DDBC.OperationMode and of PPBC.PowerSequenceContainerStatus).
+
+
+def _refused(path: str, reason: str) -> Finding:
+    """What one of the validators of s2-python refuses, from its sentence."""
+    for pattern, text in _LEGAL:
+        if found := pattern.search(reason):
+            commodity, *mode = found.groups()
+            words = text.format(commodity=commodity, mode=short_id(mode[0]) if mode else "")
+            return finding_types.NARROWER.at(path, words)
+    for pattern, text in _OURS:
+        if found := pattern.search(reason):
+            return finding_types.REFUSED.at(path, found.expand(text))
+    return finding_types.REFUSED.at(path, f"s2-python refuses it: {reason}")
 
 
 def _place(location: tuple[str | int, ...], message: Mapping[str, Any]) -> tuple[str, Any]:

@@ -160,7 +160,6 @@ SAID_BY_S2_PYTHON = frozenset(
         "pebc.limit-type-missing",
         "pebc.quantity-limit-missing",
         "pebc.range-upside-down",
-        "ppbc.quantity-twice",
         "time.order",
     }
 )
