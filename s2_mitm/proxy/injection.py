@@ -48,7 +48,8 @@ def inject(flow: Flow, session: Session | None, to: str, message: str, *, valida
     conversation = session.conversation
     if validate:
         content = with_message_id(content)
-        verdict = judge_alone(content, session.judge.settings, version=conversation.version)
+        settings, version = session.judge.settings, conversation.version
+        verdict = judge_alone(content, settings, version=version, sender=role.other)
         if (
             not verdict.valid
             and message.startswith("@")

@@ -15,25 +15,31 @@ from s2_mitm.s2.verdict import MAX_FINDINGS, Finding, Role, Verdict, bounded
 
 
 def judge_alone(
-    data: bytes, settings: Settings, *, version: str | None = None, binary: bool = False
+    data: bytes,
+    settings: Settings,
+    *,
+    version: str | None = None,
+    binary: bool = False,
+    sender: Role | None = None,
 ) -> Verdict:
     """What is wrong with a message, whatever was said before it.
 
     That is all that a conversation with these settings says of it before it asks the rules, and
     what those rules say that need nothing but the message. Takes the bytes of the message, the
-    version of S2 that is spoken (None for that of the settings), and whether it is in a binary
-    frame. Raises nothing, whatever the bytes are.
+    version of S2 that is spoken (None for that of the settings), whether it is in a binary frame,
+    and who sends it (None where the message itself is to tell). Raises nothing, whatever the bytes
+    are.
     """
     version = version or settings.version
     verdict = validation.judge(data, version=version, schemas=settings.schemas, binary=binary)
-    by_rules = _asked_of_rules(verdict, settings, version, len(data))
+    by_rules = _asked_of_rules(verdict, settings, version, sender, len(data))
     by_message = settings.wanted(verdict.findings)
     verdict.findings = bounded(without_doubles(by_message, settings.wanted(by_rules)))
     return verdict
 
 
 def _asked_of_rules(
-    verdict: Verdict, settings: Settings, version: str | None, size: int
+    verdict: Verdict, settings: Settings, version: str | None, sender: Role | None, size: int
 ) -> list[Finding]:
     """What the rules find that need nothing but the message, whichever side sent it."""
     message_type = verdict.message_type or ""
@@ -56,7 +62,7 @@ def _asked_of_rules(
                 1,
                 0.0,
                 0.0,
-                sender,
+                speaker,
                 message_type,
                 verdict.message_id,
                 content,
@@ -67,7 +73,7 @@ def _asked_of_rules(
             ),
             settings,
         )
-        for sender in _possible_senders(message_type, content)
+        for speaker in ([sender] if sender else _possible_senders(message_type, content))
     )
     return [finding for finding in first if all(finding in other for other in others)]
 
