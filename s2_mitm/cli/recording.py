@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,7 @@ from s2_mitm.cli import options
 from s2_mitm.s2.verdict import Role, Severity
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from s2_mitm.history.queries import History
 
@@ -76,11 +77,17 @@ def sessions(db: str, limit: int | None, as_json: bool, **wanted: Any) -> None:
 @click.command()
 @_reading
 def messages(db: str, limit: int | None, as_json: bool, **wanted: Any) -> None:
-    """The messages of a recording; with --json also what was in them and found in them."""
+    """The messages of a recording, and what they mean; with --json also what was found in them."""
     from s2_mitm.render.tables import messages_table
+    from s2_mitm.replay.meanings import Meanings
 
     with _history(db) as history:
-        _show(history.messages, wanted, limit, messages_table, as_json)
+
+        def told(**narrowed: Any) -> Iterator[dict[str, Any]]:
+            return Meanings(history).told(history.messages(**narrowed))
+
+        # In a pipe a row stays a line.
+        _show(told, wanted, limit, partial(messages_table, below=sys.stdout.isatty()), as_json)
 
 
 @click.command()
@@ -154,7 +161,7 @@ def _show(
     query: Callable[..., Iterator[dict[str, Any]]],
     wanted: dict[str, Any],
     limit: int | None,
-    table: Callable[[list[dict[str, Any]]], Table],
+    table: Callable[[list[dict[str, Any]]], RenderableType],
     as_json: bool,
 ) -> None:
     """Print what ``query`` yields, as lines of JSON or as a table."""
@@ -185,7 +192,7 @@ def _as_json(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _print(table: Table) -> None:
+def _print(table: RenderableType) -> None:
     from rich.console import Console
 
     # In a pipe a row is a line, however long.

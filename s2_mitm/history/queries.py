@@ -131,6 +131,19 @@ class History:
                 row["findings"] = found.get(row["id"], [])
                 yield row
 
+    def said(self, session: str, first: int, last: int, types: Sequence[str] = ()) -> Iterator[Row]:
+        """The messages of the session with this id from one ``seq`` to another, in that order.
+
+        Only those of ``types`` where there are any. Yields the columns of the table.
+        """
+        query = select(*self._columns(messages)).where(
+            messages.c.session_id == session,
+            messages.c.seq.between(first, last),
+            *([messages.c.message_type.in_(types)] if types else []),
+        )
+        for rows in self._read(query, ("seq",), None):
+            yield from rows
+
     def findings(self, **wanted: Unpack[Wanted]) -> Iterator[Row]:
         """The findings, in the order in which they were recorded.
 

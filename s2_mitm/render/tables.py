@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from rich.box import Box
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +17,15 @@ from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import counted, printable
 
 Row = Mapping[str, Any]
+
+_BETWEEN = "\ue000"
+"""What a line between two rows is drawn with: it is not printable, so that no cell has it."""
+
+# Called ASCII, or rich takes another box in some terminals.
+_WITH_LINES = Box(
+    "\n".join(_BETWEEN * 4 if line in (2, 4) else "    " for line in range(8)) + "\n", ascii=True
+)
+"""Nothing around the cells, but a line below the headings and between the rows."""
 
 
 def sessions_table(rows: Iterable[Row]) -> Table:
@@ -52,11 +65,16 @@ def sessions_table(rows: Iterable[Row]) -> Table:
     return table
 
 
-def messages_table(rows: Iterable[Row]) -> Table:
-    """A line a message; takes what `History.messages` yields."""
+def messages_table(rows: Iterable[Row], *, below: bool = False) -> RenderableType:
+    """A line a message; takes what `History.messages` yields, with what they mean.
+
+    That is the last column, or with ``below`` stands below each line, where it fits a terminal.
+    """
+    rows = list(rows)
     table = _table("time (UTC)", "session")
     table.add_column("#", justify="right")
-    for heading in ("from", "type", "message id", "valid", "findings", "answer", "note"):
+    headings = ["from", "type", "message id", "valid", "findings", "answer", "note"]
+    for heading in headings if below else [*headings, "meaning"]:
         table.add_column(heading, overflow="fold")
     for row in rows:
         answer = _some(row["reception_status"], _milliseconds(row["reception_delay_ms"]))
@@ -72,8 +90,36 @@ def messages_table(rows: Iterable[Row]) -> Table:
             _findings(row["findings"]),
             _text(" ".join(answer)),
             _text(", ".join(notes)),
+            *([] if below else [_text(row["meaning"])]),
         )
-    return table
+    return _Above(table, [row["meaning"] for row in rows]) if below else table
+
+
+class _Above:
+    """A table with a text below each row, as wide as the whole.
+
+    rich has no cell that spans columns: the texts stand in the place of the lines between the rows.
+    """
+
+    def __init__(self, table: Table, texts: list[str]) -> None:
+        self._table, self._texts = table, texts
+        table.box, table.show_edge, table.show_lines = _WITH_LINES, False, True
+        table.padding = (0, 1, 0, 0)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        texts = iter(["", *self._texts])  # the first line is below the headings
+        for line in console.render_lines(self._table, options, pad=False):
+            if any(_BETWEEN in segment.text for segment in line):
+                yield from self._below(next(texts))
+            else:
+                yield from line
+                yield Segment.line()
+        for text in texts:
+            yield from self._below(text)
+
+    def _below(self, text: str) -> Iterator[RenderableType]:
+        if text:
+            yield Padding(_text(text, style="dim"), (0, 0, 0, 4))
 
 
 def findings_table(rows: Iterable[Row]) -> Table:

@@ -97,6 +97,22 @@ def test_json_for_programs() -> None:
     assert third["findings"][0]["hint"] == "Mend it."
 
 
+def test_what_messages_mean(recorder: Recorder) -> None:
+    say(recorder, 4, content=b'{"message_type": "HandshakeResponse", "message_id": "m4"}')
+    say(recorder, 5, content=b'{"message_type": "ReceptionStatus", "subject_message_id": "m4"}')
+    assert recorder.flush(10)
+    assert [row["meaning"] for row in rows("messages")] == [
+        *("", "", ""),
+        "no version",
+        "no status → HandshakeResponse",
+    ]
+    # Also of what is shown alone.
+    assert [row["meaning"] for row in rows("messages", "--limit", "1")] == [
+        "no status → HandshakeResponse"
+    ]
+    assert run("messages").stdout.splitlines()[-1].endswith(" no status → HandshakeResponse")
+
+
 @pytest.mark.usefixtures("recorder")
 @pytest.mark.parametrize(
     ("args", "expected"),

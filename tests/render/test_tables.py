@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+from io import BytesIO, TextIOWrapper
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 
 from s2_mitm.render.tables import findings_table, messages_table, sessions_table
 
@@ -54,17 +54,18 @@ MESSAGE: dict[str, Any] = {
     "reception_status": "INVALID_DATA",
     "reception_delay_ms": 12.6,
     "findings": [FINDING, {**FINDING, "severity": "warning"}, FINDING],
+    "meaning": "1,480 W",
 }
 
 
-def shown(table: Table, width: int = 1000) -> str:
+def shown(table: RenderableType, width: int = 1000) -> str:
     console = Console(width=width, color_system=None)
     with console.capture() as captured:
         console.print(table)
     return captured.get()
 
 
-def line(table: Table) -> str:
+def line(table: RenderableType) -> str:
     return " ".join(shown(table).splitlines()[1].split())
 
 
@@ -94,8 +95,34 @@ def test_lost_messages_are_counted_where_there_are_any() -> None:
 def test_a_message_is_a_line() -> None:
     assert line(messages_table([MESSAGE])) == (
         "2026-11-21 12:00:00.123 01234567 7 RM PowerMeasurement m7 INVALID "
-        "2 errors, 1 warning INVALID_DATA 13 ms injected, dropped"
+        "2 errors, 1 warning INVALID_DATA 13 ms injected, dropped 1,480 W"
     )
+
+
+def test_what_messages_mean_stands_below_their_lines() -> None:
+    rows = [MESSAGE, {**MESSAGE, "meaning": ""}, {**MESSAGE, "meaning": "long " * 20}]
+    for encoding in ("utf-8", "latin-1"):
+        console = Console(
+            file=TextIOWrapper(BytesIO(), encoding),
+            width=400,
+            force_terminal=True,
+            color_system=None,
+        )
+        with console.capture() as captured:
+            console.print(messages_table(rows, below=True))
+        heading, first, told, second, third, last = captured.get().splitlines()
+        assert heading.split()[:3] == ["time", "(UTC)", "session"]
+        assert [" PowerMeasurement " in line for line in (first, second, third)] == [True] * 3
+        assert (told.rstrip(), last.rstrip()) == ("    1,480 W", "    " + ("long " * 20).rstrip())
+
+
+def test_in_a_narrow_terminal_they_are_as_wide_as_the_table() -> None:
+    text = "Battery inverter → charge at 0.6: 3,000 W (3-phase), +5.4 %/h, at once; and more of it"
+    narrow = shown(messages_table([{**MESSAGE, "meaning": text}], below=True), width=80)
+    *_, above, below = narrow.splitlines()
+    assert above.startswith("    Battery inverter → charge at 0.6: 3,000 W (3-phase), +5.4 %/h, at")
+    assert below.startswith("    ")
+    assert all(len(each) <= 80 for each in narrow.splitlines())
 
 
 def test_a_finding_is_a_line() -> None:
@@ -121,6 +148,7 @@ def test_what_comes_over_the_wire_stays_in_its_cell(text: str) -> None:
     tables = [
         sessions_table([{**SESSION, **hostile}]),
         messages_table([{**MESSAGE, "message_type": text, "message_id": text, "sender": text}]),
+        messages_table([{**MESSAGE, "meaning": text}]),
         findings_table([{**FINDING, **dict.fromkeys(("message_type", "path", "text"), text)}]),
     ]
     for table in tables:

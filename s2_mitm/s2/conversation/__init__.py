@@ -8,6 +8,7 @@ their answer. Each message can only be understood, and judged, by those before i
   it.
 - ``judging`` is who asks: `Judge`. A message is first judged, by itself and by the rules, in the
   light of the conversation as it was before it. Then it is taken in or discarded.
+- ``listening`` follows a conversation without judging it: `Listener`.
 
 Three things change a conversation, and all of them are in this folder:
 

@@ -1,8 +1,8 @@
 """What one RM and one CEM have said to each other so far, and what of it is in force.
 
-Rules are given this, and read it. Only `Judge` changes it: with each message that was delivered
-(`take_in`), and with the time that passes. Everything that is remembered is bounded, whatever the
-peers do and however long they talk.
+Rules are given this, and read it. Only `Judge`, and `Listener`, change it: with each message that
+was delivered (`take_in`), and with the time that passes. Everything that is remembered is bounded,
+whatever the peers do and however long they talk.
 """
 
 from __future__ import annotations
