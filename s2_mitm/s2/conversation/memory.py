@@ -20,6 +20,7 @@ from s2_mitm.s2.catalog import (
     CONTROL_TYPES,
     DEFAULT_VERSION,
     DESCRIPTIONS,
+    FINAL_STATUSES,
     ID_FIELDS,
     IN_FORCE,
     INSTRUCTIONS,
@@ -71,7 +72,9 @@ MAX_TIMERS = 1000
 
 MAX_PLANS = 100
 MAX_PLANNED = 50
-"""Actuators whose instructions are remembered in order, and how many of each, the latest."""
+LAST_PLANNED = 3
+"""Actuators whose instructions are remembered in order, and how many of each: the latest that are
+not over, and the last few, over or not."""
 
 NOTHING = Part({})
 """In place of what a message said, where only that it was said is remembered."""
@@ -780,10 +783,22 @@ class Conversation:
         _put(self.instructions, instruction_id, instruction, MAX_INSTRUCTIONS)
         _put(self.latest_instructions, instruction.target, instruction, MAX_INSTRUCTIONS)
         if instruction.family in DESCRIPTIONS and instruction_id in self.instructions:
-            plan = [*self.plans.get(instruction.target, ())[1 - MAX_PLANNED :], instruction_id]
+            plan = self.plans.get(instruction.target, [])
+            # The last ones show what has led to the active mode.
+            plan = [*filter(self._is_open, plan[:-LAST_PLANNED]), *plan[-LAST_PLANNED:]]
+            plan = [*plan[1 - MAX_PLANNED :], instruction_id]
             _put(self.plans, instruction.target, plan, MAX_PLANS)
         if message.message_id is not None:
             _put(self.instructions_by_message, message.message_id, instruction, MAX_INSTRUCTIONS)
+
+    def _is_open(self, instruction_id: str) -> bool:
+        """Whether an instruction may still be executed, or its end was not seen yet."""
+        instruction = self.instructions.get(instruction_id)
+        if instruction is None or instruction.refused:
+            return False
+        active = self.active_modes.get(instruction.message.content.text("actuator_id") or "")
+        seen = active is not None and instruction.since < active.message.monotonic
+        return not (seen and instruction.status in FINAL_STATUSES)
 
     def _progress(self, message: Message) -> None:
         content = message.content

@@ -107,10 +107,10 @@ def _earlier(
         if instruction.doubled or mode is None or when is None:
             return None
         time = max(when, given.time)
-        if active is not None and _is_over(instruction, active):
-            continue
         if active is not None and mode == active.mode and _led_to(instruction, time, active):
             done = max(done, time)
+        elif active is not None and _is_over(instruction, active):
+            continue
         elif not _is_off(message, instruction, conversation):
             if instruction.revoked or instruction.status in ("REJECTED", "REVOKED", "ABORTED"):
                 return None  # how far did it come, and does the CEM know?
