@@ -8,6 +8,7 @@ from s2_mitm.s2.catalog import DESCRIPTIONS, PHASES, QUANTITIES
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part, clock
 from s2_mitm.s2.rules.common.bands import BANDS, crossed
+from s2_mitm.s2.rules.common.phases import SINGLE_PHASE, lone_phase
 from s2_mitm.s2.rules.common.repeated import repeated
 from s2_mitm.s2.rules.common.tolerances import OLD_MEASUREMENT
 from s2_mitm.s2.rules.common.words import number
@@ -247,6 +248,40 @@ def bands(message: Message, conversation: Conversation) -> Iterator[Found]:
                     f"{upper} {number(value.value[upper])} is below {lower}"
                     f" {number(value.value[lower])}",
                 )
+
+
+@rule("forecast.single-phase", Severity.WARNING, ["PowerForecast"], statements=["N36"])
+def forecast_single_phase(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """A forecast for a single phase that is not L1.
+
+    A CEM takes what has a value on L2 or L3 for a device with three phases. It is reported once for
+    each ResourceManagerDetails.
+
+    Where: CommodityQuantity: ELECTRIC.POWER.L1.
+    Why: A device that uses only one phase should always call it L1; it is no must.
+    Wrong:
+        begin()
+        value = {"commodity_quantity": "ELECTRIC.POWER.L2", "value_expected": 230}
+        rm("PowerForecast", elements=[{"duration": 900000, "power_values": [value]}])
+    Right:
+        begin()
+        value = {"commodity_quantity": "ELECTRIC.POWER.L1", "value_expected": 230}
+        rm("PowerForecast", elements=[{"duration": 900000, "power_values": [value]}])
+    Do: Call the only phase ELECTRIC.POWER.L1, whichever phase of the house it is connected to.
+    """
+    quantities = (
+        value.text("commodity_quantity")
+        for element in message.content.parts("elements")
+        for value in element.parts("power_values")
+    )
+    phase = lone_phase(quantities, conversation)
+    if phase is not None:
+        yield Found(
+            "/elements",
+            f"{phase} is the only phase in it; a device with one phase should call it L1",
+            once=SINGLE_PHASE,
+            since=conversation.details,
+        )
 
 
 @rule("costs.no-currency", Severity.ERROR, DESCRIPTIONS.values(), statements=["N34"])

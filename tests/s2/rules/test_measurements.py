@@ -177,3 +177,39 @@ def test_measurements_cross_a_selection() -> None:
     script.rm("PowerMeasurement")
     script.rm("PowerForecast")
     assert told(script) == []
+
+
+@pytest.mark.parametrize(
+    ("measured", "forecast", "codes"),
+    [
+        (["L1"], ["L3"], ["forecast.single-phase"]),
+        (["L1"], ["L1"], []),
+        (["L1", "L2", "L3"], ["L2"], []),
+        (["3_PHASE_SYMMETRIC"], ["L2"], []),
+        (["L1"], ["L2", "L3"], []),
+    ],
+)
+def test_a_forecast_for_a_single_phase(
+    measured: list[str], forecast: list[str], codes: list[str]
+) -> None:
+    script = Script()
+    script.begin(details=False)
+    names = [f"ELECTRIC.POWER.{phase}" for phase in measured]
+    script.rm("ResourceManagerDetails", provides_power_measurement_types=names)
+    values = [
+        {"commodity_quantity": f"ELECTRIC.POWER.{phase}", "value_expected": 1} for phase in forecast
+    ]
+    elements = [{"duration": 900_000, "power_values": [value]} for value in values]
+    for _ in range(2):
+        script.rm("PowerForecast", elements=elements)
+    assert script.codes == codes
+
+
+def test_a_single_phase_that_the_details_show_is_said_once() -> None:
+    script = Script()
+    script.begin(details=False)
+    second = "ELECTRIC.POWER.L2"
+    script.rm("ResourceManagerDetails", provides_power_measurement_types=[second])
+    value = {"commodity_quantity": second, "value_expected": 1}
+    script.rm("PowerForecast", elements=[{"duration": 900_000, "power_values": [value]}])
+    assert script.codes == ["measurement.single-phase"]
