@@ -6,7 +6,15 @@ import pytest
 from mode_script import FAMILIES, REST, STATUS, WORK, ModeScript
 
 from s2_mitm.s2.examples.script import Script
-from s2_mitm.s2.examples.templates import START, actuator, at, ombc_mode, power, transition
+from s2_mitm.s2.examples.templates import (
+    START,
+    actuator,
+    at,
+    ombc_mode,
+    power,
+    transition,
+    waiting,
+)
 from s2_mitm.s2.verdict import Severity
 
 
@@ -215,7 +223,7 @@ def test_a_sequence_is_rejected_and_runs(sequence: str, said: bool) -> None:
     script.rm("InstructionStatusUpdate", status_type="REJECTED")
     named = {"power_profile_id": "#profile", "sequence_container_id": "#wash"}
     named |= {"selected_sequence_id": sequence, "status": "SCHEDULED"}
-    script.rm("PPBC.PowerProfileStatus", sequence_container_status=[named])
+    script.rm("PPBC.PowerProfileStatus", sequence_container_status=[named, waiting("spin")])
     told = [code for code, _ in hints(script) if code == "done-though-rejected"]
     assert told == (["done-though-rejected"] if said else [])
 
