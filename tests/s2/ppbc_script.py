@@ -13,6 +13,9 @@ from s2_mitm.s2.verdict import Finding, Severity
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 SCHEDULE, PROFILE = "PPBC.ScheduleInstruction", "PPBC.PowerProfileDefinition"
 START, END = "PPBC.StartInterruptionInstruction", "PPBC.EndInterruptionInstruction"
+CONTAINERS = ("wash", "spin")
+"""Those of the profile that is given first."""
+
 EVERY = pytest.mark.parametrize("message_type", [SCHEDULE, START, END])
 
 
@@ -63,9 +66,14 @@ def status(status: str, **fields: Any) -> dict[str, Any]:
 def report(script: Script, *containers: dict[str, Any], answer: str | None = "OK") -> None:
     """The RM reports these containers, and that nothing is scheduled for the others of #profile."""
     told = {container.get("sequence_container_id") for container in containers}
-    others = [waiting(name) for name in ("wash", "spin") if f"#{name}" not in told]
+    others = [waiting(name) for name in CONTAINERS if f"#{name}" not in told]
     whole = [*containers, *others]
     script.rm("PPBC.PowerProfileStatus", answer, sequence_container_status=whole)
+
+
+def run(script: Script, name: str, seconds: float) -> None:
+    """The RM reports a status of the first container."""
+    report(script, status(name, selected_sequence_id="#eco", progress=int(seconds * 1000)))
 
 
 def profile(script: Script, name: str, *containers: dict[str, Any], **fields: Any) -> str:

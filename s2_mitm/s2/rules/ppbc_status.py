@@ -1,62 +1,29 @@
-"""Power profile based control: what the RM says of how far the sequences have come."""
+"""Power profile based control: what the RM says of the containers of a profile."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
 
+from s2_mitm.s2.catalog import STATUSES_AFTER
 from s2_mitm.s2.conversation.memory import Conversation
-from s2_mitm.s2.conversation.message import Message, Part
-from s2_mitm.s2.conversation.validity import Description, duration_of
+from s2_mitm.s2.conversation.message import Message, Part, clock
+from s2_mitm.s2.conversation.validity import Description
 from s2_mitm.s2.rules.common.profiles import (
+    FIELD,
+    RUNNING,
+    STARTED,
     STATUS,
+    in_force,
     progress_of,
     referring_parts,
 )
-from s2_mitm.s2.rules.common.references import FEW
-from s2_mitm.s2.rules.common.tolerances import CLOCKS, ROUNDING
-from s2_mitm.s2.rules.common.words import named, number
+from s2_mitm.s2.rules.common.references import FEW, ReferenceFault, each
+from s2_mitm.s2.rules.common.tolerances import CLOCKS
+from s2_mitm.s2.rules.common.words import named
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted, short_id
-
-RUNNING = ("EXECUTING", "INTERRUPTED")
-STARTED = (*RUNNING, "FINISHED")
-"""The statuses of a sequence that runs, and of one that has started; ABORTED may be either."""
-
-
-@rule("ppbc.progress-missing", Severity.ERROR, [STATUS], statements=["N63"], alone=True)
-def progress_missing(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """A sequence that has started has no progress.
-
-    The CEM cannot tell how long it still takes.
-
-    Where: PPBC.PowerSequenceContainerStatus: progress.
-    Why: A value must be provided, unless no sequence was selected or it has not started yet.
-    Wrong:
-        begin("PPBC")
-        rm("PPBC.PowerProfileStatus", sequence_container_status=[{
-            "power_profile_id": "#profile", "sequence_container_id": "#wash",
-            "selected_sequence_id": "#eco", "status": "EXECUTING"}, waiting("spin")])
-    Right:
-        begin("PPBC")
-        rm("PPBC.PowerProfileStatus", sequence_container_status=[{
-            "power_profile_id": "#profile", "sequence_container_id": "#wash",
-            "selected_sequence_id": "#eco", "status": "EXECUTING", "progress": 60000},
-            waiting("spin")])
-    Do: Send the milliseconds since the sequence has started, 0 at the very beginning.
-    """
-    missing = (
-        part
-        for part in message.content.parts("sequence_container_status")
-        if part.text("status") in STARTED
-        and part.has("selected_sequence_id")
-        and not part.has("progress")
-    )
-    for part in islice(missing, FEW):
-        yield Found(
-            part.path, f"no progress, but the status is {quoted(part.text('status') or '')}"
-        )
 
 
 @rule("ppbc.selection-missing", Severity.WARNING, [STATUS], alone=True)
@@ -125,179 +92,113 @@ def container_missing(message: Message, conversation: Conversation) -> Iterator[
             )
 
 
-@rule("ppbc.progress-beyond", Severity.WARNING, [STATUS])
-def progress_beyond(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """The progress of a sequence is longer than the sequence takes.
+@rule("ppbc.container-twice", Severity.WARNING, [STATUS], alone=True)
+def container_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """A status has the same container twice.
 
-    The CEM cannot tell when it is finished. Interruptions may count, so that nothing is said of a
-    sequence that was interrupted, or is finished, unless it has begun too recently for that.
+    The CEM cannot tell which of the two holds.
 
-    Where: PPBC.PowerSequenceContainerStatus: progress; PPBC.PowerSequenceElement: duration.
-    Why: That the RM keeps to the durations that it has described follows, but is not said.
+    Where: PPBC.PowerProfileStatus: sequence_container_status.
+    Why: The list has the status of each container; that it has one only follows, but is not said.
     Wrong:
         begin("PPBC")
-        rm("PPBC.PowerProfileStatus", sequence_container_status=[{
-            "power_profile_id": "#profile", "sequence_container_id": "#wash",
-            "selected_sequence_id": "#eco", "status": "EXECUTING", "progress": 900000},
-            waiting("spin")])
+        rm("PPBC.PowerProfileStatus",
+            sequence_container_status=[waiting("wash"), waiting("spin"), waiting("wash")])
     Right:
         begin("PPBC")
-        rm("PPBC.PowerProfileStatus", sequence_container_status=[{
-            "power_profile_id": "#profile", "sequence_container_id": "#wash",
-            "selected_sequence_id": "#eco", "status": "EXECUTING", "progress": 600000},
-            waiting("spin")])
-    Do: Send milliseconds since the start; give a new profile when the device takes longer.
+        rm("PPBC.PowerProfileStatus", sequence_container_status=[waiting("wash"), waiting("spin")])
+    Do: Send one status of each container, that of its selected sequence.
     """
-    yield from islice(_beyond(message, conversation), FEW)
+    yield from islice(_twice(message), FEW)
 
 
-def _beyond(message: Message, conversation: Conversation) -> Iterator[Found]:
-    for part, (given, *_) in referring_parts(message, conversation):
-        progress = part.number("progress")
-        if progress is None or given is None or part.text("status") not in STARTED:
+def _twice(message: Message) -> Iterator[Found]:
+    seen: dict[tuple[str, str], Part] = {}
+    for part in message.content.parts("sequence_container_status"):
+        profile, container = part.text("power_profile_id"), part.text("sequence_container_id")
+        if profile is None or container is None:
             continue
-        sequence = _selected(part, given)
-        duration = duration_of(sequence) if sequence else None
-        if duration is None or progress / 1000 <= duration + ROUNDING:
-            continue
-        before = progress_of(part, conversation)
-        selected = part.text("selected_sequence_id")
-        same = before.selected == selected
-        paused = before.interrupted is not None or (same and before.paused)
-        if part.text("status") == "EXECUTING" and not paused:
-            longest = duration
+        if first := seen.get((profile, container)):
+            text = f"{first.path} is the status of the container {short_id(container)} already"
+            yield Found(part.at("sequence_container_id"), text)
         else:
-            began = before.began if same and before.began is not None else given.message.time
-            longest = max(duration, message.time - began + CLOCKS)
-        if progress / 1000 > longest + ROUNDING:
-            yield Found(
-                part.at("progress"),
-                f"{progress / 1000:.6g} s, but the sequence {short_id(selected or '')} takes"
-                f" {duration:.6g} s, by {given.message.name(message.time)}",
-            )
+            seen[profile, container] = part
 
 
-@rule("ppbc.progress-early", Severity.WARNING, [STATUS], alone=True)
-def progress_early(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """A sequence that has not started has progress.
+@rule("ppbc.status-of-revoked", Severity.WARNING, [STATUS])
+def status_of_revoked(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """A status of a power profile that the RM has revoked.
 
-    The status says that it is still to come, the progress that it runs. The CEM cannot tell which.
+    The CEM has forgotten the profile. That a sequence was finished or aborted may still be said.
 
-    Where: PPBC.PowerSequenceContainerStatus: progress and status.
-    Why: progress is the time since the start; that there is none before it is not said.
+    Where: RevokeObject; PPBC.PowerSequenceContainerStatus: power_profile_id.
+    Why: What was revoked is not there any more; that its status ends with it is not said.
     Wrong:
         begin("PPBC")
-        rm("PPBC.PowerProfileStatus", sequence_container_status=[{
-            "power_profile_id": "#profile", "sequence_container_id": "#wash",
-            "selected_sequence_id": "#eco", "status": "SCHEDULED", "progress": 60000},
-            waiting("spin")])
+        rm("RevokeObject", object_type="PPBC.PowerProfileDefinition", object_id="#profile")
+        rm("PPBC.PowerProfileStatus")
     Right:
         begin("PPBC")
-        rm("PPBC.PowerProfileStatus", sequence_container_status=[{
-            "power_profile_id": "#profile", "sequence_container_id": "#wash",
-            "selected_sequence_id": "#eco", "status": "EXECUTING", "progress": 60000},
-            waiting("spin")])
-    Do: Leave progress out until the sequence has started.
+        rm("PPBC.PowerProfileStatus")
+        rm("RevokeObject", object_type="PPBC.PowerProfileDefinition", object_id="#profile")
+    Do: Send no status of a profile after its RevokeObject.
     """
-    early = (
-        (part, progress)
-        for part in message.content.parts("sequence_container_status")
-        if part.text("status") in ("NOT_SCHEDULED", "SCHEDULED")
-        and (progress := part.number("progress") or 0.0) > ROUNDING * 1000
+    revoked = (
+        found
+        for part, reference in referring_parts(message, conversation)
+        if part.text("status") not in ("FINISHED", "ABORTED")
+        for found in each(reference, ReferenceFault.NOT_IN_FORCE, part, FIELD)
     )
-    for part, progress in islice(early, FEW):
-        status = quoted(part.text("status") or "")
-        yield Found(part.at("progress"), f"{number(progress)} ms, but the status is {status}")
+    yield from islice(revoked, 1)
 
 
-@rule("ppbc.progress-back", Severity.WARNING, [STATUS])
-def progress_back(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """The progress of a sequence is less than it was.
+@rule("ppbc.started-early", Severity.WARNING, [STATUS], statements=["N29"])
+def started_early(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """A sequence runs before the time for which it was scheduled.
 
-    Time does not run backwards. Either the sequence was started once more, which nobody asked for,
-    or one of the two is wrong.
+    The RM has taken the instruction. Clocks may differ by a minute.
 
-    Where: PPBC.PowerSequenceContainerStatus: progress.
-    Why: It is the time since the sequence has started; that it grows follows, but is not said.
+    Where: PPBC.ScheduleInstruction: execution_time.
+    Why: It is when the sequence shall start; whether the device may start it itself is not said.
     Wrong:
         begin("PPBC")
-        run = {"power_profile_id": "#profile", "sequence_container_id": "#wash",
-            "selected_sequence_id": "#eco", "status": "EXECUTING"}
-        for progress in (300000, 120000):
-            rm("PPBC.PowerProfileStatus",
-                sequence_container_status=[{**run, "progress": progress}, waiting("spin")])
+        cem("PPBC.ScheduleInstruction", execution_time=at(3600))
+        rm("PPBC.PowerProfileStatus", sequence_container_status=[{
+            "power_profile_id": "#profile", "sequence_container_id": "#wash",
+            "selected_sequence_id": "#eco", "status": "EXECUTING", "progress": 0},
+            waiting("spin")])
     Right:
         begin("PPBC")
-        run = {"power_profile_id": "#profile", "sequence_container_id": "#wash",
-            "selected_sequence_id": "#eco", "status": "EXECUTING"}
-        for progress in (120000, 300000):
-            rm("PPBC.PowerProfileStatus",
-                sequence_container_status=[{**run, "progress": progress}, waiting("spin")])
-    Do: Send milliseconds since the start of the sequence, not of its element.
+        cem("PPBC.ScheduleInstruction", execution_time=at(0))
+        rm("PPBC.PowerProfileStatus", sequence_container_status=[{
+            "power_profile_id": "#profile", "sequence_container_id": "#wash",
+            "selected_sequence_id": "#eco", "status": "EXECUTING", "progress": 0},
+            waiting("spin")])
+    Do: Start it at its time; report the instruction as ABORTED when the user was faster.
     """
-    yield from islice(_back(message, conversation), FEW)
+    yield from islice(_early(message, conversation), FEW)
 
 
-def _back(message: Message, conversation: Conversation) -> Iterator[Found]:
+TOLD = frozenset(STATUSES_AFTER) - {"NEW", "ACCEPTED"}
+"""The statuses of an instruction that say that it was started: by then that was told of them."""
+
+
+def _early(message: Message, conversation: Conversation) -> Iterator[Found]:
     for part in message.content.parts("sequence_container_status"):
-        progress = part.number("progress")
-        if progress is None or part.text("status") not in STARTED:
+        if part.text("status") != "EXECUTING":
             continue
         before = progress_of(part, conversation)
-        if before.progress is None or before.said is None or before.status not in RUNNING:
+        scheduled = in_force(before.scheduled, conversation)
+        if scheduled is None or before.status in RUNNING:
             continue
-        same = part.text("selected_sequence_id") == before.selected
-        if same and progress / 1000 < before.progress - ROUNDING:
-            yield Found(
-                part.at("progress"),
-                f"{progress / 1000:.6g} s, after {before.progress:.6g} s in"
-                f" {before.said.name(message.time)}",
-            )
-
-
-@rule("ppbc.runs-again", Severity.WARNING, [STATUS])
-def runs_again(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """A sequence runs that was finished or aborted, and was not scheduled again.
-
-    The CEM has done with it, and does not expect its power.
-
-    Where: PPBC.PowerSequenceStatus.
-    Why: What was aborted will not continue; of what is finished it is not said.
-    Wrong:
-        begin("PPBC")
-        run = {"power_profile_id": "#profile", "sequence_container_id": "#wash",
-            "selected_sequence_id": "#eco", "progress": 600000}
-        for status in ("FINISHED", "EXECUTING"):
-            rm("PPBC.PowerProfileStatus",
-                sequence_container_status=[{**run, "status": status}, waiting("spin")])
-    Right:
-        begin("PPBC")
-        run = {"power_profile_id": "#profile", "sequence_container_id": "#wash",
-            "selected_sequence_id": "#eco", "progress": 600000}
-        for status in ("EXECUTING", "FINISHED"):
-            rm("PPBC.PowerProfileStatus",
-                sequence_container_status=[{**run, "status": status}, waiting("spin")])
-    Do: Say FINISHED or ABORTED when it is really over, and INTERRUPTED until then.
-    """
-    yield from islice(_again(message, conversation), FEW)
-
-
-def _again(message: Message, conversation: Conversation) -> Iterator[Found]:
-    for part in message.content.parts("sequence_container_status"):
-        if part.text("status") not in RUNNING:
+        instruction = conversation.instructions[scheduled.content.text("id") or ""]
+        time = scheduled.content.moment("execution_time")
+        selected = part.text("selected_sequence_id")
+        if time is None or instruction.answer != "OK" or instruction.status in TOLD:
             continue
-        before = progress_of(part, conversation)
-        if before.said is None or before.status not in ("FINISHED", "ABORTED"):
-            continue
-        scheduled = before.scheduled is not None and before.scheduled.number > before.said.number
-        if part.text("selected_sequence_id") == before.selected and not scheduled:
+        if selected == scheduled.content.text("power_sequence_id") and message.time + CLOCKS < time:
             yield Found(
                 part.at("status"),
-                f"{part.text('status')} after {before.status} in {before.said.name(message.time)}",
+                f"{short_id(selected or '')} runs before {clock(time)}, for which"
+                f" {scheduled.name(message.time)} schedules it",
             )
-
-
-def _selected(part: Part, given: Description) -> Part | None:
-    """The sequence that a status is about."""
-    container = given.containers.get(part.text("sequence_container_id") or "", {})
-    return container.get(part.text("selected_sequence_id") or "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from s2_mitm.s2.catalog import FINAL_STATUSES
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part, clock
 from s2_mitm.s2.conversation.validity import ContainerProgress, duration_of
@@ -15,6 +14,7 @@ from s2_mitm.s2.rules.common.profiles import (
     SCHEDULE,
     START,
     durations,
+    in_force,
     progress_of,
     sequence_of,
 )
@@ -174,7 +174,7 @@ def interruption_time(message: Message, conversation: Conversation) -> Iterator[
                 f"before {clock(since)}, when {begun.name(message.time)} interrupts the sequence",
             )
         return
-    scheduled = _in_force(progress.scheduled, conversation)
+    scheduled = in_force(progress.scheduled, conversation)
     if scheduled is None or scheduled.content.text("power_sequence_id") != wanted:
         return
     start, duration = scheduled.content.moment("execution_time"), duration_of(sequence)
@@ -333,7 +333,7 @@ def _finished(
         if said is None or duration is None or under_way(conversation, said):
             return None, 0.0
         return said, said.time + max(0.0, duration - (progress.progress or 0.0))
-    scheduled = _in_force(progress.scheduled, conversation)
+    scheduled = in_force(progress.scheduled, conversation)
     if scheduled is None or progress.status not in (None, "NOT_SCHEDULED", "SCHEDULED"):
         return None, 0.0
     chosen = sequences.get(scheduled.content.text("power_sequence_id") or "")
@@ -342,15 +342,3 @@ def _finished(
     if duration is None or start is None:
         return None, 0.0
     return scheduled, max(start, scheduled.time) + duration
-
-
-def _in_force(scheduled: Message | None, conversation: Conversation) -> Message | None:
-    """An instruction that was not refused, revoked, or brought to its end."""
-    if scheduled is None:
-        return None
-    instruction = conversation.instructions.get(scheduled.content.text("id") or "")
-    if instruction is None or instruction.message.number != scheduled.number:
-        return None
-    if instruction.refused or instruction.revoked or instruction.status in FINAL_STATUSES:
-        return None
-    return scheduled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ppbc_script import (
+    CONTAINERS,
     ERROR,
     EVERY,
     INFO,
@@ -37,7 +38,7 @@ def test_no_profile_is_said_once(message_type: str) -> None:
 
 def test_a_status_before_any_profile() -> None:
     script = selected()
-    report(script, status("NOT_SCHEDULED"), status("NOT_SCHEDULED"))
+    report(script)
     one(script, "ppbc.no-profile", ERROR, "/sequence_container_status/0/power_profile_id")
 
 
@@ -59,8 +60,8 @@ def test_an_unknown_profile_is_no_unknown_container(message_type: str) -> None:
 
 def test_unknown_profiles_in_a_status() -> None:
     script = begun()
-    unknown = status("NOT_SCHEDULED", power_profile_id="#typo")
-    report(script, status("NOT_SCHEDULED"), *[unknown] * 10)
+    unknown = [status("NOT_SCHEDULED", power_profile_id=f"#typo-{number}") for number in range(9)]
+    report(script, status("NOT_SCHEDULED"), *unknown)
     assert script.codes == ["ppbc.unknown-profile"] * 3
     assert of_rules(script)[0].path == "/sequence_container_status/1/power_profile_id"
 
@@ -121,7 +122,7 @@ def test_a_revocation_that_is_not_answered_yet() -> None:
 def test_the_last_status_of_a_revoked_profile() -> None:
     script = begun()
     script.rm("RevokeObject", object_type=PROFILE, object_id="#profile")
-    report(script, status("ABORTED"))
+    report(script, *[status("ABORTED", sequence_container_id=f"#{name}") for name in CONTAINERS])
     assert script.codes == []
 
 

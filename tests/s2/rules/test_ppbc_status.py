@@ -5,37 +5,20 @@ from __future__ import annotations
 import pytest
 from ppbc_script import (
     ERROR,
+    PROFILE,
     SCHEDULE,
-    START,
     WARNING,
     begun,
-    of_rules,
     one,
     profile,
     report,
+    run,
     status,
 )
 
-from s2_mitm.s2.examples.script import Script, identifier
-from s2_mitm.s2.examples.templates import waiting
+from s2_mitm.s2.examples.script import identifier
+from s2_mitm.s2.examples.templates import at, waiting
 from s2_mitm.s2.wording import short_id
-
-PROGRESS = "/sequence_container_status/0/progress"
-
-
-@pytest.mark.parametrize("name", ["EXECUTING", "INTERRUPTED", "FINISHED"])
-def test_no_progress(name: str) -> None:
-    script = begun()
-    report(script, status("NOT_SCHEDULED"), status(name, selected_sequence_id="#eco"))
-    text = one(script, "ppbc.progress-missing", ERROR, "/sequence_container_status/1")
-    assert text == f'no progress, but the status is "{name}"'
-
-
-def test_no_progress_yet() -> None:
-    script = begun()
-    report(script, status("NOT_SCHEDULED"), status("SCHEDULED", selected_sequence_id="#eco"))
-    report(script, status("EXECUTING", selected_sequence_id="#eco", progress=0), status("ABORTED"))
-    assert script.codes == []
 
 
 @pytest.mark.parametrize("name", ["SCHEDULED", "EXECUTING", "INTERRUPTED", "FINISHED"])
@@ -80,97 +63,64 @@ def test_a_sequence_of_another_container() -> None:
     assert f"but of the container {short_id(identifier('spin'))}" in text
 
 
-def test_progress_beyond_the_end() -> None:
+def test_the_same_container_twice() -> None:
     script = begun()
-    run(script, "EXECUTING", 601)
+    both = [waiting("wash"), waiting("spin"), waiting("wash")]
+    script.rm("PPBC.PowerProfileStatus", sequence_container_status=both)
+    path = "/sequence_container_status/2/sequence_container_id"
+    text = one(script, "ppbc.container-twice", WARNING, path)
+    assert text.startswith("/sequence_container_status/0 is the status of the container")
+
+
+def test_the_same_container_id_in_two_profiles() -> None:
+    script = begun()
+    profile(script, "other")
+    each = [waiting(name, of) for of in ("profile", "other") for name in ("wash", "spin")]
+    script.rm("PPBC.PowerProfileStatus", sequence_container_status=each)
     assert script.codes == []
-    run(script, "EXECUTING", 602)
-    text = one(script, "ppbc.progress-beyond", WARNING, PROGRESS)
-    assert text.startswith(f"602 s, but the sequence {short_id(identifier('eco'))} takes 600 s, by")
 
 
-@pytest.mark.parametrize("name", ["FINISHED", "INTERRUPTED"])
-def test_progress_beyond_the_end_and_beyond_the_time_that_has_passed(name: str) -> None:
+@pytest.mark.parametrize("answer", ["OK", None])
+def test_the_status_of_a_revoked_profile(answer: str | None) -> None:
     script = begun()
+    script.rm("RevokeObject", answer, object_type=PROFILE, object_id="#profile")
+    report(script)
+    path = "/sequence_container_status/0/power_profile_id"
+    if answer:
+        one(script, "ppbc.status-of-revoked", WARNING, path)
+    else:
+        assert script.codes == []
+
+
+def test_a_start_before_its_time() -> None:
+    script = begun()
+    script.cem(SCHEDULE, execution_time=at(3600))
     run(script, "EXECUTING", 0)
-    script.wait(600)
-    run(script, name, 1200)
-    one(script, "ppbc.progress-beyond", WARNING, PROGRESS)
+    run(script, "EXECUTING", 1)
+    text = one(script, "ppbc.started-early", WARNING, "/sequence_container_status/0/status")
+    named = f"{short_id(identifier('eco'))} runs before 2026-03-01T13:00:00Z, for which the"
+    assert text.startswith(named)
 
 
-def test_progress_that_counts_an_interruption() -> None:
+@pytest.mark.parametrize(
+    "what",
+    [
+        "cem(SCHEDULE, execution_time=at(60)); run('EXECUTING')",
+        "cem(SCHEDULE, None, execution_time=at(3600)); run('EXECUTING')",
+        "cem(SCHEDULE, 'PERMANENT_ERROR', execution_time=at(3600)); run('EXECUTING')",
+        "run('EXECUTING'); cem(SCHEDULE, None, execution_time=at(3600)); run('EXECUTING')",
+        "cem(SCHEDULE, execution_time=at(3600)); update('REJECTED'); run('EXECUTING')",
+    ],
+    ids=["a minute", "not answered", "refused", "ran before", "rejected"],
+)
+def test_no_start_before_its_time(what: str) -> None:
     script = begun()
-    script.cem(SCHEDULE)
-    run(script, "EXECUTING", 0)
-    script.cem(START)
-    script.wait(300)
-    run(script, "INTERRUPTED", 300)
-    script.wait(600)
-    run(script, "EXECUTING", 900)
-    script.wait(100)
-    run(script, "FINISHED", 1000)
-    assert of_rules(script) == []
-
-
-def test_progress_that_goes_on_after_the_end() -> None:
-    script = begun()
-    run(script, "EXECUTING", 0)
-    script.wait(600)
-    run(script, "FINISHED", 600)
-    script.wait(600)
-    run(script, "FINISHED", 1200)
-    assert script.codes == []
-
-
-@pytest.mark.parametrize("name", ["NOT_SCHEDULED", "SCHEDULED"])
-def test_progress_before_the_start(name: str) -> None:
-    script = begun()
-    run(script, name, 0)
-    assert script.codes == []
-    run(script, name, 30)
-    text = one(script, "ppbc.progress-early", WARNING, PROGRESS)
-    assert text == f'30000 ms, but the status is "{name}"'
-
-
-def test_progress_backwards() -> None:
-    script = begun()
-    run(script, "EXECUTING", 300)
-    run(script, "EXECUTING", 300)
-    run(script, "EXECUTING", 299)  # as far as rounding goes
-    assert script.codes == []
-    run(script, "EXECUTING", 200)
-    text = one(script, "ppbc.progress-back", WARNING, PROGRESS)
-    assert text.startswith("200 s, after 299 s in the PPBC.PowerProfileStatus")
-
-
-def test_progress_of_another_run() -> None:
-    script = begun()
-    run(script, "EXECUTING", 300)
-    report(script, status("EXECUTING", selected_sequence_id="#fast", progress=0))
-    run(script, "EXECUTING", 100)
-    run(script, "ABORTED", 100)
-    script.cem(SCHEDULE)
-    run(script, "EXECUTING", 0)
-    assert of_rules(script) == []
-
-
-@pytest.mark.parametrize("name", ["FINISHED", "ABORTED"])
-def test_what_is_over_runs_again(name: str) -> None:
-    script = begun()
-    run(script, name, 300)
-    run(script, "EXECUTING", 300)
-    text = one(script, "ppbc.runs-again", WARNING, "/sequence_container_status/0/status")
-    assert text.startswith(f"EXECUTING after {name} in the PPBC.PowerProfileStatus")
-
-
-def test_the_same_status_again() -> None:
-    script = begun()
-    for name in ("SCHEDULED", "EXECUTING", "INTERRUPTED", "FINISHED"):
-        for _ in range(2):
-            run(script, name, 0)
-    assert script.codes == []
-
-
-def run(script: Script, name: str, seconds: float) -> None:
-    """The RM reports a status of the first container."""
-    report(script, status(name, selected_sequence_id="#eco", progress=int(seconds * 1000)))
+    names = {
+        "SCHEDULE": SCHEDULE,
+        "at": at,
+        "cem": script.cem,
+        "run": lambda name: run(script, name, 0),
+        "update": lambda status: script.rm("InstructionStatusUpdate", status_type=status),
+    }
+    exec(what, names)
+    assert "ppbc.started-early" not in script.codes

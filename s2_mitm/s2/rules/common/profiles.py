@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from s2_mitm.s2.catalog import Thing, field_for, referring
+from s2_mitm.s2.catalog import FINAL_STATUSES, Thing, field_for, referring
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.validity import ContainerProgress, Description, duration_of
@@ -12,6 +12,10 @@ from s2_mitm.s2.rules.common.references import Reference, refer
 
 PROFILE = "PPBC.PowerProfileDefinition"
 STATUS = "PPBC.PowerProfileStatus"
+RUNNING = ("EXECUTING", "INTERRUPTED")
+STARTED = (*RUNNING, "FINISHED")
+"""The statuses of a sequence that runs, and of one that has started; ABORTED may be either."""
+
 SCHEDULE = "PPBC.ScheduleInstruction"
 START = "PPBC.StartInterruptionInstruction"
 END = "PPBC.EndInterruptionInstruction"
@@ -50,6 +54,18 @@ def progress_of(part: Part, conversation: Conversation) -> ContainerProgress:
     """How far the container that is named here has come."""
     key = part.text("power_profile_id") or "", part.text("sequence_container_id") or ""
     return conversation.progress.get(key) or ContainerProgress()
+
+
+def in_force(scheduled: Message | None, conversation: Conversation) -> Message | None:
+    """An instruction that was not refused, revoked, or brought to its end."""
+    if scheduled is None:
+        return None
+    instruction = conversation.instructions.get(scheduled.content.text("id") or "")
+    if instruction is None or instruction.message.number != scheduled.number:
+        return None
+    if instruction.refused or instruction.revoked or instruction.status in FINAL_STATUSES:
+        return None
+    return scheduled
 
 
 def durations(sequences: Iterable[Part]) -> Iterator[float]:
