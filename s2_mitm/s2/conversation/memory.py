@@ -148,8 +148,8 @@ class Active:
     """The active operation mode of an actuator, and the status that said so, without content.
 
     ``first`` is the first status that said so, and none in between said otherwise; ``previous``
-    and ``switched`` are the mode before and the moment of the switch (seconds since 1970), None
-    where the status does not tell.
+    and ``switched`` are the mode before and the moment of the switch (seconds since 1970), and
+    ``factor`` is the operation_mode_factor, each None where the status does not tell.
     """
 
     mode: str
@@ -157,6 +157,7 @@ class Active:
     first: Message
     previous: str | None = None
     switched: float | None = None
+    factor: float | None = None
 
 
 class TimerState(NamedTuple):
@@ -843,6 +844,7 @@ class Conversation:
             before.first if before and before.mode == mode else light,
             content.text("previous_operation_mode_id"),
             content.moment("transition_timestamp"),
+            content.number("operation_mode_factor"),
         )
         _put(self.active_modes, actuator_id, active, MAX_TIMERS)
         if before is None or (mode, active.previous, active.switched) != (

@@ -177,7 +177,8 @@ def phases_and_symmetric(message: Message, conversation: Conversation) -> Iterat
                 yield Found(
                     place,
                     f"{SYMMETRIC} stands beside {phase}",
-                    once="hint.phases-and-symmetric",
+                    # A device may be able to measure both; to send both is another matter.
+                    once=f"hint.phases-and-symmetric {message.message_type}",
                 )
                 return
 

@@ -10,6 +10,7 @@ from s2_mitm.s2.conversation.memory import Active, Conversation, Instruction
 from s2_mitm.s2.conversation.message import Message, Part, clock
 from s2_mitm.s2.conversation.validity import Actuator, Description
 from s2_mitm.s2.rules.common.descriptions import actuator_id_of
+from s2_mitm.s2.rules.common.once_a_message import once_a_message
 from s2_mitm.s2.rules.common.paths import TARGET
 from s2_mitm.s2.rules.common.power import ELECTRICITY, electric_power, roles_of
 from s2_mitm.s2.rules.common.profiles import SCHEDULE
@@ -35,6 +36,9 @@ GIVEN_UP = 600.0
 
 SOME_WATTS = 50.0
 """W. What a device takes for itself besides."""
+
+MUCH = 500.0
+"""W. A thousandth of less may be what a device takes for itself, or the noise of a meter."""
 
 FEW_WATTS = 25.0
 """W. A description with no more than this is in kW, and that was said of it."""
@@ -318,20 +322,18 @@ def power_outside_mode(message: Message, conversation: Conversation) -> Iterator
     """
     if conversation.family not in DESCRIPTIONS or not conversation.active_modes:
         return
-    values = _values(message)
-    expected = _expected(conversation, values) if values else None
+    expected = _expected(message, conversation)
     if expected is None:
         return
+    values = _values(message)
     for quantity, (low, high) in expected.ranges.items():
         part, value = values[quantity]
         if low <= value <= high or not expected.is_far(quantity, value):
             continue
         if _is_told(message, conversation, expected, quantity, value):
-            fits = low <= 1000 * value <= high and low * high > 0
             yield Found(
                 part.at("value"),
                 f"{number(value)} W, but {expected.names()} with {low:g} to {high:g} W",
-                "It would fit in kW; measurements are in W." if fits else "",
                 once="hint.power-outside-mode",
             )
             return
@@ -359,6 +361,29 @@ class _Expected(NamedTuple):
     def settled(self) -> float:
         """When the last of them has become active, by the clock that nobody sets."""
         return max(active.first.monotonic for active in self.modes.values())
+
+    def at_factor(self, quantity: str) -> tuple[float, float] | None:
+        """How much it takes, or gives, at least and at most, at the factors of the statuses.
+
+        None where a factor is not known, or it may be little.
+        """
+        low = high = 0.0
+        for actuator_id, active in self.modes.items():
+            mode, factor = self.given.actuators[actuator_id].modes[active.mode], active.factor
+            if factor is None or not 0 <= factor <= 1:
+                return None
+            each = [
+                start + factor * (end - start)
+                for part in (mode, *mode.parts("elements"))
+                for power in part.parts("power_ranges")
+                if power.text("commodity_quantity") == quantity
+                and (start := power.number("start_of_range")) is not None
+                and (end := power.number("end_of_range")) is not None
+            ]
+            low, high = low + min(each, default=0.0), high + max(each, default=0.0)
+        if high < 0:
+            low, high = -high, -low
+        return (low, high) if low >= MUCH else None
 
     def largest(self, quantity: str) -> float:
         """The largest power that the device can have, in whichever modes."""
@@ -391,10 +416,12 @@ class _Expected(NamedTuple):
         return f"the active mode {labelled(active.mode, part)} is described"
 
 
-def _expected(
-    conversation: Conversation, values: dict[str, tuple[Part, float]]
-) -> _Expected | None:
-    """What the device takes by its description; None where that is not known."""
+@once_a_message
+def _expected(message: Message, conversation: Conversation) -> _Expected | None:
+    """What the device that is measured takes by its description; None where that is not known."""
+    values = _values(message)
+    if not values:
+        return None
     givens = conversation.referable(DESCRIPTIONS[conversation.family or ""], conversation.now)
     if len(givens) != 1 or not givens[0].message.valid:
         return None
@@ -451,3 +478,54 @@ def _may_change(instruction: Instruction, conversation: Conversation) -> bool:
     active = conversation.active_modes.get(actuator_id_of(message) or "")
     target = message.content.text(TARGET.get(message.message_type, ""))
     return active is None or active.mode != target
+
+
+@rule("hint.measured-in-kilowatts", Severity.INFO, ["PowerMeasurement"])
+def measured_in_kilowatts(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """A measurement that looks like kilowatts.
+
+    Times a thousand it is just what the active operation mode is described with, at the factor
+    that the status names.
+
+    Where: CommodityQuantity: Electric power described in Watt; FRBC.ActuatorStatus,
+    DDBC.ActuatorStatus, OMBC.Status: operation_mode_factor.
+    Why: No text forbids that a device takes so much less. The thousandth is no coincidence.
+    Wrong:
+        begin("OMBC")
+        rm("OMBC.Status", active_operation_mode_id="#on", operation_mode_factor=0.8,
+           previous_operation_mode_id="#off", transition_timestamp=at(0))
+        wait(60)
+        rm("PowerMeasurement", measurement_timestamp=at(60),
+           values=[{"commodity_quantity": "ELECTRIC.POWER.L1", "value": 1.6}])
+    Right:
+        begin("OMBC")
+        rm("OMBC.Status", active_operation_mode_id="#on", operation_mode_factor=0.8,
+           previous_operation_mode_id="#off", transition_timestamp=at(0))
+        wait(60)
+        rm("PowerMeasurement", measurement_timestamp=at(60),
+           values=[{"commodity_quantity": "ELECTRIC.POWER.L1", "value": 1600}])
+    Do: Send watts.
+    """
+    if conversation.family not in DESCRIPTIONS or not conversation.active_modes:
+        return
+    expected = _expected(message, conversation)
+    if expected is None:
+        return
+    values = _values(message)
+    if not any(0.3 <= abs(value) <= 100 for _, value in values.values()):
+        return
+    if message.monotonic - expected.settled < SETTLED or not message.valid:
+        return
+    if any(_may_change(each, conversation) for each in conversation.latest_instructions.values()):
+        return
+    for quantity in expected.ranges:
+        part, value = values[quantity]
+        reach = expected.at_factor(quantity)
+        if reach is not None and reach[0] * 0.8 <= abs(value) * 1000 <= reach[1] * 1.2:
+            yield Found(
+                part.at("value"),
+                f"{number(value)} W; {expected.names()} with {reach[1]:g} W at the factor of its"
+                " status, so it looks like kW",
+                once="hint.measured-in-kilowatts",
+            )
+            return

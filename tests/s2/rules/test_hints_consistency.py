@@ -141,6 +141,19 @@ def test_symmetric_power_beside_a_phase(script: str, place: str) -> None:
     ]
 
 
+def test_what_can_be_measured_is_one_thing_and_what_is_measured_another() -> None:
+    measured = [
+        {"commodity_quantity": quantity, "value": 900}
+        for quantity in ("ELECTRIC.POWER.L1", SYMMETRIC)
+    ]
+    types = f'provides_power_measurement_types=["ELECTRIC.POWER.L1", "{SYMMETRIC}"]'
+    script = DETAILS.format(types) + f'rm("PowerMeasurement", values={measured})\n' * 2
+    assert [line.split(":")[0] for line in hints(script)] == [
+        "phases-and-symmetric /provides_power_measurement_types",
+        "phases-and-symmetric /values",
+    ]
+
+
 def test_symmetric_power_alone_or_three_phases() -> None:
     for types in (
         f'["{SYMMETRIC}", "NATURAL_GAS.FLOW_RATE"]',

@@ -28,6 +28,7 @@ rm("PowerForecast", elements=[{{**element, "duration": each}} for each in {}])
         ([900, 3600, 86400], 900),
         ([86400], 86400),
         ([15, 45], 15),
+        ([1, 1], None),
         ([900, 900000], None),
         ([60000], None),  # a minute, in milliseconds
         ([1800000, 3600000], None),
@@ -44,7 +45,7 @@ def test_durations_of_a_forecast(durations: list[int], seconds: int | None) -> N
     assert hints(script) == ([expected] if seconds else [])
 
 
-@pytest.mark.parametrize("duration", [300, 3600])
+@pytest.mark.parametrize("duration", [45, 300, 3600])
 def test_durations_of_timers(duration: int) -> None:
     described = 'begin()\nselect("OMBC")\nrm("OMBC.SystemDescription", timers=['
     rest = f'timer("rest", duration={duration}, diagnostic_label="minimum rest")'
@@ -137,6 +138,23 @@ rm("PPBC.PowerProfileDefinition",
     assert hints(script.format(2100)) == []
 
 
+ENVELOPE = 'cem("PEBC.Instruction", power_envelopes=[envelope((900, 0, {}))])\n'
+
+
+def test_an_envelope_that_looks_like_kilowatts() -> None:
+    begin = 'begin("PEBC")\n'
+    assert hints(begin + ENVELOPE.format(3.7) * 1) == [
+        "kilowatts /power_envelopes/0/power_envelope_elements/0/upper_limit: 3.7 W is the largest"
+        " limit here, where 8000 W is allowed; it looks like kW"
+    ]
+    assert hints(begin + ENVELOPE.format(0)) == []
+    assert hints(begin + ENVELOPE.format(10)) == []
+    assert hints(begin + ENVELOPE.format(3700)) == []
+    small = 'rm("PEBC.PowerConstraints", allowed_limit_ranges=['
+    small += 'limit("UPPER", 0, 60), limit("LOWER", 0, 0)])\n'
+    assert hints('begin()\nselect("PEBC")\n' + small + ENVELOPE.format(3.7)) == []
+
+
 # Fractions
 
 STORAGE = """
@@ -227,7 +245,7 @@ def test_a_fill_rate_that_fills_at_once(rate: str, said: bool) -> None:
             "-5000, -500",
             "5000 W is produced at factor 0, and the fill rate is 0.001",
         ),
-        ("0, -0.01", "0, 5000", "5000 W is consumed at factor 1, and the fill rate is -0.01"),
+        ("0, -0.01", "-9, 5000", "5000 W is consumed at factor 1, and the fill rate is -0.01"),
         ("0, -0.01", "-5000, 0", "5000 W is produced at factor 0, and the fill rate is 0"),
         ("0.01, -0.01", "-5000, 5000", "5000 W is produced at factor 0, and the fill rate is 0.01"),
         ("-0.01, 0", "-5000, 0", ""),
@@ -258,6 +276,8 @@ select("FRBC")
         'rm("FRBC.SystemDescription", storage=storage',
     )
     assert hints(FRBC + cold) == []
+    # A cold store, without a word about its unit: it never produces.
+    assert hints(FRBC + MODE.format("0, -0.01", "0, 150")) == []
 
 
 # Roles and signs
