@@ -129,7 +129,9 @@ JSON_BINARY = _finding_type(
     "A message in a binary WebSocket frame",
     meaning="S2 messages are text. Some receivers take binary frames, others close the connection"
     " or ignore the message without an answer.",
-    origin="S2 over WebSockets: JSON text messages",
+    origin="docs.s2standard.org/s2-connect/1.0.0/discovery-pairing-authentication, Compression",
+    why="S2 Connect says that JSON is exchanged as text; a receiver need not look into a"
+    " binary frame.",
     remedy="Send the message as text: most WebSocket libraries send bytes as binary frames and"
     " strings as text frames.",
     wrong=_STATUS,
@@ -142,6 +144,7 @@ JSON_TOO_LARGE = _finding_type(
     meaning="No device needs messages of a megabyte, and few receivers can read one. The message"
     " is forwarded and recorded, but it is not judged any further.",
     origin="a bound of s2-mitm",
+    why="No sentence limits the size; but what was not read cannot be called valid.",
     remedy="Look for a list that grows without end, or a text that holds a file.",
     wrong='{"diagnostic_label": "{}"}',
     padding=1024 * 1024,
@@ -152,6 +155,7 @@ JSON_BOM = _finding_type(
     "A byte order mark before the JSON text",
     meaning="Many parsers refuse the whole message for it.",
     origin=f"{_JSON}, section 8.1",
+    why="RFC 8259 forbids it to whoever sends JSON.",
     remedy="Encode as UTF-8 without a BOM (in .NET new UTF8Encoding(false), in Python utf-8, not"
     " utf-8-sig).",
     wrong=b"\xef\xbb\xbf" + _STATUS.encode(),
@@ -163,6 +167,7 @@ JSON_NOT_UTF8 = _finding_type(
     meaning="A receiver must close the WebSocket when a text frame is not UTF-8. s2-mitm forwards"
     " it all the same, so that it can be seen.",
     origin=f"{_JSON}, section 8.1; RFC 6455, section 8.1",
+    why="RFC 8259 asks for UTF-8, and RFC 6455 for text frames that are UTF-8.",
     remedy="Encode the text as UTF-8. Labels with letters such as é or ° in Latin-1 are the usual"
     " cause.",
     wrong=_STATUS.encode().replace(b"FRBC", b"FRBC\xb0"),
@@ -174,6 +179,7 @@ JSON_SYNTAX = _finding_type(
     meaning="The receiver cannot read any of it; it answers INVALID_DATA, or not at all, since it"
     " cannot find the message_id to answer to.",
     origin=_JSON,
+    why="The schemas are for JSON, and this is none.",
     remedy="Let a JSON library write the message. Python's str() of a dict, a comma after the last"
     " item and comments are the usual causes.",
     wrong="{'message_type': 'FRBC.StorageStatus'}",
@@ -185,6 +191,7 @@ JSON_CONTROL_CHARACTER = _finding_type(
     meaning="JSON texts hold control characters as escapes only; strict parsers refuse the whole"
     " message.",
     origin=f"{_JSON}, section 7",
+    why="The grammar of JSON has no such character inside a text.",
     remedy=r"Let a JSON library write the message, or write the character as \n or \u0007.",
     wrong=_STATUS.replace("FRBC", "FR\tBC"),
 )
@@ -195,6 +202,7 @@ JSON_TRAILING_DATA = _finding_type(
     meaning="A WebSocket message holds one S2 message. Receivers refuse the whole, or see the"
     " first and miss the second.",
     origin=_JSON,
+    why="The grammar of JSON ends with the object.",
     remedy="Send one object in each WebSocket message.",
     wrong=_STATUS + _STATUS,
 )
@@ -205,6 +213,7 @@ JSON_NUMBER = _finding_type(
     meaning="Nearly all receivers hold numbers as 64-bit floating point; this one becomes infinite"
     " there, or is refused.",
     origin=f"{_JSON}, section 6",
+    why="The grammar allows it; but the message cannot be read as it was meant by anybody known.",
     remedy="Look for an overflow, or a division by something close to zero.",
     wrong=_STATUS.replace("57.3", "1e999"),
 )
@@ -215,6 +224,7 @@ JSON_LOSES_DIGITS = _finding_type(
     meaning="Nearly all receivers hold numbers as 64-bit floating point, some 16 digits. What they"
     " read is not what was sent.",
     origin=f"{_JSON}, section 6",
+    why="The grammar allows it; what is lost depends on the receiver.",
     remedy="Round to the digits that are significant.",
     wrong=_STATUS.replace("57.3", "57.30000000000000000001"),
 )
@@ -225,6 +235,7 @@ JSON_TOO_DEEP = _finding_type(
     meaning="The deepest S2 message has 10 levels. Many parsers refuse what nests much deeper,"
     " and some of them crash.",
     origin="a bound of s2-mitm",
+    why="No message of the schemas nests so deep, so that it cannot be one.",
     remedy="Look for an object that contains itself.",
     wrong='{"message_type": ' + "[" * 70 + "]" * 70 + "}",
 )
@@ -235,16 +246,18 @@ JSON_NAN = _finding_type(
     meaning="JSON has no such number. Python writes and reads it by default, other languages"
     " refuse the whole message.",
     origin=f"{_JSON}, section 6",
+    why="The grammar of JSON has no such number.",
     remedy="Leave an optional field out while there is no value; do not send a message that needs"
     " one. In Python use json.dumps(..., allow_nan=False) to find the place.",
     wrong=_STATUS.replace("57.3", "NaN"),
 )
 JSON_DUPLICATE_KEY = _finding_type(
     "json.duplicate-key",
-    Severity.ERROR,
+    Severity.WARNING,
     "The same key twice in one object",
     meaning="Which of the values counts is not defined: the two sides may read different ones.",
     origin=f"{_JSON}, section 4",
+    why="RFC 8259 says that the names in an object should be unique, not that they must.",
     remedy="Let a JSON library write the message, from a map.",
     wrong=_STATUS.replace("57.3", '57.3, "present_fill_level": 57.4'),
 )
@@ -255,6 +268,8 @@ JSON_LONE_SURROGATE = _finding_type(
     meaning="An escape names half of a surrogate pair, which is no character. Receivers refuse it"
     " or replace it.",
     origin=f"{_JSON}, section 8.2",
+    why="The grammar allows it; but half a character is no text, and receivers may do anything with"
+    " it.",
     remedy="A text was cut in the middle of a character: cut by characters, not by bytes.",
     wrong=_STATUS.replace("FRBC", r"\ud83d"),
 )
@@ -264,6 +279,7 @@ JSON_NOT_AN_OBJECT = _finding_type(
     "JSON, but not an object",
     meaning="Every S2 message is a JSON object. A text that holds JSON was encoded twice.",
     origin=_SCHEMA,
+    why="The schema of every message is that of an object.",
     remedy="Send the object itself: not in a list, and not as a text.",
     wrong=f"[{_STATUS}]",
 )
@@ -276,6 +292,7 @@ NO_MESSAGE_TYPE = _finding_type(
     "A message without message_type",
     meaning="The receiver does not know what it is. Nothing else in the message can be judged.",
     origin=_SCHEMA,
+    why="Every schema requires it.",
     remedy="Send message_type at the top of the object, without an envelope around it.",
     wrong=f'{{"type": "FRBC.StorageStatus", "payload": {_STATUS}}}',
 )
@@ -285,6 +302,7 @@ MESSAGE_TYPE_NOT_TEXT = _finding_type(
     "A message_type that is not text",
     meaning="The receiver does not know what it is. Nothing else in the message can be judged.",
     origin=_SCHEMA,
+    why="Every schema asks for the name of its message type there.",
     remedy="Send the name of the message type as text.",
     wrong=_STATUS.replace('"FRBC.StorageStatus"', "17"),
 )
@@ -294,6 +312,7 @@ UNKNOWN_MESSAGE_TYPE = _finding_type(
     "A message_type that this version of S2 does not have",
     meaning="The receiver does not know what it is. Nothing else in the message can be judged.",
     origin=_SCHEMA,
+    why="No schema of this version has that name.",
     remedy="Look at the spelling, capitals and points included, and at the version that the"
     " handshake selected.",
     wrong=_STATUS.replace("StorageStatus", "storageStatus"),
@@ -307,6 +326,7 @@ MISSING = _finding_type(
     "A required field is missing",
     meaning="The receiver cannot act on the message and answers INVALID_MESSAGE.",
     origin=f"{_SCHEMA}: required",
+    why="The schema requires the field.",
     remedy="Send the field. The place is that of the object that lacks it.",
     wrong=_STATUS.replace(', "present_fill_level": 57.3', ""),
 )
@@ -317,6 +337,7 @@ UNKNOWN_FIELD = _finding_type(
     meaning="The schemas allow no other fields, and receivers that validate refuse the whole"
     " message. When a required field is missing and this one looks like it, that is reported here.",
     origin=f"{_SCHEMA}: additionalProperties",
+    why="The schema allows no field but its own.",
     remedy="Look at the spelling; leave out what is your own. A diagnostic_label can hold remarks.",
     wrong=_MEASURED.replace("230.5", '230.5, "unit": "W"'),
     right=_MEASURED,
@@ -328,6 +349,7 @@ TYPE = _finding_type(
     meaning="Strict receivers refuse the message. Lenient ones, s2-python among them, turn text"
     " into numbers, so that it works with one peer and not with the next.",
     origin=f"{_SCHEMA}: type",
+    why="The schema asks for another type.",
     remedy="Numbers and true or false go without quotes, times with them; a list is a list even"
     " when it has one item; a field without a value is left out, since S2 has no null.",
     wrong=_STATUS.replace("57.3", '"57.3"'),
@@ -338,6 +360,7 @@ ENUM = _finding_type(
     "A value that is not one of those allowed",
     meaning="The receiver does not know it.",
     origin=f"{_SCHEMA}: enum, const",
+    why="The schema lists the values, and this is not among them.",
     remedy="Look at the spelling; some values are odd and stay so, such as NOT_CONTROLABLE.",
     wrong=_SELECT.replace("NO_SELECTION", "NOT_CONTROLLABLE"),
     right=_SELECT,
@@ -349,6 +372,8 @@ PATTERN = _finding_type(
     meaning="In S2 only ids have one: 2 to 64 letters, digits, -, _ and :. Receivers that"
     " validate refuse the message, or cannot find what it refers to.",
     origin=f"{_SCHEMA}: pattern",
+    why="The schema has a pattern for it. The published one has no ends, but it describes the"
+    " whole id.",
     remedy="Use UUIDs as they are, without braces, spaces or a line feed.",
     wrong=_STATUS.replace("1c5a7e2e-3b1e", "{1c5a7e2e-3b1e"),
 )
@@ -359,6 +384,7 @@ FORMAT = _finding_type(
     meaning="A time without a zone means different moments to the two sides; other forms are not"
     " understood.",
     origin=f"{_SCHEMA}: format date-time, RFC 3339, section 5.6",
+    why="The schema asks for a date-time of RFC 3339.",
     remedy="Send times as 2026-03-01T12:00:00Z or 2026-03-01T13:00:00+01:00.",
     wrong=_MEASURED.replace("12:00:00Z", "12:00:00"),
     right=_MEASURED,
@@ -369,6 +395,7 @@ MINIMUM = _finding_type(
     "A number that is too small",
     meaning="In S2 only durations have a minimum: they are in milliseconds and never negative.",
     origin=f"{_SCHEMA}: minimum",
+    why="The schema has a smallest value.",
     remedy="Look for a difference of two times that was taken the wrong way round.",
     wrong=_DETAILS.replace("1500", "-1"),
     right=_DETAILS,
@@ -379,6 +406,7 @@ TOO_FEW = _finding_type(
     "A list with too few items",
     meaning="The list must say something: an empty one is not the same as none.",
     origin=f"{_SCHEMA}: minItems",
+    why="The schema has a smallest number of items.",
     remedy="Send the items, or leave an optional list out.",
     wrong=_DETAILS.replace('["NOT_CONTROLABLE"]', "[]"),
     right=_DETAILS,
@@ -389,6 +417,7 @@ TOO_MANY = _finding_type(
     "A list with too many items",
     meaning="Receivers may refuse more than the schema allows.",
     origin=f"{_SCHEMA}: maxItems",
+    why="The schema has a largest number of items.",
     remedy="Join items, or send less of the future at once.",
     wrong=_DETAILS.replace('["ELECTRIC.POWER.L1"]', str(["OIL.FLOW_RATE"] * 11)).replace("'", '"'),
     right=_DETAILS,
@@ -400,6 +429,7 @@ OTHER = _finding_type(
     meaning="The published schemas use few keywords of JSON Schema; the ones that you gave with"
     " s2_schemas or --schemas use another, and this message fails it.",
     origin="your own schemas",
+    why="Your schema says so.",
     remedy="See what your schema says.",
     wrong="",
 )
@@ -410,6 +440,7 @@ MORE = _finding_type(
     meaning="The first faults of a message are explained, the rest are counted, so that a peer that"
     " sends much that is wrong does not slow the others.",
     origin="a bound of s2-mitm",
+    why="What is counted here are faults like those that are explained.",
     remedy="Correct the first ones; the others are mostly of the same type.",
     wrong=_DETAILS.replace('["ELECTRIC.POWER.L1"]', "[" + ", ".join("01234567891") + "]"),
     right=_DETAILS,

@@ -28,6 +28,11 @@ class Case:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_invalid(self) -> bool:
+        """That a key stands twice is no error: RFC 8259 only says that it should not."""
+        return self.codes != ["json.duplicate-key"]
+
 
 def _replaced(data: bytes, old: bytes, new: bytes) -> bytes:
     assert data.count(old) == 1
@@ -145,7 +150,7 @@ def test_it_passes_byte_for_byte_and_the_finding_says_what_it_is(
         assert wire(row) == case.data
         assert row["size"] == len(case.data)
         assert row["codes"] == case.codes
-        assert (row["valid"], row["dropped"], row["injected"]) == (0, 0, 0)
+        assert (row["valid"], row["dropped"], row["injected"]) == (not case.is_invalid, 0, 0)
         assert row["message_type"] == case.message_type
         is_text_for_sql = _is_utf8(case.data) and b"\0" not in case.data
         assert isinstance(row["content"], str if is_text_for_sql else bytes)
@@ -201,7 +206,7 @@ def test_broken_messages_before_the_first_good_one_are_recorded_too(
     ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", [each for each in CASES if each.is_invalid], ids=str)
 def test_what_is_invalid_is_not_forwarded_when_it_is_to_be_blocked(
     server: PeerServer, blocking: Proxy, case: Case
 ) -> None:

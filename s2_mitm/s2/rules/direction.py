@@ -18,7 +18,9 @@ def wrong_sender(message: Message, conversation: Conversation) -> Iterator[Found
     Its receiver has no use for it: instructions come from the CEM, descriptions and measurements
     from the RM.
 
-    Where: the message lists of the RM and of the CEM in the AsyncAPI documents of s2-ws-json.
+    Where: docs.s2standard.org/s2-connect/1.0.0/discovery-pairing-authentication, State of
+    communication; asyncapi/s2-rm.yaml and s2-cem.yaml in s2-ws-json.
+    Why: Both list what each side can send, and this is on the list of the other side only.
     Wrong:
         begin()
         rm("SelectControlType")

@@ -24,8 +24,9 @@ def not_promised(message: Message, conversation: Conversation) -> Iterator[Found
     The CEM expects the quantities that ResourceManagerDetails promises; it ignores the others or
     refuses the message.
 
-    Where: ResourceManagerDetails.provides_power_measurement_types has all the quantities that the
-    RM measures.
+    Where: ResourceManagerDetails: provides_power_measurement_types; PowerMeasurement: values.
+    Why: The list has all the quantities that the RM can measure, and this one is not in it. Where
+    the list is empty nothing is reported.
     Wrong:
         begin()
         rm("PowerMeasurement", values=[{"commodity_quantity": "HEAT.FLOW_RATE", "value": 1}])
@@ -63,7 +64,8 @@ def measured_twice(message: Message, conversation: Conversation) -> Iterator[Fou
 
     Which of them counts is not defined; s2-python refuses the message.
 
-    Where: PowerMeasurement.values has at most one item for each commodity_quantity (N32).
+    Where: PowerMeasurement: values.
+    Why: There must be at most one item for each commodity_quantity.
     Wrong:
         begin()
         one = {"commodity_quantity": "ELECTRIC.POWER.L1", "value": 230.5}
@@ -87,7 +89,8 @@ def old(message: Message, conversation: Conversation) -> Iterator[Found | SayAga
     It does not show the present state: the RM's clock is wrong, or was not set yet, or the RM sends
     what it has stored. It is reported once until a measurement is younger.
 
-    Where: PowerMeasurement.measurement_timestamp is when the values were measured.
+    Where: PowerMeasurement: measurement_timestamp.
+    Why: No sentence says how old a measurement may be.
     Wrong:
         begin()
         rm("PowerMeasurement", measurement_timestamp=at(-100000))
@@ -116,8 +119,10 @@ def single_phase(message: Message, conversation: Conversation) -> Iterator[Found
 
     A CEM takes what has a value on L2 or L3 for a device with three phases.
 
-    Where: a device that uses only one phase should always call it L1 (N36), whichever phase of the
-    house it is connected to. What a device measures shows whether it has one phase.
+    Where: CommodityQuantity: ELECTRIC.POWER.L1; ResourceManagerDetails:
+    provides_power_measurement_types.
+    Why: A device that uses only one phase should always call it L1, whichever phase of the house it
+    is connected to. What it measures shows how many it uses.
     Wrong:
         begin(details=False)
         rm("ResourceManagerDetails", provides_power_measurement_types=["ELECTRIC.POWER.L2"])
@@ -147,8 +152,10 @@ def two_phases(message: Message, conversation: Conversation) -> Iterator[Found]:
     L2, L3 and 3_PHASE_SYMMETRIC are for devices with three phases. The CEM does not know whether
     the third has no power or is not measured.
 
-    Where: L2 and L3 are only for 3 phase devices (N37). No message says how many phases a device
-    has. One that measures two of them may not have three.
+    Where: CommodityQuantity: ELECTRIC.POWER.L2, ELECTRIC.POWER.L3; ResourceManagerDetails:
+    provides_power_measurement_types.
+    Why: L2 and L3 are only for devices with three phases, and no message says how many a device
+    has.
     Wrong:
         begin(details=False)
         measured = ["ELECTRIC.POWER.L1", "ELECTRIC.POWER.L2"]
@@ -173,7 +180,8 @@ def not_provided(message: Message, conversation: Conversation) -> Iterator[Found
 
     The CEM plans without it.
 
-    Where: ResourceManagerDetails.provides_forecast.
+    Where: ResourceManagerDetails: provides_forecast; PowerForecast.
+    Why: It says whether the RM is able to provide forecasts, and it said that it is not.
     Wrong:
         begin(details=False)
         rm("ResourceManagerDetails", provides_forecast=False)
@@ -196,7 +204,8 @@ def forecast_twice(message: Message, conversation: Conversation) -> Iterator[Fou
 
     Which of them counts is not defined; s2-python refuses the message.
 
-    Where: PowerForecastElement.power_values has at most one for each commodity_quantity (N65).
+    Where: PowerForecastElement: power_values.
+    Why: There shall be at most one value for each commodity_quantity.
     Wrong:
         begin()
         value = {"commodity_quantity": "ELECTRIC.POWER.L1", "value_expected": 230}
@@ -226,6 +235,7 @@ def bands(message: Message, conversation: Conversation) -> Iterator[Found]:
 
     Where: PowerForecastValue: value_lower_limit ≤ value_lower_95PPR ≤ value_lower_68PPR ≤
     value_expected ≤ value_upper_68PPR ≤ value_upper_95PPR ≤ value_upper_limit.
+    Why: The order follows from what the bands mean; no sentence says it.
     Wrong:
         begin()
         value = {"commodity_quantity": "ELECTRIC.POWER.L1"}
@@ -291,8 +301,10 @@ def no_currency(message: Message, conversation: Conversation) -> Iterator[Found]
     The CEM cannot weigh costs that it cannot read: 1 may be a euro or a yen. It is reported once
     for each ResourceManagerDetails.
 
-    Where: ResourceManagerDetails.currency is mandatory if cost information is published (N34):
-    running_costs of operation modes, transition_costs of transitions.
+    Where: ResourceManagerDetails: currency; Transition: transition_costs; OMBC.OperationMode:
+    running_costs, and those of FRBC and DDBC.
+    Why: The currency is mandatory if cost information is published. Costs of 0 are not reported:
+    the documentation has an example with them and without a currency.
     Wrong:
         begin(details=False)
         rm("ResourceManagerDetails", currency=None)
@@ -343,12 +355,12 @@ def _phases(details: Message) -> list[str]:
 
 
 def _costs(description: Part) -> Iterator[str]:
-    """The places of costs in a system description."""
+    """The places of costs in a system description, of those that are not 0."""
     for actuator in (description, *description.parts("actuators")):
         for transition in actuator.parts("transitions"):
-            if transition.has("transition_costs"):
+            if transition.number("transition_costs"):
                 yield transition.at("transition_costs")
         for mode in actuator.parts("operation_modes"):
             for part in (mode, *mode.parts("elements")):
-                if part.has("running_costs"):
+                if any(part.range("running_costs") or ()):
                     yield part.at("running_costs")

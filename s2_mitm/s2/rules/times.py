@@ -33,7 +33,9 @@ def order(message: Message, conversation: Conversation) -> Iterator[Found]:
 
     It is never in force.
 
-    Where: valid_from and valid_until, start_time and end_time.
+    Where: PEBC.PowerConstraints: valid_from, valid_until; PEBC.EnergyConstraint: the same;
+    PPBC.PowerProfileDefinition: start_time, end_time.
+    Why: The two fields are the beginning and the end of one period, and this is none.
     Wrong:
         begin("PEBC")
         rm("PEBC.EnergyConstraint", id="#upside", valid_from=at(60), valid_until=at(0))
@@ -54,7 +56,9 @@ def empty_period(message: Message, conversation: Conversation) -> Iterator[Found
 
     It is in force for no time at all, so that it has no effect.
 
-    Where: valid_from and valid_until, start_time and end_time.
+    Where: PEBC.PowerConstraints: valid_from, valid_until; PEBC.EnergyConstraint: the same;
+    PPBC.PowerProfileDefinition: start_time, end_time.
+    Why: No sentence forbids it, but nothing can be done in it.
     Wrong:
         begin("PEBC")
         rm("PEBC.EnergyConstraint", id="#empty", valid_from=at(60), valid_until=at(60))
@@ -80,8 +84,9 @@ def in_the_future(message: Message, conversation: Conversation) -> Iterator[Foun
     then executed at the wrong time. It is reported once for each message type until the time is
     right again.
 
-    Where: measurement_timestamp, transition_timestamp and InstructionStatusUpdate.timestamp say
-    when something happened.
+    Where: PowerMeasurement: measurement_timestamp; InstructionStatusUpdate: timestamp;
+    FRBC.ActuatorStatus: transition_timestamp, and those of OMBC and DDBC.
+    Why: The field says when something happened. Which of the clocks is wrong is not known.
     Wrong:
         begin()
         rm("PowerMeasurement", measurement_timestamp=at(120))
@@ -109,8 +114,9 @@ def timer_too_long(message: Message, conversation: Conversation) -> Iterator[Fou
     A timer that starts now is finished when its duration has passed. This one blocks transitions
     for longer than the CEM can expect; or the RM's clock is ahead.
 
-    Where: TimerStatus.finished_at, and Timer.duration, in milliseconds, in the SystemDescription.
-    Up to a minute is tolerated.
+    Where: FRBC.TimerStatus: finished_at, and those of OMBC and DDBC; Timer: duration.
+    Why: A timer takes as long as its duration says; clocks may differ, so that a minute is
+    tolerated.
     Wrong:
         begin("OMBC")
         rm("OMBC.TimerStatus", finished_at=at(600))

@@ -135,7 +135,7 @@ COST = {
     ),
     "FRBC": (
         "FRBC.SystemDescription",
-        {"actuators": "[actuator(transitions=[transition('idle', 'charge', transition_costs=0)])]"},
+        {"actuators": "[actuator(transitions=[transition('idle', 'charge', transition_costs=9)])]"},
         "/actuators/0/transitions/0/transition_costs",
     ),
     "FRBC, an element": (
@@ -213,3 +213,16 @@ def test_a_single_phase_that_the_details_show_is_said_once() -> None:
     value = {"commodity_quantity": second, "value_expected": 1}
     script.rm("PowerForecast", elements=[{"duration": 900_000, "power_values": [value]}])
     assert script.codes == ["measurement.single-phase"]
+
+
+def test_costs_of_nothing_need_no_currency() -> None:
+    """The documentation has an example with them."""
+    begin = 'begin(details=False)\nrm("ResourceManagerDetails", currency=None)\nselect("OMBC")\n'
+    free = (
+        "transitions=[transition('off', 'on', transition_costs=0)], operation_modes=["
+        "ombc_mode('off', running_costs=between(0, 0)), ombc_mode('on')"
+    )
+    described = 'rm("OMBC.SystemDescription", ' + free
+    assert "costs" not in " ".join(play(begin + described + "])"))
+    dear = ", ombc_mode('boost', running_costs=between(0, 0.01))])"
+    assert "costs.no-currency" in " ".join(play(begin + described + dear))
