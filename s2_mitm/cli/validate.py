@@ -44,8 +44,8 @@ MAX_COMPLAINTS = 3
     "--version",
     metavar="V",
     callback=options.version_of,
-    help=f"Hold them against S2 {' or '.join(VERSIONS)}.  [default: the first that has the"
-    " message's type]",
+    help=f"Hold them against S2 {' or '.join(VERSIONS)}.  [default: any; what fits"
+    " one of them is right]",
 )
 @click.option(
     "--schemas",

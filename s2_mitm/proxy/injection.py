@@ -48,8 +48,8 @@ def inject(flow: Flow, session: Session | None, to: str, message: str, *, valida
     conversation = session.conversation
     if validate:
         content = with_message_id(content)
-        settings, version = session.judge.settings, conversation.version
-        verdict = judge_alone(content, settings, version=version, sender=role.other)
+        settings, versions = session.judge.settings, conversation.versions
+        verdict = judge_alone(content, settings, version=versions, sender=role.other)
         if (
             not verdict.valid
             and message.startswith("@")

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from s2_mitm.replay.recorded import RecordedMessage, RecordedSession
-from s2_mitm.s2.catalog import closest_version
 from s2_mitm.s2.conversation.judging import Judge
 from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.verdict import LateFinding, Verdict
@@ -55,7 +54,7 @@ def replay(
     settings = replace(
         settings,
         client_role=settings.client_role or recorded.client_role,
-        version=settings.version or (recorded.version and closest_version(recorded.version)),
+        version=settings.version or recorded.version,
     )
     replayed = ReplayedSession(recorded.id)
     stretch: _Stretch | None = None

@@ -112,7 +112,8 @@ class MessageType:
 
     ``sent_from`` has the roles that may send it, each with the state from which on it may.
     ``control_type`` is the one that it belongs to, None for those that belong to none.
-    ``versions`` are those that have it, the oldest first.
+    ``versions`` are those that have it, the oldest first; ``changed`` are those of them in which
+    it has another schema than in the version before.
     ``answered`` says whether its receiver answers it with a ReceptionStatus, by its message_id.
     ``thing`` is what it gives to the receiver: an instruction, a description. Later messages refer
     to it, and a RevokeObject takes it back, by the id in its ``id_field``, or by its message_id
@@ -130,6 +131,7 @@ class MessageType:
     sent_from: Mapping[Role, State]
     control_type: str | None = None
     versions: tuple[str, ...] = VERSIONS
+    changed: frozenset[str] = frozenset()
     answered: bool = True
     thing: Thing | None = None
     id_field: str | None = None
@@ -331,6 +333,7 @@ MESSAGE_TYPES: dict[str, MessageType] = {
             "DDBC.SystemDescription",
             _RM_CONTROLLED,
             "DDBC",
+            changed=frozenset({"1.0.0"}),
             thing=Thing.DESCRIPTION,
             period=("valid_from", None),
             contains=_DESCRIBED,
@@ -380,6 +383,11 @@ SINCE: dict[str, str] = {
     row.name: row.versions[0] for row in MESSAGE_TYPES.values() if row.versions[0] != VERSIONS[0]
 }
 """The version that a message type came with, where it was not the first."""
+
+TELLING = frozenset(
+    row.name for row in MESSAGE_TYPES.values() if row.changed or row.versions != VERSIONS
+)
+"""The message types that tell versions apart: in all others a message is the same in each."""
 
 ANSWERED = frozenset(row.name for row in MESSAGE_TYPES.values() if row.answered)
 """The message types that have a message_id and are answered with a ReceptionStatus."""
@@ -470,6 +478,14 @@ def field_for(thing: Thing) -> str:
     """The field that refers to such a thing, where it has one name in all message types."""
     (field_name,) = {name for fields in referring(thing).values() for name in fields}
     return field_name
+
+
+def with_type(message_type: str, versions: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of some versions that have a message type; all of them where none has it."""
+    row = MESSAGE_TYPES.get(message_type)
+    if row is None or row.versions == VERSIONS:
+        return versions
+    return tuple(version for version in versions if version in row.versions) or versions
 
 
 def plain_version(version: str) -> str:

@@ -61,7 +61,7 @@ def judging(traffic: Sequence[Frame]) -> Calls:
     """The verdict alone on a message a call, as a conversation asks for it."""
     whole, calls = Judge(), Calls()
     for each in traffic:
-        calls.append(partial(judge, each.data, version=whole.conversation.version, time=each.time))
+        calls.append(partial(judge, each.data, version=whole.conversation.versions, time=each.time))
         whole.receive(each.data, from_client=each.from_client, time=each.time)
     return calls
 

@@ -88,7 +88,7 @@ def test_the_version_may_be_known_from_elsewhere() -> None:
     session, _ = recorded(S2_CONNECT, settings)
     assert "handshake.missing" in dict(found(session)).values()
     assert found(session, settings) == []
-    assert found(recorded(S2_CONNECT, settings, version="1.0.1")[0]) == []
+    assert found(recorded(S2_CONNECT, settings, version="v1.0.0")[0]) == []
 
 
 def test_late_findings_are_with_the_message_that_they_concern() -> None:
@@ -257,13 +257,13 @@ def test_after_a_gap_the_two_are_who_they_were() -> None:
 
 
 def test_after_a_gap_they_speak_the_version_that_they_spoke() -> None:
-    """First a message that only 1.0.0-beta has, and later one that it has changed."""
+    """First a message that only 1.0.0 has, and later one that it has changed."""
     session, _ = recorded(S2_CONNECT, CONNECTED)
     telling = next(each for each in session.messages if b"PresentDemandStatus" in each.content)
-    changed = next(each for each in session.messages if b"SystemDescription" in each.content)
-    later = replace(changed, number=50)
-    assert (50, "schema.missing") in found(RecordedSession("x", [later]))
-    assert (50, "schema.missing") not in found(RecordedSession("x", [telling, later]))
+    [older], _ = [*recorded('rm("DDBC.SystemDescription", answer=None)')[0].messages], None
+    later = replace(older, number=50)
+    assert (50, "schema.unknown-field") not in found(RecordedSession("x", [later]))
+    assert (50, "schema.unknown-field") in found(RecordedSession("x", [telling, later]))
 
 
 def test_a_fault_after_a_gap_is_found() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from s2_mitm.s2.catalog import DEFAULT_VERSION, SINCE, only_sender
+from s2_mitm.s2.catalog import only_sender
 from s2_mitm.s2.conversation.judging import finding_of, without_doubles
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
@@ -18,7 +18,7 @@ def judge_alone(
     data: bytes,
     settings: Settings,
     *,
-    version: str | None = None,
+    version: str | tuple[str, ...] | None = None,
     binary: bool = False,
     sender: Role | None = None,
 ) -> Verdict:
@@ -26,32 +26,30 @@ def judge_alone(
 
     That is all that a conversation with these settings says of it before it asks the rules, and
     what those rules say that need nothing but the message. Takes the bytes of the message, the
-    version of S2 that is spoken (None for that of the settings), whether it is in a binary frame,
-    and who sends it (None where the message itself is to tell). Raises nothing, whatever the bytes
-    are.
+    version of S2 that is spoken (several where it is one of these, None for that of the settings),
+    whether it is in a binary frame, and who sends it (None where the message itself is to tell).
+    Raises nothing, whatever the bytes are.
     """
-    version = version or settings.version
-    verdict = validation.judge(data, version=version, schemas=settings.schemas, binary=binary)
-    by_rules = _asked_of_rules(verdict, settings, version, sender, len(data))
+    versions = validation.possible(version or settings.version)
+    verdict = validation.judge(data, version=versions, schemas=settings.schemas, binary=binary)
+    by_rules = _asked_of_rules(verdict, settings, versions, sender, len(data))
     by_message = settings.wanted(verdict.findings)
     verdict.findings = bounded(without_doubles(by_message, settings.wanted(by_rules)))
     return verdict
 
 
 def _asked_of_rules(
-    verdict: Verdict, settings: Settings, version: str | None, sender: Role | None, size: int
+    verdict: Verdict,
+    settings: Settings,
+    versions: tuple[str, ...],
+    sender: Role | None,
+    size: int,
 ) -> list[Finding]:
     """What the rules find that need nothing but the message, whichever side sent it."""
     message_type = verdict.message_type or ""
     if verdict.message is None:
         return []
-    asked = [
-        rule
-        for rule in rules_in(version or SINCE.get(message_type, DEFAULT_VERSION)).get(
-            message_type, ()
-        )
-        if rule.alone
-    ]
+    asked = [rule for rule in rules_in(*versions).get(message_type, ()) if rule.alone]
     if not asked:
         return []
     content = Part(verdict.message)

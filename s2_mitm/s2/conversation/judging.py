@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TypeGuard
 
 from s2_mitm.s2 import finding_types
-from s2_mitm.s2.catalog import DEFAULT_VERSION, SINCE
 from s2_mitm.s2.conversation.memory import UNREADABLE, Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.settings import Settings
@@ -111,7 +110,7 @@ class Judge:
         conversation.it_is(time, monotonic)
         verdict = validation.judge(
             data,
-            version=conversation.version,
+            version=conversation.versions,
             schemas=self.settings.schemas,
             binary=binary,
             time=time,
@@ -257,7 +256,7 @@ class Judge:
     def _as_it_went(self, message: Message, sent: bytes) -> tuple[Message, str | None]:
         """A message that was changed on its way, as its receiver got it, and what it answers."""
         went = validation.judge(
-            sent, version=self.conversation.version, schemas=self.settings.schemas
+            sent, version=self.conversation.versions, schemas=self.settings.schemas
         )
         changed = message._replace(
             message_type=went.message_type or "",
@@ -304,8 +303,7 @@ class Judge:
 
     def _rules(self, occasion: str) -> tuple[Rule, ...]:
         """The rules to ask about a message type, or about what is no message, in this version."""
-        version = self.conversation.version or SINCE.get(occasion, DEFAULT_VERSION)
-        return rules_in(version).get(occasion, ())
+        return rules_in(*self.conversation.versions).get(occasion, ())
 
     def _ask(self, occasion: str, subject: Message) -> Iterator[LateFinding]:
         for asked in self._rules(occasion):

@@ -27,19 +27,23 @@ from s2_mitm.s2.catalog import (
     MESSAGE_TYPES,
     MODE_STATUSES,
     NOT_ANSWERED,
-    SINCE,
+    TELLING,
     TIMER_STATUSES,
+    VERSIONS,
     WITH_OWN_MESSAGES,
     State,
     closest_version,
     control_type_of,
     earliest_state,
+    known_version,
     only_sender,
+    with_type,
 )
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.conversation.validity import ContainerProgress, Description, Descriptions
 from s2_mitm.s2.message.explaining import nearest
+from s2_mitm.s2.message.validation import fitting
 from s2_mitm.s2.verdict import Answer, Role
 from s2_mitm.s2.wording import printable
 
@@ -205,11 +209,11 @@ class Conversation:
         self.changes = 0
         """Counts up whenever one of the following may have changed."""
         # Asked for with every message, so worked out when they change (see `_settle`).
-        self.version: str | None = None
-        """The version that messages are held against, one that the catalog names.
+        self.versions: tuple[str, ...] = VERSIONS
+        """The versions that may be spoken, of those that the catalog names, the likeliest first.
 
-        None while neither a handshake nor the user says: then each message is taken for the first
-        version that has its type.
+        One once the handshake, the user or a message tells; until then only that is wrong which is
+        wrong in each.
         """
         self.resource_id: str | None = None
         self.resource_name: str | None = None
@@ -221,7 +225,10 @@ class Conversation:
         self.handshakes: dict[Role, Message] = {}
         self.response: Message | None = None
         self.selected_version: str | None = None
-        self._implied_version: str | None = None
+        self._agreed: str | None = None
+        """The selected version, where it is known and the RM offered it."""
+        self._fitting: str | None = None
+        """The only version that the first message which told versions apart fitted."""
         self.details: Message | None = None
         self.before_details: Message | None = None
         """The details before these, until the CEM has said OK to these."""
@@ -298,6 +305,11 @@ class Conversation:
         self._settle()
 
     # What rules ask
+
+    @property
+    def version(self) -> str | None:
+        """The version that is spoken, one that the catalog names; None while that is not known."""
+        return self.versions[0] if len(self.versions) == 1 else None
 
     @property
     def needs_handshake(self) -> bool:
@@ -544,8 +556,7 @@ class Conversation:
                 self.handshakes.setdefault(message.sender, message)
             case "HandshakeResponse":
                 self.response = message
-                self.selected_version = _label(message, "selected_protocol_version")
-                self._settle()
+                self._agree_on(_label(message, "selected_protocol_version"))
             case "ResourceManagerDetails":
                 self.before_details = self.before_details or self.details
                 self.details = message
@@ -588,9 +599,8 @@ class Conversation:
                 _put(self._ids, object_id, self._said(message), MAX_IDS)
             else:
                 self.unclear.add(message.message_type)
-        if message.message_type in SINCE:
-            self._implied_version = SINCE[message.message_type]
-            self._settle()
+        if len(self.versions) > 1 and message.message_type in TELLING:
+            self._tell_versions_apart(message)
         self._await_answer(message, monotonic)
 
     def leave_out(self, message: Message, answer: Answer | None = None) -> None:
@@ -645,10 +655,7 @@ class Conversation:
     def _settle(self) -> None:
         """Work out what follows from what is known now."""
         self.changes += 1
-        if self.selected_version is not None:
-            self.version = closest_version(self.selected_version)
-        else:
-            self.version = self.settings.version or self._implied_version
+        self.versions = self._possible_versions()
         self.resource_id = _label(self.details, "resource_id")
         self.resource_name = _label(self.details, "name")
         self.control_type = _label(self.selection, "control_type")
@@ -679,6 +686,30 @@ class Conversation:
             if key[0] is asker and key not in self._answered_in_vain:
                 self._answer_in_vain(key)
                 return
+
+    def _possible_versions(self) -> tuple[str, ...]:
+        told = self.settings.version if self.selected_version is None else self._agreed
+        if told := told or self._fitting:
+            return (told,)
+        likeliest = closest_version(self.selected_version or DEFAULT_VERSION)
+        return (likeliest, *(version for version in VERSIONS if version != likeliest))
+
+    def _agree_on(self, selected: str | None) -> None:
+        """The CEM selects a version; one that the RM did not offer it need not speak."""
+        self.selected_version, self._agreed = selected, known_version(selected or "")
+        handshake = self.handshakes.get(Role.RM)
+        offered = handshake.content.texts("supported_protocol_versions") if handshake else []
+        if offered and all(known_version(each) != self._agreed for each in offered):
+            self._agreed = None
+        self._settle()
+
+    def _tell_versions_apart(self, message: Message) -> None:
+        versions = with_type(message.message_type, self.versions)
+        if self.settings.schemas is None:
+            versions = fitting(message.message_type, message.content.value, versions)
+        if len(versions) == 1:
+            self._fitting = versions[0]
+            self._settle()
 
     def _await_answer(self, message: Message, monotonic: float | None) -> None:
         if message.message_type in NOT_ANSWERED:

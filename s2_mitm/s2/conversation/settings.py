@@ -18,7 +18,7 @@ class Settings:
     """What the user says about conversations.
 
     ``version`` is the version of S2 where no handshake selects one, by any name that it goes by,
-    None for the first one that has the message type; ``client_role`` is None to find it out;
+    None to find it out; ``client_role`` is None to find it out;
     ``schemas`` replaces the built-in ones; ``ack_timeout`` is in seconds; ``ignore`` has the codes
     that are not to be said, ``severity`` those that are to be said in another severity.
     """

@@ -67,15 +67,22 @@ class Schemas:
 
         ``message_type`` is one of ``message_types``. The empty list when the message is valid.
         """
-        schema = self._validators.get(message_type)
-        if schema is None:
-            schema = self._validators[message_type] = self._compile(message_type)
-        return schema.check(message)
+        return self._of(message_type).check(message)
+
+    def fits(self, message_type: str, message: Mapping[str, Any]) -> bool:
+        """Whether the schema of this type has nothing to say of a message; see `check`."""
+        return self._of(message_type).accepts(message)
 
     def compile_all(self) -> None:
         """See to it that all schemas can be used. Raises SchemaError for the first that cannot."""
         for message_type in self.message_types:
             self._validators[message_type] = self._compile(message_type)
+
+    def _of(self, message_type: str) -> _Node:
+        schema = self._validators.get(message_type)
+        if schema is None:
+            schema = self._validators[message_type] = self._compile(message_type)
+        return schema
 
     def _compile(self, message_type: str) -> _Node:
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from s2_mitm.s2.catalog import MESSAGE_TYPES
+from s2_mitm.s2.catalog import MESSAGE_TYPES, with_type
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.finding_types import FINDING_TYPES, FindingType
@@ -102,10 +102,16 @@ def rule(
 
 
 @cache
-def rules_in(version: str) -> Mapping[str, tuple[Rule, ...]]:
-    """The rules that hold for a version of S2, by what they are asked about, as in ``RULES``."""
+def rules_in(*versions: str) -> Mapping[str, tuple[Rule, ...]]:
+    """The rules that hold for a version of S2, by what they are asked about, as in ``RULES``.
+
+    Where it is one of several, those that hold for each that has the message type: what depends on
+    a version that is not known is not said of anybody.
+    """
     return {
-        occasion: tuple(each for each in rules if each.holds_in(version))
+        occasion: tuple(
+            each for each in rules if all(map(each.holds_in, with_type(occasion, versions)))
+        )
         for occasion, rules in RULES.items()
     }
 

@@ -13,7 +13,7 @@ from alone import ALONE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2_mitm.s2.catalog import VERSIONS
+from s2_mitm.s2.catalog import VERSIONS, closest_version
 from s2_mitm.s2.conversation.judging import Judge
 from s2_mitm.s2.conversation.memory import LABEL_LENGTH, MAX_UNANSWERED
 from s2_mitm.s2.message.schemas import Schemas
@@ -159,12 +159,14 @@ def test_the_handshake_overrules_the_user() -> None:
 
 
 @pytest.mark.parametrize("version", ["0.0.3", "7.0", "latest", "", "x" * 10_000, "\x1b[2J\ud800"])
-def test_an_unknown_version_is_told_and_the_closest_is_taken(version: str) -> None:
+def test_an_unknown_version_is_told_and_the_closest_is_the_likeliest(version: str) -> None:
     judge = Judge()
 
     verdict = say(judge, response(version), SERVER)
 
-    assert judge.conversation.version in VERSIONS
+    assert judge.conversation.version is None
+    assert set(judge.conversation.versions) == set(VERSIONS)
+    assert judge.conversation.versions[0] == closest_version(version)
     found = [each for each in verdict.findings if each.code == "handshake.unknown-version"]
     assert [(each.path, each.severity) for each in found] == [
         ("/selected_protocol_version", Severity.WARNING)
