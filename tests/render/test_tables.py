@@ -3,7 +3,7 @@ from __future__ import annotations
 from io import BytesIO, TextIOWrapper
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
@@ -143,6 +143,7 @@ def test_nothing_is_cut_off_in_a_narrow_terminal() -> None:
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_what_comes_over_the_wire_stays_in_its_cell(text: str) -> None:
     hostile = {key: text for key, value in SESSION.items() if isinstance(value, str)}
     tables = [
