@@ -72,17 +72,21 @@ def widened(by_name: dict[str, Spread], name: str, *values: float) -> None:
 def powers(by_quantity: Mapping[str, Spread]) -> str:
     """Amounts of commodity quantities: ``3,000 W (3-phase)``; empty where there are none.
 
-    One phase alone is not named: a device with a single phase uses L1.
+    One phase alone is not named: a device with a single phase uses L1. Those that have the same are
+    told together: ``0 to 3,680 W (L1, L2, L3)``.
     """
     alone = len(by_quantity) == 1
-    told = []
+    told: dict[str, list[str]] = {}
     for quantity, values in islice(by_quantity.items(), MOST):
         unit, of = UNITS.get(quantity, ("", excerpt(quantity)))
-        unnamed = not of or (alone and of == "L1")
-        told.append(spread(values, unit) + ("" if unnamed else f" ({of})"))
-    if (more := len(by_quantity) - len(told)) > 0:
-        told.append(f"{more} more")
-    return ", ".join(told)
+        told.setdefault(spread(values, unit), []).append("" if alone and of == "L1" else of)
+    texts = [
+        f"{amounts} ({', '.join(names)})" if any(names) else amounts
+        for amounts, names in told.items()
+    ]
+    if (more := len(by_quantity) - MOST) > 0:
+        texts.append(f"{more} more")
+    return ", ".join(texts)
 
 
 def rate(values: Spread, unit: str) -> str:

@@ -7,7 +7,6 @@ from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.meaning.amounts import (
     UNITS,
     Spread,
-    count_of,
     holds,
     joined,
     lasting,
@@ -95,29 +94,30 @@ def instruction(message: Message, conversation: Conversation) -> str:
 
 def instructed(content: Part) -> str:
     """The envelopes of an instruction."""
-    envelopes = list(content.parts("power_envelopes"))
-    if len(envelopes) != 1:
-        return counted(count_of(content, "power_envelopes"), "power envelope")
-    (envelope,) = envelopes
-    quantity = envelope.text("commodity_quantity") or ""
     limits: dict[str, Spread] = {}
-    elements = list(envelope.parts("power_envelope_elements"))
-    first: tuple[float, float] | None = None
-    for element in elements:
-        low, high = element.number("lower_limit"), element.number("upper_limit")
-        if low is not None and high is not None:
-            widened(limits, quantity, low, high)
-            first = first or (low, high)
-    if first is None:
-        return "a power envelope that cannot be read"
-    duration = lasting(elements)
+    first: dict[str, Spread] = {}
+    spans: set[float | None] = set()
+    elements = 0
+    for envelope in content.parts("power_envelopes"):
+        quantity = envelope.text("commodity_quantity") or ""
+        parts = list(envelope.parts("power_envelope_elements"))
+        spans.add(lasting(parts))
+        elements = max(elements, len(parts))
+        for part in parts:
+            low, high = part.number("lower_limit"), part.number("upper_limit")
+            if low is not None and high is not None:
+                widened(limits, quantity, low, high)
+                first.setdefault(quantity, (low, high))
+    if not limits:
+        return "no power envelope that can be read"
+    duration = spans.pop() if len(spans) == 1 else None
     lasts = f" for {span(duration)}" if duration is not None else ""
-    if len(elements) == 1:
-        return f"{_between(quantity, first)}{lasts}"
-    begins = f"{_between(quantity, first)} at first, " if first != limits[quantity] else ""
-    return f"{begins}within {powers(limits)}{lasts}, {counted(len(elements), 'element')}"
+    if elements == 1:
+        return f"{_between(first)}{lasts}"
+    begins = f"{_between(first)} at first, " if first != limits else ""
+    return f"{begins}within {powers(limits)}{lasts}, {counted(elements, 'element')}"
 
 
-def _between(quantity: str, limits: Spread) -> str:
-    low, high = limits
-    return powers({quantity: (low, high)}) if low != high else f"{powers({quantity: limits})} fixed"
+def _between(limits: dict[str, Spread]) -> str:
+    fixed = all(low == high for low, high in limits.values())
+    return f"{powers(limits)}{' fixed' if fixed else ''}"

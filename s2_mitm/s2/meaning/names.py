@@ -9,11 +9,16 @@ from s2_mitm.s2.wording import excerpt, short_id
 LABEL_LENGTH = 40
 """Characters of a label or an id that are told."""
 
+REASON_LENGTH = 120
+"""Characters of a label that says why."""
 
-def label_of(thing: Part | None, field: str = "diagnostic_label") -> str:
+
+def label_of(
+    thing: Part | None, field: str = "diagnostic_label", length: int = LABEL_LENGTH
+) -> str:
     """The label of a thing; empty where it has none."""
     label = thing.text(field) if thing else None
-    return excerpt(label, LABEL_LENGTH).strip() if label else ""
+    return excerpt(label, length).strip() if label else ""
 
 
 def by_id(kind: str, identifier: str | None) -> str:

@@ -7,7 +7,7 @@ from s2_mitm.s2.conversation.memory import NOTHING, Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.meaning import envelopes, modes, profiles
 from s2_mitm.s2.meaning.amounts import MOST, UNITS, joined, moment, span
-from s2_mitm.s2.meaning.names import by_id, label_of
+from s2_mitm.s2.meaning.names import REASON_LENGTH, by_id, label_of
 from s2_mitm.s2.wording import excerpt
 
 _ROLES = {
@@ -44,7 +44,11 @@ def session_request(message: Message, conversation: Conversation) -> str:
     request = message.content.text("request")
     asks = {"TERMINATE": "end the session", "RECONNECT": "connect again"}.get(request or "")
     wanted = asks or f"do {excerpt(request or 'nothing')}"
-    return joined(f"the {message.sender} asks to {wanted}", label_of(message.content), by=": ")
+    return joined(
+        f"the {message.sender} asks to {wanted}",
+        label_of(message.content, length=REASON_LENGTH),
+        by=": ",
+    )
 
 
 def details(message: Message, conversation: Conversation) -> str:
@@ -104,7 +108,11 @@ def reception_status(message: Message, conversation: Conversation) -> str:
         or conversation.answered.get(key)
     )
     about = excerpt(answered.message_type) if answered else f"{by_id('message', subject)}, not seen"
-    return joined(f"{excerpt(status or 'no status')} → {about}", label_of(content), by=": ")
+    return joined(
+        f"{excerpt(status or 'no status')} → {about}",
+        label_of(content, length=REASON_LENGTH),
+        by=": ",
+    )
 
 
 def instruction_status(message: Message, conversation: Conversation) -> str:

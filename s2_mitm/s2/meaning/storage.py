@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.meaning.amounts import (
+    SHORT_UNIT,
     Spread,
     amount,
     count_of,
@@ -20,6 +23,9 @@ from s2_mitm.s2.wording import counted
 
 DESCRIPTION = "FRBC.SystemDescription"
 
+_SYMBOL = re.compile(rf" in (\S{{1,{SHORT_UNIT}}})$|[\[(](\S{{1,{SHORT_UNIT}}})[\])]$")
+"""A unit at the end of a label."""
+
 
 def storage_in_force(conversation: Conversation) -> Part | None:
     """The storage as the description in force has it; None where none was given."""
@@ -30,8 +36,13 @@ def storage_in_force(conversation: Conversation) -> Part | None:
 
 
 def unit_of(storage: Part | None) -> str:
-    """The unit of the fill level, in the words of the RM; empty where it has none."""
-    return label_of(storage, "fill_level_label")
+    """The unit of the fill level, in the words of the RM; empty where it has none.
+
+    Of ``state of charge in %``, or ``SoC [%]``, only the end.
+    """
+    label = label_of(storage, "fill_level_label")
+    symbol = _SYMBOL.search(label)
+    return (symbol[1] or symbol[2]) if symbol else label
 
 
 def status(message: Message, conversation: Conversation) -> str:

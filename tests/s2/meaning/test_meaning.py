@@ -148,6 +148,20 @@ CASES: dict[str, tuple[str, str]] = {
         "envelope((900, 0, 2000), (60, -500, 4000))])",
         "0 to 2,000 W at first, within -500 to 4,000 W for 16 min, 2 elements, at 12:00:05Z",
     ),
+    "PEBC.Instruction of several quantities": (
+        'begin("PEBC"); cem("PEBC.Instruction", power_envelopes=[envelope((60, 0, 3680),'
+        ' commodity_quantity=f"ELECTRIC.POWER.L{phase}") for phase in (1, 2, 3)])',
+        "0 to 3,680 W (L1, L2, L3) for 1 min, at 12:00:05Z",
+    ),
+    "PEBC.Instruction of several quantities and times": (
+        'begin("PEBC"); cem("PEBC.Instruction", power_envelopes=[envelope((60, 0, 0)),'
+        ' envelope((90, 0, 0), commodity_quantity="HEAT.THERMAL_POWER")])',
+        "0 W (L1, heat) fixed, at 12:00:05Z",
+    ),
+    "PEBC.Instruction of nothing": (
+        'begin("PEBC"); cem("PEBC.Instruction", power_envelopes=[], execution_time="soon")',
+        "no power envelope that can be read, at a time that is not said",
+    ),
     "PEBC.Instruction by what was not given": (
         'begin("PEBC"); cem("PEBC.Instruction", power_constraints_id="#others")',
         '-1,000 to 4,000 W for 15 min, at 12:00:05Z; by power constraints "#others", not described',
@@ -188,8 +202,8 @@ CASES: dict[str, tuple[str, str]] = {
     ),
     "FRBC.SystemDescription": (
         LABELLED,
-        "Battery inverter: 2 modes, 2 transitions, 1 timer; 0 to 5,000 W (L1), 0 to 5,000 W"
-        " (3-phase), 0 to +36 %/h; battery 0 to 100 %",
+        "Battery inverter: 2 modes, 2 transitions, 1 timer; 0 to 5,000 W (L1,"
+        " 3-phase), 0 to +36 %/h; battery 0 to 100 %",
     ),
     "DDBC.SystemDescription": (
         'begin(); select("DDBC"); rm("DDBC.SystemDescription")',
@@ -227,6 +241,21 @@ CASES: dict[str, tuple[str, str]] = {
         'begin("FRBC"); rm("FRBC.StorageStatus", present_fill_level=101)',
         "battery: 101 %, outside of 0 to 100 %",
     ),
+    **{
+        f"FRBC.StorageStatus in {label}": (
+            'begin(); select("FRBC"); rm("FRBC.SystemDescription", storage={"fill_level_label":'
+            f' "{label}", "fill_level_range": between(20, 60)}}); rm("FRBC.StorageStatus")',
+            f"fill level: 57.3{told}, of 20 to 60{told}",
+        )
+        for label, told in (
+            ("SoC in %", " %"),
+            ("SoC [%]", " %"),
+            ("temperature (°C)", " °C"),
+            ("state of charge in percent", " state of charge in percent"),
+            ("", ""),
+            ("in", " in"),
+        )
+    },
     "FRBC.StorageStatus without a description": (
         'begin(); select("FRBC"); rm("FRBC.StorageStatus")',
         "fill level: 57.3",
@@ -389,6 +418,11 @@ def test_every_type_has_a_meaning_and_a_case() -> None:
             'begin(); rm("PowerMeasurement", answer=None); wait(99);'
             'cem("ReceptionStatus", subject_message_id=last(), diagnostic_label="too busy")',
             "OK → PowerMeasurement: too busy",
+        ),
+        (
+            'begin(); rm("PowerMeasurement", answer=None);'
+            'cem("ReceptionStatus", subject_message_id=last(), diagnostic_label="x" * 999)',
+            f"OK → PowerMeasurement: {'x' * 120}…",
         ),
         (
             'begin(); rm("PowerMeasurement"); cem("ReceptionStatus", subject_message_id=last())',
