@@ -63,11 +63,13 @@ def _too_little_energy(message: Message, conversation: Conversation) -> Iterator
     given = constraints_of(message, conversation).given
     limits = (given.limits or {}) if given is not None else {}
     for envelope in message.content.parts("power_envelopes"):
-        quantity, elements = envelope.text("commodity_quantity"), _elements(envelope)
-        if quantity is None or not elements:
+        quantity = envelope.text("commodity_quantity")
+        constraints = list(_energy_constraints(conversation, quantity))
+        elements = _elements(envelope) if constraints else []
+        if not elements:
             continue
-        lowest, highest = _ends(limits.get(quantity, {}))
-        for asked, begin, period in _energy_constraints(conversation, quantity):
+        lowest, highest = _ends(limits.get(quantity or "", {}))
+        for asked, begin, period in constraints:
             for field, sign, possible, deed in (
                 ("upper_average_power", 1, highest, "consumption"),
                 ("lower_average_power", -1, -lowest, "production"),

@@ -245,8 +245,8 @@ def beyond_constraints(message: Message, conversation: Conversation) -> Iterator
         if duration is not None and start + duration > end + CLOCKS:
             yield Found(
                 envelope.at("power_envelope_elements"),
-                f"until {clock(start + duration)}, but {_name_of(given, message)} is valid until"
-                f" {clock(end)}",
+                f"it goes on until {clock(start + duration)}, but {_name_of(given, message)}"
+                f" is valid until {clock(end)}",
             )
             return  # the other envelopes last as long, mostly
 

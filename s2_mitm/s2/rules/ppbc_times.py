@@ -123,11 +123,12 @@ def rest_too_late(message: Message, conversation: Conversation) -> Iterator[Foun
     if message.message_type == SCHEDULE and done > end + ROUNDING:
         return  # ppbc.too-late reports that
     if done + rest > end + ROUNDING:
-        after = f" and {rest:.6g} s follow" if rest else ""
+        after = f" and {rest:.6g} s of what follows" if rest else ""
         yield Found(
             "/execution_time",
-            f"{left:.6g} s of {short_id(sequence.text('id') or '')}{after}, which ends after"
-            f" {clock(end)}, the end_time of {given.message.name(message.time)}",
+            f"{left:.6g} s of {short_id(sequence.text('id') or '')}{after} last until"
+            f" {clock(done + rest)}, after {clock(end)}, the end_time of"
+            f" {given.message.name(message.time)}",
         )
 
 
@@ -159,7 +160,8 @@ def interruption_time(message: Message, conversation: Conversation) -> Iterator[
     Do: Interrupt between the start of the sequence and its end, and continue it after that.
     """
     given, sequence = sequence_of(message, conversation)
-    if given is None or sequence is None or message.content.moment("execution_time") is None:
+    asked = message.content.moment("execution_time")
+    if given is None or sequence is None or asked is None:
         return
     progress, wanted = progress_of(message.content, conversation), sequence.text("id")
     time = execution_time(message)
@@ -171,7 +173,8 @@ def interruption_time(message: Message, conversation: Conversation) -> Iterator[
         if since is not None and time.latest < since:
             yield Found(
                 "/execution_time",
-                f"before {clock(since)}, when {begun.name(message.time)} interrupts the sequence",
+                f"{clock(asked)} is before {clock(since)}, when {begun.name(message.time)}"
+                " interrupts the sequence",
             )
         return
     scheduled = in_force(progress.scheduled, conversation)
@@ -184,14 +187,16 @@ def interruption_time(message: Message, conversation: Conversation) -> Iterator[
     if time.latest < start:
         yield Found(
             "/execution_time",
-            f"before {clock(start)}, when the sequence starts by {scheduled.name(message.time)}",
+            f"{clock(asked)} is before {clock(start)}, when the sequence starts by"
+            f" {scheduled.name(message.time)}",
         )
         return
     end = None if duration is None or progress.interrupted else start + duration
     if end is not None and time.earliest > end + CLOCKS:
         yield Found(
             "/execution_time",
-            f"after {clock(end)}, when the sequence is finished by {scheduled.name(message.time)}",
+            f"{clock(asked)} is after {clock(end)}, when the sequence is finished by"
+            f" {scheduled.name(message.time)}",
         )
 
 

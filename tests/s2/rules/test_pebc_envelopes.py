@@ -178,7 +178,7 @@ def test_an_envelope_outlives_its_constraints() -> None:
     instruct(script, (1800, 0, 5000), (2000, 0, 5000), power_constraints_id="#short")
     path = "/power_envelopes/0/power_envelope_elements"
     text = one(script, "pebc.beyond-constraints", WARNING, path)
-    assert text.startswith("until 2026-03-01T13:03:25Z, but the PEBC.PowerConstraints")
+    assert text.startswith("it goes on until 2026-03-01T13:03:25Z, but the PEBC.PowerConstraints")
     assert text.endswith("is valid until 2026-03-01T13:00:00Z")
 
 

@@ -10,6 +10,8 @@ from s2_mitm.s2.rules.common.constraints import CONSTRAINTS
 
 ALL_PHASES = "ELECTRIC.POWER.3_PHASE_SYMMETRIC"
 
+ELECTRIC = frozenset((*PHASES, ALL_PHASES))
+
 SINGLE_PHASE = "single phase"
 """What is reported once for each ResourceManagerDetails, whichever message shows it."""
 
@@ -20,22 +22,27 @@ def lone_phase(quantities: Iterable[str | None], conversation: Conversation) -> 
     None where the device may have more phases, by what it measures or by its power constraints, or
     where what it measures shows the same: that is reported of the ResourceManagerDetails.
     """
-    used = electric(quantities)
-    if len(used) != 1 or conversation.details is None:
-        return None
-    (phase,) = used
-    if phase in (PHASES[0], ALL_PHASES):
+    if conversation.details is None:
         return None
     measured = conversation.details.content.texts("provides_power_measurement_types")
     if not QUANTITIES.issuperset(measured) or electric(measured) - {PHASES[0]}:
         return None
+    lone: str | None = None
+    for quantity in quantities:
+        if quantity == lone or quantity not in ELECTRIC:
+            continue
+        if lone is not None or quantity in (PHASES[0], ALL_PHASES):
+            return None  # mostly at the first one
+        lone = quantity
+    if lone is None:
+        return None
     limited = conversation.descriptions_of(CONSTRAINTS).all
-    return None if any(electric(given.limits or ()) - used for given in limited) else phase
+    return None if any(electric(given.limits or ()) - {lone} for given in limited) else lone
 
 
-def electric(quantities: Iterable[str | None]) -> set[str]:
+def electric(quantities: Iterable[str]) -> frozenset[str]:
     """The electric ones among some quantities."""
-    return {name for name in quantities if name in PHASES or name == ALL_PHASES}
+    return ELECTRIC.intersection(quantities)
 
 
 def same_power(one: str, other: str) -> bool:
