@@ -624,7 +624,7 @@ class Conversation:
             doubtful = self.descriptions.setdefault(message_type, Descriptions())
             doubtful.doubt = f"{message.name(message.time)} {why}"
         if message_type in MODE_STATUSES:
-            self.active_modes.pop(content.text("actuator_id") or "", None)
+            self._forget_mode(content)
         if message_type in TIMER_STATUSES:
             timer = content.text("actuator_id") or "", content.text("timer_id") or ""
             self.timers.pop(timer, None)
@@ -865,7 +865,9 @@ class Conversation:
             content.text("active_operation_mode_id"),
             content.text("actuator_id") or "",
         )
-        if mode is None:
+        whole_device = "actuator_id" not in MESSAGE_TYPES[message.message_type].refers
+        if mode is None or not (whole_device or content.text("actuator_id")):
+            self._forget_mode(content)
             return
         light = message._replace(content=NOTHING)
         before = self.active_modes.get(actuator_id)
@@ -884,6 +886,14 @@ class Conversation:
             before.switched,
         ):
             self._start_timers(actuator_id, active)
+
+    def _forget_mode(self, content: Part) -> None:
+        """It is not known any more which mode is active: of which actuator may not be known too."""
+        actuator_id = content.text("actuator_id")
+        if actuator_id is not None:
+            self.active_modes.pop(actuator_id, None)
+        else:
+            self.active_modes.clear()
 
     def _start_timers(self, actuator_id: str, active: Active) -> None:
         """A transition starts timers from the moment on at which it is initiated."""
@@ -904,9 +914,13 @@ class Conversation:
 
     def _start_timer(self, message: Message) -> None:
         timer, finished = message.content.text("timer_id"), message.content.moment("finished_at")
-        if timer is not None and finished is not None:
+        if timer is None:
+            return
+        key = message.content.text("actuator_id") or "", timer
+        if finished is None:
+            self.timers.pop(key, None)
+        else:
             state = TimerState(finished, message._replace(content=NOTHING))
-            key = message.content.text("actuator_id") or "", timer
             _put(self.timers, key, state, MAX_TIMERS)
 
     def _answered(self, message: Message, answer: Answer) -> None:

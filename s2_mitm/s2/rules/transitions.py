@@ -13,6 +13,7 @@ from s2_mitm.s2.rules.common.crossing import may_cross
 from s2_mitm.s2.rules.common.descriptions import WITH_MODE, actuator_id_of, described
 from s2_mitm.s2.rules.common.once_a_message import once_a_message
 from s2_mitm.s2.rules.common.paths import TARGET, Start, starts
+from s2_mitm.s2.rules.common.references import unreadable_since
 from s2_mitm.s2.rules.common.tolerances import CLOCKS, SAME, SWITCHING
 from s2_mitm.s2.rules.common.words import labelled
 from s2_mitm.s2.rules.registry import Found, rule
@@ -351,6 +352,7 @@ def _last_to_finish(
             state is not None
             and state.finished <= now + duration / 1000 + CLOCKS
             and not may_cross(message, state.message, conversation)
+            and not unreadable_since(conversation, message, state.message)
         ):
             how = "since the switch in" if state.started else "by"
             shown = f"{how} {state.message.name(now)}"

@@ -22,7 +22,7 @@ from mode_script import (
 
 from s2_mitm.s2.examples.script import identifier
 from s2_mitm.s2.examples.templates import at, timer, transition
-from s2_mitm.s2.verdict import Severity
+from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import short_id
 
 # Timers that a switch starts: working for a minute is what "rest" is for in the templates.
@@ -310,6 +310,68 @@ def test_a_device_that_does_not_follow_its_plan(family: str) -> None:
     script = ModeScript(family)
     script.instruct(WORK, execution_time=at(10))
     script.wait(20)
+    script.instruct(ABNORMAL, abnormal_condition=True)
+    assert script.found == []
+
+
+@FAMILIES
+def test_a_plan_that_begins_at_once(family: str) -> None:
+    script = ModeScript(family)
+    script.instruct(WORK)
+    script.instruct(ABNORMAL, execution_time=at(300), abnormal_condition=True)
+    assert script.only.code == "modes.unreachable"
+
+
+@FAMILIES
+def test_a_device_that_has_not_followed_for_long(family: str) -> None:
+    script = ModeScript(family)
+    script.instruct(WORK)
+    script.wait(100)
+    script.instruct(ABNORMAL, execution_time=at(300), abnormal_condition=True)
+    assert script.found == []
+
+
+@FAMILIES
+@pytest.mark.parametrize("field", ["active_operation_mode_id", "actuator_id", None])
+def test_a_status_that_cannot_be_read_may_have_told_another_mode(
+    family: str, field: str | None
+) -> None:
+    script = ModeScript(family)
+    script.switched(ABNORMAL)
+    if field is None:
+        script.raw(Role.RM, b"{")
+    elif field == "actuator_id" and family == "OMBC":
+        return
+    else:
+        absent: dict[str, Any] = {"active_operation_mode_id": "#other", field: None}
+        script.rm(STATUS[family], "INVALID_MESSAGE", **absent)
+    script.wait(1)
+    script.instruct(WORK)
+    assert "modes.unreachable" not in script.codes
+
+
+@FAMILIES
+@pytest.mark.parametrize("readable", [True, False])
+def test_the_status_of_a_timer_that_cannot_be_read(family: str, readable: bool) -> None:
+    script = ModeScript(family)
+    script.switched(WORK, transition_timestamp=at(0))
+    if readable:
+        script.rm(f"{family}.TimerStatus", "INVALID_MESSAGE", finished_at="now")
+    else:
+        script.raw(Role.RM, b"{")
+    script.switched(WORK, transition_timestamp=at(0))
+    script.wait(1)
+    script.instruct(REST)
+    assert "modes.blocked" not in script.codes
+
+
+@FAMILIES
+def test_an_instruction_that_was_not_delivered_is_no_part_of_a_plan(family: str) -> None:
+    script = ModeScript(family)
+    script.raw(
+        Role.CEM,
+        f'{{"message_type": "{family}.Instructoin", "message_id": "{identifier("x")}"}}'.encode(),
+    )
     script.instruct(ABNORMAL, abnormal_condition=True)
     assert script.found == []
 

@@ -15,6 +15,7 @@ from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.crossing import may_cross
 from s2_mitm.s2.rules.common.descriptions import WITH_MODE, actuator_id_of
 from s2_mitm.s2.rules.common.once_a_message import once_a_message
+from s2_mitm.s2.rules.common.references import unreadable_since
 from s2_mitm.s2.rules.common.tolerances import SOON, SWITCHING
 
 TARGET = {name: fields[0] for name, fields in WITH_MODE.items() if name in INSTRUCTIONS}
@@ -59,17 +60,25 @@ def starts(message: Message, conversation: Conversation) -> Starts:
     actuator_id, execution = actuator_id_of(message), message.content.moment("execution_time")
     if actuator_id is None or execution is None:
         return UNKNOWN
+    if message.message_type in conversation.undelivered:
+        return UNKNOWN  # what does the RM know of the last instruction?
     now = conversation.now
     start = max(execution, now)
     active = conversation.active_modes.get(actuator_id)
-    if active is not None and may_cross(message, active.first, conversation):
-        active = None  # the CEM may not have seen that status yet
+    if active is not None and (
+        may_cross(message, active.first, conversation)
+        or unreadable_since(conversation, message, active.message)
+    ):
+        active = None  # the CEM may not have seen that status yet, or there is one that we have not
     earlier = _earlier(message, conversation, actuator_id, active)
     if earlier is None:
         return UNKNOWN
     planned, unsure = [], []
     for each in earlier:
-        if now + SWITCHING < each.time < start - SWITCHING and not each.replaced:
+        ahead = each.time > now + SWITCHING
+        # What was given just now for at once is done with when a minute has passed.
+        ahead |= start > now + SOON and each.message.time > now - SOON
+        if ahead and each.time < start - SWITCHING and not each.replaced:
             planned.append(each)
         elif each.time <= start + SWITCHING:
             unsure.append(each)
