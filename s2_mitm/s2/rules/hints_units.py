@@ -8,7 +8,7 @@ from s2_mitm.s2.catalog import DESCRIPTIONS
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.validity import Description
-from s2_mitm.s2.rules.common.constraints import CONSTRAINTS, INSTRUCTION
+from s2_mitm.s2.rules.common.constraints import CONSTRAINTS
 from s2_mitm.s2.rules.common.descriptions import described
 from s2_mitm.s2.rules.common.power import (
     ELECTRICITY,
@@ -47,16 +47,13 @@ TWO_DAYS = 2 * 24 * 3600
 FEW_WATTS = 25.0
 """W. Nobody needs S2 for a device that never takes more; in kW it is what a house has at most."""
 
-MANY_WATTS = 1000.0
-"""W. Where the limits allow as much, one of a few watts is hardly meant."""
-
 SOME_WATTS = 100.0
 """W. Less may be the standby of a device that otherwise produces, or be the meter's noise."""
 
 TEMPERATURE = ("°", "temp", "celsius", "kelvin")
 """What the label of a fill level has that is a temperature."""
 
-FILLED_AT_ONCE = 60.0
+FILLED_AT_ONCE = 30.0
 """Seconds in which no storage that is worth planning is filled."""
 
 
@@ -106,15 +103,14 @@ def _looks_like_seconds(duration: float, *, timers: bool) -> bool:
 @rule(
     "hint.kilowatts",
     Severity.INFO,
-    [FRBC, OMBC, DDBC, CONSTRAINTS, PROFILE, *INSTRUCTION],
+    [FRBC, OMBC, DDBC, CONSTRAINTS, PROFILE],
     alone=True,
 )
 def kilowatts(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Powers that look like kilowatts.
 
     Electric and thermal powers are in watts. A device that never takes or gives more than a few
-    watts has no flexibility that is worth a message; in kilowatts it would be a usual device. The
-    same is said of envelopes of a few watts and a fraction, where the constraints allow much.
+    watts has no flexibility that is worth a message; in kilowatts it would be a usual device.
 
     Where: CommodityQuantity: Electric power described in Watt.
     Why: No text forbids small devices; but a few kilowatts are likelier than a few watts.
@@ -130,9 +126,6 @@ def kilowatts(message: Message, conversation: Conversation) -> Iterator[Found]:
            operation_modes=[ombc_mode("on", power_ranges=[power(0, 3700)])])
     Do: Send watts.
     """
-    if message.message_type in INSTRUCTION:
-        yield from _few_of_many(message, conversation)
-        return
     largest, place = 0.0, ""
     for part in _powers(message):
         quantity = part.text("commodity_quantity") or ""
@@ -148,37 +141,6 @@ def kilowatts(message: Message, conversation: Conversation) -> Iterator[Found]:
             place,
             f"{number(largest)} W is the largest power of all here; it looks like kW",
             once="hint.kilowatts",
-        )
-
-
-def _few_of_many(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """The finding about limits of a few watts, where the power constraints allow much more."""
-    largest, place, parts_of_watts = 0.0, "", False
-    for part in inside(message.content, ("power_envelopes", "power_envelope_elements")):
-        for name in ("upper_limit", "lower_limit"):
-            value = abs(part.number(name) or 0.0)
-            if value > FEW_WATTS:
-                return
-            parts_of_watts = parts_of_watts or value % 1 != 0
-            if value > largest:
-                largest, place = value, part.at(name)
-    if largest <= 1 or not parts_of_watts or not message.valid:
-        return
-    allowed = [
-        abs(end)
-        for given in conversation.referable(CONSTRAINTS, message.time)
-        for quantity, kinds in (given.limits or {}).items()
-        if commodity_of(quantity) == ELECTRICITY
-        for ranges in kinds.values()
-        for ends in ranges
-        for end in ends
-    ]
-    if max(allowed, default=0.0) >= MANY_WATTS:
-        yield Found(
-            place,
-            f"{number(largest)} W is the largest limit here, where {max(allowed):g} W is allowed;"
-            " it looks like kW",
-            once=f"hint.kilowatts {message.sender}",
         )
 
 
@@ -272,7 +234,7 @@ def _levels(message: Message, conversation: Conversation) -> tuple[str, float, f
 
 @rule("hint.fill-rate", Severity.INFO, [FRBC], alone=True)
 def fill_rate(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """A fill rate that fills the whole storage within a minute.
+    """A fill rate that fills the whole storage within half a minute.
 
     The fill rate is the change of the fill level in one second. A storage that is full so soon
     cannot be planned with; a rate for an hour, or in another unit, was meant.
