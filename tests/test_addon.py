@@ -24,6 +24,7 @@ from s2_mitm.proxy.observers.metrics import Metrics
 from s2_mitm.proxy.observers.observer import Observer
 from s2_mitm.proxy.observers.recording import FAILED, Recording
 from s2_mitm.proxy.options import OPTIONS
+from s2_mitm.s2.meaning import MEANINGS
 
 
 def status(number: int, **more: Any) -> bytes:
@@ -270,6 +271,25 @@ def test_what_messages_mean_is_told_where_somebody_reads_it(
         running.set(s2_log="findings")
         conversation.say(status(3))
         assert "fill level" not in capsys.readouterr().out
+
+
+def test_a_fault_in_telling_what_a_message_means_costs_no_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(message: Any, conversation: Any) -> str:
+        raise ValueError("oh")
+
+    monkeypatch.setitem(MEANINGS, "FRBC.StorageStatus", fails)
+    with addon(s2_log="all") as running:
+        conversation = Conversation(running)
+        for number in range(2):
+            conversation.say(status(number))
+        out = capsys.readouterr().out
+    assert out.count("FRBC.StorageStatus valid") == 2
+    [record] = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert "a fault of its own, ValueError('oh'); what the messages" in record.getMessage()
 
 
 def test_what_messages_mean_is_told_where_flows_are_looked_at() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.message.recognition import LOOK_BACK, is_s2
 from s2_mitm.s2.verdict import LateFinding, Verdict
+
+logger = logging.getLogger(__name__)
 
 KEEP_BYTES = 16 * 1024 * 1024
 """What the messages that a live flow keeps may have together, however few they are."""
@@ -70,6 +73,8 @@ class Session:
         """The observers that failed in this session and are told nothing more of it."""
         self.closed_by_proxy = False
         """Whether neither of its peers ended it."""
+        self._untold = False
+        """Whether it is no longer told what its messages mean."""
         self._looked_at = 0
         self._judged = 0
         self._newest: WebSocketMessage | None = None
@@ -151,7 +156,7 @@ class Session:
                 injected=message.injected,
             )
             if meanings:
-                verdict.meaning = self.judge.meaning()
+                verdict.meaning = self._meaning()
             in_time = self.is_live and self._judged == len(messages)
             judged = Judged(self.judge.messages, message, verdict, in_time)
             self._undecided = judged
@@ -160,6 +165,21 @@ class Session:
             else:  # what became of it is known
                 self.settle()
             yield judged
+
+    def _meaning(self) -> str:
+        """What the message that was judged last means; a fault in telling it costs no verdict."""
+        if self._untold:
+            return ""
+        try:
+            return self.judge.meaning()
+        except Exception as fault:
+            self._untold = True
+            logger.error(
+                f"s2-mitm: a fault of its own, {fault!r}; what the messages of the WebSocket"
+                f" {self.id} mean is no longer told, and all else goes on. Please report this."
+            )
+            logger.debug("The fault:", exc_info=fault)
+            return ""
 
     def monotonic(self, moment: float) -> float | None:
         """What `time.monotonic` was at ``moment`` (seconds since 1970), which is not long ago.
