@@ -283,7 +283,9 @@ class S2Mitm:
     def _goes_on(self, session: "Session", message: WebSocketMessage) -> None:
         if judged := session.delivered(message):
             self._observers.delivered(session, judged)
-        if self._tell_news(session):
+        late = session.judge.became_known()
+        self._say_late(session, late)
+        if self._tell_news(session) or late:
             ctx.master.addons.trigger(UpdateHook([session.flow]))
 
     def _overtake(self, session: "Session") -> None:

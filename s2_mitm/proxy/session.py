@@ -164,6 +164,7 @@ class Session:
                 delivery.seen(message)
             else:  # what became of it is known
                 self.settle()
+                verdict.late += self.judge.became_known()
             yield judged
 
     def _meaning(self) -> str:

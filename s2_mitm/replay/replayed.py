@@ -109,7 +109,7 @@ class _Stretch:
                 earlier.verdict.sender = earlier.verdict.sender.other
         judged = ReplayedMessage(message.number, message.injected, _in_brief(verdict))
         self._judged.append(judged)
-        self._add(verdict.late)
+        self._add(verdict.late + self.judge.became_known())
         return judged
 
     def agreed(self, settings: Settings) -> Settings:

@@ -61,6 +61,10 @@ class Judge:
         """The message that was judged last, while it is neither taken in nor discarded."""
         self._answer: Answer | None = None
         """What the undecided message answers."""
+        self._if_delivered: list[LateFinding] = []
+        """What the undecided message shows of earlier ones, if it is an answer and is delivered."""
+        self._became_known: list[LateFinding] = []
+        """The same of those that were delivered, until it is asked for."""
         self.delivered_answer: Answer | None = None
         """What the message that was decided last answers; None where it was discarded."""
 
@@ -136,11 +140,14 @@ class Judge:
             faultless,
             injected,
         )
-        late = self._overdue()
+        late = [*self.became_known(), *self._overdue()]
         self._answer = None
         if content is not None:
             own, of_others = self._asked_of_rules(message)
-            late += self._counted(of_others)
+            if verdict.message_type == "ReceptionStatus":
+                self._if_delivered = of_others
+            else:
+                late += self._counted(of_others)
             if own:
                 found = without_doubles(verdict.findings, self.settings.wanted(own))
                 verdict.findings = bounded(found)
@@ -182,6 +189,9 @@ class Judge:
             message, subject_message_id = self._as_it_went(message, sent)
             answer = self.conversation.answer(message, subject_message_id)
         self.delivered_answer = answer
+        if sent is None:
+            self._became_known += self._counted(self._if_delivered)
+        self._if_delivered = []
         self._let_time_pass(message, monotonic)
         self.conversation.take_in(message, answer, monotonic)
 
@@ -191,6 +201,7 @@ class Judge:
         ``monotonic`` is when that was decided, as in `take_in`.
         """
         message, self._undecided, self.delivered_answer = self._undecided, None, None
+        self._if_delivered = []
         if message is not None:
             self._let_time_pass(message, monotonic)
             self.conversation.leave_out(message, self._answer)
@@ -220,13 +231,19 @@ class Judge:
             injected=injected,
         )
         self.take_in()
+        verdict.late += self.became_known()
         return verdict
+
+    def became_known(self) -> list[LateFinding]:
+        """What answers that were delivered since this was asked last show of earlier messages."""
+        late, self._became_known = self._became_known, []
+        return late
 
     def tick(self, time: float, monotonic: float | None = None) -> list[LateFinding]:
         """What is to be said of earlier messages now; the times are those of `judge`."""
         self.conversation.it_is(time, monotonic)
         # While a message is held back, nothing behind it comes through, and no answer either.
-        return [] if self._undecided else self._overdue()
+        return [] if self._undecided else [*self.became_known(), *self._overdue()]
 
     def close(
         self, time: float, monotonic: float | None = None, *, closed_by: str | None = None
@@ -251,7 +268,7 @@ class Judge:
             for found in self._ask(AT_THE_END, instruction.message)
         ]
         conversation.end()
-        return self._counted(late)
+        return [*self.became_known(), *self._counted(late)]
 
     def _as_it_went(self, message: Message, sent: bytes) -> tuple[Message, str | None]:
         """A message that was changed on its way, as its receiver got it, and what it answers."""

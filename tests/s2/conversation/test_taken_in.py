@@ -339,6 +339,25 @@ def test_an_answer_that_was_not_delivered_is_not_missed() -> None:
     assert way.judge.close(way.now + 70) == []
 
 
+@pytest.mark.parametrize("seconds", [0, 10.5])
+def test_nothing_is_said_because_of_an_answer_that_was_not_delivered(seconds: float) -> None:
+    for delivered in (False, True):
+        way = Way()
+        way.begin()
+        way.judge_only(Role.RM, wire("PowerMeasurement", message_id=OTHER_ID))
+        way.judge.take_in()
+        way.now += seconds
+        answer = wire("ReceptionStatus", subject_message_id=OTHER_ID, status="TEMPORARY_ERROR")
+        assert way.judge_only(Role.CEM, answer).late == []
+        counted = way.judge.findings.total()
+        way.judge.take_in() if delivered else way.judge.discard()
+        late = [each.finding.code for each in way.judge.became_known()]
+        expected = ["ack.late", "ack.refused"] if seconds else ["ack.refused"]
+        assert late == (expected if delivered else [])
+        assert way.judge.became_known() == []
+        assert way.judge.findings.total() == counted + len(late)
+
+
 def test_while_an_answer_is_held_back_nothing_is_overdue() -> None:
     way = Way()
     way.begin()
