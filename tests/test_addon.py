@@ -248,46 +248,40 @@ def test_what_is_refused_with_others_leaves_the_metrics_where_they_were(
         assert scraped(url)["s2_sessions_total"] == 1
 
 
-@pytest.mark.parametrize(
-    ("options", "codes"),
-    [
-        ({"s2_ignore": "schema.unknown-field"}, []),
-        ({"s2_severity": "schema.unknown-field=warning"}, [("schema.unknown-field", "warning")]),
-        ({"s2_version": "v1.0.0"}, [("schema.unknown-field", "error")]),
-    ],
-)
 def test_what_messages_mean_is_told_where_somebody_reads_it(
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO, "s2_mitm")
     with addon(s2_log="findings") as running:
         conversation = Conversation(running)
         conversation.say(status(1))
-        assert "fill level" not in capsys.readouterr().out
+        assert "fill level" not in caplog.text
 
         running.set(s2_log="all")
         conversation.say(status(2))
-        assert "          · fill level: 2\n" in capsys.readouterr().out
+        assert "          · fill level: 2" in caplog.text
 
+        caplog.clear()
         running.set(s2_log="findings")
-        conversation.say(status(3))
-        assert "fill level" not in capsys.readouterr().out
+        conversation.say(status(3, x=1))
+        assert "schema.unknown-field" in caplog.text
+        assert "fill level" not in caplog.text
 
 
 def test_a_fault_in_telling_what_a_message_means_costs_no_verdict(
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(message: Any, conversation: Any) -> str:
         raise ValueError("oh")
 
     monkeypatch.setitem(MEANINGS, "FRBC.StorageStatus", fails)
+    caplog.set_level(logging.INFO, "s2_mitm")
     with addon(s2_log="all") as running:
         conversation = Conversation(running)
         for number in range(2):
             conversation.say(status(number))
-        out = capsys.readouterr().out
-    assert out.count("FRBC.StorageStatus valid") == 2
+    verdicts = [each for each in caplog.messages if "RM  FRBC.StorageStatus" in each]
+    assert len(verdicts) == 2
     [record] = [each for each in caplog.records if each.levelname == "ERROR"]
     assert "a fault of its own, ValueError('oh'); what the messages" in record.getMessage()
 
@@ -307,6 +301,14 @@ def test_what_messages_mean_is_told_where_flows_are_looked_at() -> None:
         assert meaning_of(conversation.flow.websocket.messages[0]) == "fill level: 1"
 
 
+@pytest.mark.parametrize(
+    ("options", "codes"),
+    [
+        ({"s2_ignore": "schema.unknown-field"}, []),
+        ({"s2_severity": "schema.unknown-field=warning"}, [("schema.unknown-field", "warning")]),
+        ({"s2_version": "v1.0.0"}, [("schema.unknown-field", "error")]),
+    ],
+)
 def test_how_open_sessions_are_judged_can_be_changed(
     options: dict[str, str], codes: list[tuple[str, str]]
 ) -> None:
