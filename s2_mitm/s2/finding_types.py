@@ -64,8 +64,10 @@ class FindingType:
         """What comes before the point in the code."""
         return self.code.partition(".")[0]
 
-    def at(self, path: str, text: str, hint: str = "") -> Finding:
-        """A finding of this type at a place (JSON Pointer), in words.
+    def at(
+        self, path: str, text: str, hint: str = "", *, about: tuple[str, ...] | None = None
+    ) -> Finding:
+        """A finding of this type at a place (JSON Pointer), in words; ``about`` as in `Finding`.
 
         A pointer that is very long, as only a hostile peer needs it, ends at an outer place. All
         three are made harmless here, once for whoever shows them (see `printable`).
@@ -73,7 +75,7 @@ class FindingType:
         if len(path) > MAX_PATH:
             path = path[:MAX_PATH].rpartition("/")[0]
         safe = printable(path), printable(text), printable(hint)
-        return Finding(self.code, self.severity, self.source, *safe)
+        return Finding(self.code, self.severity, self.source, *safe, about)
 
 
 def _finding_type(

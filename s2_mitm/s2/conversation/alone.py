@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from s2_mitm.s2.catalog import only_sender
+from s2_mitm.s2.conversation.doubt import depends_on_a_fault, faults_of
 from s2_mitm.s2.conversation.judging import finding_of, without_doubles
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message, Part
@@ -68,6 +69,7 @@ def _asked_of_rules(
                 verdict.valid,
                 not verdict.findings,
                 False,
+                faults=faults_of(verdict.findings),
             ),
             settings,
         )
@@ -89,5 +91,5 @@ def _found(asked: list[Rule], message: Message, settings: Settings) -> list[Find
         finding_of(rule, found, message)
         for rule in asked
         for found in islice(rule.check(message, nothing_known), MAX_FINDINGS)
-        if isinstance(found, Found)
+        if isinstance(found, Found) and not depends_on_a_fault(message, found.path)
     ]

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TypeGuard
 
 from s2_mitm.s2 import finding_types
+from s2_mitm.s2.conversation.doubt import depends_on_a_fault, faults_of
 from s2_mitm.s2.conversation.memory import UNREADABLE, Conversation
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.settings import Settings
@@ -120,6 +121,7 @@ class Judge:
             time=time,
         )
         faultless = not verdict.findings
+        faults = faults_of(verdict.findings) if verdict.findings else ()
         verdict.findings = self.settings.wanted(verdict.findings)
         self.messages += 1
         content = verdict.message
@@ -139,6 +141,7 @@ class Judge:
             verdict.valid,
             faultless,
             injected,
+            faults=faults,
         )
         late = [*self.became_known(), *self._overdue()]
         self._answer = None
@@ -283,6 +286,7 @@ class Judge:
             valid=went.valid,
             changed=True,
             faultless=False,  # no rule was asked about it
+            faults=faults_of(went.findings),
         )
         return changed, went.subject_message_id
 
@@ -293,6 +297,8 @@ class Judge:
         for asked in self._rules(message.message_type):
             reported = 0
             for found in asked.check(message, self.conversation):
+                if message.faults and _follows_from_a_fault(found, message):
+                    continue
                 if not self._is_reported(found):
                     continue
                 finding = finding_of(asked, found, message)
@@ -351,6 +357,14 @@ class Judge:
 
 def _late(subject: Message, finding: Finding) -> LateFinding:
     return LateFinding(subject.number, subject.time, subject.sender, subject.message_type, finding)
+
+
+def _follows_from_a_fault(found: Found | SayAgain, message: Message) -> bool:
+    return (
+        isinstance(found, Found)
+        and (found.on is None or found.on.number == message.number)
+        and depends_on_a_fault(message, found.path)
+    )
 
 
 def finding_of(asked: Rule, found: Found, message: Message) -> Finding:

@@ -117,7 +117,8 @@ class Message(NamedTuple):
     ``monotonic`` in seconds of a clock that nobody sets, for what lies between two messages,
     ``size`` in bytes on the wire; ``valid`` is about the message by itself, ``faultless`` says
     that nothing at all was found wrong with it, by the rules either; ``changed`` says that it was
-    changed on its way, and that this is how it went.
+    changed on its way, and that this is how it went; ``faults`` are the places (JSON Pointers) that
+    are not as the schema has them.
     """
 
     number: int
@@ -132,6 +133,18 @@ class Message(NamedTuple):
     faultless: bool
     injected: bool
     changed: bool = False
+    faults: tuple[str, ...] = ()
+
+    def is_doubtful(self, *places: str) -> bool:
+        """Whether the schema faults something at one of these places, in it or around it.
+
+        What stands there, or does not, may not be what its sender meant.
+        """
+        return bool(self.faults) and any(
+            fault == place or fault.startswith(f"{place}/") or place.startswith(f"{fault}/")
+            for place in places
+            for fault in self.faults
+        )
 
     def name(self, now: float) -> str:
         """Which message this is, for a text that is about another one."""

@@ -142,8 +142,9 @@ def _missing_name(fault: Fault) -> str:
 
 
 def _missing(fault: Fault) -> Finding:
-    text = f"the required field {quoted(_missing_name(fault))} is missing"
-    return finding_types.MISSING.at(fault.path, text)
+    name = _missing_name(fault)
+    text = f"the required field {quoted(name)} is missing"
+    return finding_types.MISSING.at(fault.path, text, about=(fault.path + pointer(name),))
 
 
 def _unknown_fields(fault: Fault, missing: list[str]) -> Iterator[Finding]:
@@ -153,13 +154,15 @@ def _unknown_fields(fault: Fault, missing: list[str]) -> Iterator[Finding]:
     unknown = (name for name in fault.value if name not in known)
     for name in islice(unknown, MAX_EXPLAINED):
         text, hint = f"the field {quoted(name)} is not known here", ""
+        about: tuple[str, ...] = ()  # a field that S2 does not have, nothing else depends on
         if meant := nearest(name, absent):
             hint = f"Call it {quoted(meant)}."
+            about = (fault.path + pointer(meant),)
             if meant in missing:
                 missing.remove(meant)
                 text += f", and the required field {quoted(meant)} is missing"
         path = fault.path + pointer(name)
-        yield finding_types.UNKNOWN_FIELD.at(path, text, hint)
+        yield finding_types.UNKNOWN_FIELD.at(path, text, hint, about=about)
     if more := sum(1 for _ in unknown):
         yield finding_types.MORE.at(fault.path, f"{more} more fields that are not known here")
 

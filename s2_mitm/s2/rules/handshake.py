@@ -94,7 +94,10 @@ def no_versions(message: Message, conversation: Conversation) -> Iterator[Found]
         rm("Handshake", supported_protocol_versions=["0.0.2-beta"])
     Do: List the versions in the RM's Handshake.
     """
-    if message.sender is Role.RM and not message.content.has("supported_protocol_versions"):
+    field = "supported_protocol_versions"
+    if message.sender is not Role.RM or message.is_doubtful(f"/{field}"):
+        return
+    if not message.content.has(field):
         yield Found(
             "",
             "the RM's Handshake must say which versions it supports",
@@ -167,6 +170,8 @@ def version_not_offered(message: Message, conversation: Conversation) -> Iterato
     handshake = conversation.handshakes.get(Role.RM)
     selected = message.content.text("selected_protocol_version")
     if handshake is None or selected is None:
+        return
+    if handshake.is_doubtful("/supported_protocol_versions"):
         return
     offered = handshake.content.texts("supported_protocol_versions")
     # A v before a version is no difference: S2 Connect writes it, most handshakes do not.

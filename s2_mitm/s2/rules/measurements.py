@@ -39,6 +39,8 @@ def not_promised(message: Message, conversation: Conversation) -> Iterator[Found
     if details is None:
         return
     promised = details.content.texts("provides_power_measurement_types")
+    if details.is_doubtful("/provides_power_measurement_types"):
+        return
     if not promised or not QUANTITIES.issuperset(promised):
         return  # an unknown quantity there is the cause, and the schema reports it
     for value in message.content.parts("values"):
@@ -322,7 +324,7 @@ def no_currency(message: Message, conversation: Conversation) -> Iterator[Found]
     Do: Add the currency to ResourceManagerDetails.
     """
     details = _details(conversation)
-    if details is None or details.content.has("currency"):
+    if details is None or details.content.has("currency") or details.is_doubtful("/currency"):
         return
     place = next(_costs(message.content), None)
     if place is not None:

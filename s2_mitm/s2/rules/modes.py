@@ -257,7 +257,7 @@ def no_previous(message: Message, conversation: Conversation) -> Iterator[Found]
         for name in ("previous_operation_mode_id", "transition_timestamp")
         if not message.content.has(name)
     ]
-    if not absent:
+    if not absent or message.is_doubtful(*(f"/{name}" for name in absent)):
         return
     # An RM may give its modes new ids with each description.
     for given in described(message, conversation):

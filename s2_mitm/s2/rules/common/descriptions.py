@@ -60,7 +60,22 @@ def actuator_id_of(message: Message) -> str | None:
 
 @once_a_message
 def described(message: Message, conversation: Conversation) -> list[Description]:
-    """The system descriptions that a message may refer to, newest first.
+    """The system descriptions that a message may refer to, newest first, where they can be read.
+
+    None where the schema faults what one of them says of actuators: what is not there may have been
+    meant to be.
+    """
+    givens = _referable(message, conversation)
+    return [] if any(given.message.is_doubtful(*_ACTUATORS) for given in givens) else givens
+
+
+_ACTUATORS = ("/actuators", "/operation_modes", "/transitions", "/timers")
+"""Where a description describes what can be driven; the whole device in OMBC."""
+
+
+@once_a_message
+def _referable(message: Message, conversation: Conversation) -> list[Description]:
+    """The system descriptions that a message may refer to, readable or not, newest first.
 
     None where its control type is not the active one: the rules of the state report that.
     """
@@ -119,7 +134,7 @@ _NOTHING_TO_SAY = Lookup(Reference())
 @once_a_message
 def look_up(message: Message, conversation: Conversation) -> Lookup:
     """Look up what a message names in the descriptions that it may refer to."""
-    givens, unknown = described(message, conversation), _unknown(message, conversation)
+    givens, unknown = _referable(message, conversation), _unknown(message, conversation)
     if givens and unknown is None:
         return _NOTHING_TO_SAY
     if not _in_place(message, conversation):
@@ -168,7 +183,7 @@ def _none_given(message: Message, conversation: Conversation) -> Reference:
 
 def _unknown(message: Message, conversation: Conversation) -> Inside | None:
     """The first reference that leads nowhere; None when there is none, or no description."""
-    givens, actuator_id = described(message, conversation), actuator_id_of(message)
+    givens, actuator_id = _referable(message, conversation), actuator_id_of(message)
     if not givens or actuator_id is None:
         return None
     actuators = [each.actuators[actuator_id] for each in givens if actuator_id in each.actuators]
@@ -221,6 +236,9 @@ def _doubt(message: Message, conversation: Conversation) -> str:
     held = conversation.descriptions_of(description_of(message))
     if held.doubt:
         return held.doubt
+    for given in _referable(message, conversation):
+        if given.message.is_doubtful(*_ACTUATORS):
+            return f"{given.message.name(conversation.now)} is not valid"
     since = held.all[-1].message if held.all else conversation.selection or message
     if unreadable := unreadable_since(conversation, message, since):
         return unreadable
