@@ -118,7 +118,7 @@ def test_an_array(file: Path) -> None:
     result = validate("--json", file)
     verdicts = judged(result)
     assert [verdict["index"] for verdict in verdicts] == [0, 1, 2]
-    assert [verdict["valid"] for verdict in verdicts] == [True, False, False]
+    assert [verdict["valid"] for verdict in verdicts] == [True, False, True]
     assert "duplicate" in verdicts[2]["findings"][0]["code"], "only its own text shows that"
     lines = [[finding["line"] for finding in verdict["findings"]] for verdict in verdicts]
     assert lines == [[], [2], [2]]
