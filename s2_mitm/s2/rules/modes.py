@@ -61,7 +61,8 @@ def early_status(message: Message, conversation: Conversation) -> Iterator[Found
     The CEM does not know the modes, timers or actuators that it names. It is reported once until a
     description is given.
 
-    Where: the statuses of FRBC, OMBC and DDBC, and the SystemDescription to which they refer.
+    Where: FRBC.ActuatorStatus, FRBC.TimerStatus, OMBC.Status, OMBC.TimerStatus,
+    DDBC.ActuatorStatus, DDBC.TimerStatus, and the SystemDescription to which they refer.
     Why: No text says that an RM must describe itself first, but a CEM cannot use the status.
     Wrong:
         begin()
@@ -99,7 +100,7 @@ def cannot_check(message: Message, conversation: Conversation) -> Iterator[Found
     seen. What can be read of it is used all the same. A reference to what is not in it may be right
     or wrong. It is reported once until the next description.
 
-    Where: the SystemDescription of the control type.
+    Where: FRBC.SystemDescription, OMBC.SystemDescription, DDBC.SystemDescription.
     Why: Nothing need be wrong with the message.
     Wrong:
         begin()

@@ -167,7 +167,8 @@ def switched_early(message: Message, conversation: Conversation) -> Iterator[Fou
 
     The timer says that the device must rest, or run on, until then. The CEM plans with it.
 
-    Where: Transition: blocking_timers; the TimerStatus messages: finished_at; Timer: duration.
+    Where: Transition: blocking_timers; FRBC.TimerStatus, OMBC.TimerStatus and DDBC.TimerStatus:
+    finished_at; Timer: duration.
     Why: A timer that is not finished blocks the transition. But the documentation (Guide to
     Operation Modes, State machine) lets an RM switch as it has to.
     Wrong:
