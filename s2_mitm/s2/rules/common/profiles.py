@@ -12,6 +12,7 @@ from s2_mitm.s2.rules.common.references import Reference, refer
 
 PROFILE = "PPBC.PowerProfileDefinition"
 STATUS = "PPBC.PowerProfileStatus"
+
 RUNNING = ("EXECUTING", "INTERRUPTED")
 STARTED = (*RUNNING, "FINISHED")
 """The statuses of a sequence that runs, and of one that has started; ABORTED may be either."""
