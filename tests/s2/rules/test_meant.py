@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,8 +11,7 @@ import pytest
 from s2_mitm.s2.examples.script import Script, identifier
 from s2_mitm.s2.verdict import Role, Severity
 
-CONTROL_TYPE, TWO = "FILL_RATE_BASED_CONTROL", 2
-BREAK = {
+BREAK: dict[str, Callable[[str], str]] = {
     "syntax": lambda text: text[:-1],
     "list": lambda text: f"[{text}]",
     "text": lambda text: json.dumps(text),
