@@ -17,6 +17,7 @@ from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.message import validation
 from s2_mitm.s2.rules import (
+    AS_TIME_PASSES,
     AT_THE_END,
     SAID_BY_S2_PYTHON,
     UNANSWERED,
@@ -38,6 +39,9 @@ from s2_mitm.s2.verdict import (
 HELD_SECONDS = 0.1
 """A message that goes on later than this was held back, by the user or by a script."""
 
+EVERY = 1.0
+"""Seconds between the moments at which is asked what has not followed, though it was to."""
+
 
 class Judge:
     """Judges the messages of one conversation, in the order in which they came.
@@ -58,6 +62,8 @@ class Judge:
         self._reported_once: dict[str, int] = {}
         """Findings that are reported once after a certain message, by their keys: the number of
         that message, or 0 where they are reported once in the whole conversation."""
+        self._asked = 0.0
+        """When was asked last what has not followed, by the clock that nobody sets."""
         self._undecided: Message | None = None
         """The message that was judged last, while it is neither taken in nor discarded."""
         self._answer: Answer | None = None
@@ -143,7 +149,7 @@ class Judge:
             injected,
             faults=faults,
         )
-        late = [*self.became_known(), *self._overdue()]
+        late = [*self.became_known(), *self._due()]
         self._answer = None
         if content is not None:
             own, of_others = self._asked_of_rules(message)
@@ -212,7 +218,7 @@ class Judge:
     def _let_time_pass(self, message: Message, monotonic: float | None) -> None:
         """While a message is held back, what comes after it waits, too."""
         if monotonic is not None and monotonic - message.monotonic > HELD_SECONDS:
-            self.conversation.stood_still(monotonic - message.monotonic)
+            self.conversation.stood_still(message.monotonic, monotonic)
 
     def receive(
         self,
@@ -246,7 +252,7 @@ class Judge:
         """What is to be said of earlier messages now; the times are those of `judge`."""
         self.conversation.it_is(time, monotonic)
         # While a message is held back, nothing behind it comes through, and no answer either.
-        return [] if self._undecided else [*self.became_known(), *self._overdue()]
+        return [] if self._undecided else [*self.became_known(), *self._due()]
 
     def close(
         self, time: float, monotonic: float | None = None, *, closed_by: str | None = None
@@ -260,6 +266,7 @@ class Judge:
         conversation = self.conversation
         conversation.it_is(time, monotonic)
         conversation.closed_by = closed_by
+        conversation.over = True
         late = [
             found
             for message in conversation.unanswered_at_the_end()
@@ -270,6 +277,7 @@ class Judge:
             for instruction in conversation.instructions.values()
             for found in self._ask(AT_THE_END, instruction.message)
         ]
+        late += self._not_followed()
         conversation.end()
         return [*self.became_known(), *self._counted(late)]
 
@@ -334,14 +342,22 @@ class Judge:
                 about = found.on or subject
                 yield _late(about, finding_of(asked, found, about))
 
-    def _overdue(self) -> list[LateFinding]:
-        """What is to be said of the messages whose answer did not come in time."""
+    def _due(self) -> list[LateFinding]:
+        """What is to be said of earlier messages, since time has passed."""
         overdue = self.conversation.overdue_now()
-        if not overdue:
-            return []
-        return self._counted(
-            [found for message in overdue for found in self._ask(UNANSWERED, message)]
-        )
+        late = [found for message in overdue for found in self._ask(UNANSWERED, message)]
+        if self.conversation.monotonic - self._asked >= EVERY:
+            late += self._not_followed()
+        return self._counted(late) if late else late
+
+    def _not_followed(self) -> list[LateFinding]:
+        """What is to be said of the messages after which something was to follow."""
+        self._asked = self.conversation.monotonic
+        return [
+            found
+            for message in self.conversation.awaiting()
+            for found in self._ask(AS_TIME_PASSES, message)
+        ]
 
     def _counted(self, late: list[LateFinding]) -> list[LateFinding]:
         if not late:

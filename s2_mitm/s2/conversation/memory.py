@@ -41,6 +41,7 @@ from s2_mitm.s2.catalog import (
 )
 from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.settings import Settings
+from s2_mitm.s2.conversation.timestamps import Timestamps
 from s2_mitm.s2.conversation.validity import ContainerProgress, Description, Descriptions
 from s2_mitm.s2.message.explaining import nearest
 from s2_mitm.s2.message.validation import fitting
@@ -58,6 +59,9 @@ MAX_INSTRUCTION_SIZE = 16 * 1024
 
 MAX_MEASUREMENT_SIZE = 16 * 1024
 """Bytes. A larger PowerMeasurement is not remembered."""
+
+MAX_FORECAST_SIZE = 16 * 1024
+"""Bytes. A larger forecast is not remembered."""
 
 MAX_IDS = 2000
 """Ids remembered of each kind and side, the latest, to see one come again."""
@@ -79,6 +83,19 @@ MAX_PLANNED = 50
 LAST_PLANNED = 3
 """Actuators whose instructions are remembered in order, and how many of each: the latest that are
 not over, and the last few, over or not."""
+
+FOLLOWED = frozenset({"ResourceManagerDetails", "SelectControlType", "SessionRequest"})
+"""The messages after which others, or the end, are to follow, though no text says how soon."""
+
+FORECASTS = frozenset(
+    {
+        "PowerForecast",
+        "FRBC.UsageForecast",
+        "FRBC.FillLevelTargetProfile",
+        "DDBC.AverageDemandRateForecast",
+    }
+)
+"""What is about a time that begins at start_time and is as long as its elements."""
 
 NOTHING = Part({})
 """In place of what a message said, where only that it was said is remembered."""
@@ -265,6 +282,21 @@ class Conversation:
         """That status, without content."""
         self.measurement: Message | None = None
         """The latest PowerMeasurement."""
+        self.forecasts: dict[str, Message] = {}
+        """The latest of each of ``FORECASTS``."""
+        self.timestamps = Timestamps()
+        """What the RM says of when something happened, beside when it said so."""
+        self.said: dict[str, float] = {}
+        """When the latest message of each type came, by ``monotonic``."""
+        self.last: dict[Role, tuple[int, str | None]] = {}
+        """The number and the message_id of the last message of each side."""
+        self._accepted: dict[str, int] = {}
+        """The number of the latest message that was answered with OK, by its type, of those after
+        which something is to follow."""
+        self.over = False
+        """Whether the connection is closed."""
+        self._resumed = 0.0
+        """When a message that was held back went on, by ``monotonic``, the latest."""
         self.unanswered: OrderedDict[tuple[Role, str], Message] = OrderedDict()
         self.overdue: OrderedDict[tuple[Role, str], Message] = OrderedDict()
         self.answered: OrderedDict[tuple[Role, str], Message] = OrderedDict()
@@ -450,6 +482,35 @@ class Conversation:
         """Whether the RM may not know yet that a selection has ended this family."""
         return family in self._ending_families.values()
 
+    def awaiting(self) -> list[Message]:
+        """The messages after which something is to follow, though no text says how soon.
+
+        Those that their receivers accepted; the last one where both sides wait for an answer; and
+        the latest forecasts, which others are to replace.
+        """
+        each = self.details, self.selection, self.ending
+        awaiting = [message for message in each if message is not None and self.accepted(message)]
+        return awaiting + self.stalled()[1:] + list(self.forecasts.values())
+
+    def accepted(self, message: Message) -> bool:
+        """Whether one of the messages after which something is to follow was answered with OK."""
+        return self._accepted.get(message.message_type) == message.number
+
+    def stalled(self) -> list[Message]:
+        """The last messages of both sides, in order, while neither is answered; else none."""
+        both: list[Message] = []
+        for role, (number, message_id) in self.last.items():
+            key = role, message_id or ""
+            message = self.unanswered.get(key) or self.overdue.get(key)
+            if message is None or message.number != number or key in self._answered_in_vain:
+                return []
+            both.append(message)
+        return sorted(both, key=lambda message: message.number) if len(both) == len(Role) else []
+
+    def waited(self, since: Message) -> float:
+        """The seconds since a message in which others could have followed."""
+        return self.monotonic - max(since.monotonic, self._resumed)
+
     # What changes it
 
     def it_is(self, time: float, monotonic: float | None) -> None:
@@ -501,8 +562,9 @@ class Conversation:
             message for key, message in self.unanswered.items() if key not in self._answered_in_vain
         ]
 
-    def stood_still(self, seconds: float) -> None:
+    def stood_still(self, since: float, until: float) -> None:
         """A message was held back for so long, and all behind it: no answer could come."""
+        self._resumed, seconds = until, until - since
         for key, message in self.unanswered.items():
             self.unanswered[key] = message._replace(monotonic=message.monotonic + seconds)
 
@@ -530,6 +592,7 @@ class Conversation:
         self.unreadable = {role.other: time for role, time in self.unreadable.items()}
         self.nameless = {role.other for role in self.nameless}
         self._answered_up_to = {role: self._answered_up_to[role.other] for role in Role}
+        self.last = {role.other: last for role, last in self.last.items()}
         self._message_ids = {role: self._message_ids[role.other] for role in Role}
 
     def take_in(
@@ -544,6 +607,9 @@ class Conversation:
             self.unreadable[message.sender] = message.monotonic
             return
         content = message.content
+        if message.message_type in MESSAGE_TYPES:
+            self.said[message.message_type] = message.monotonic
+        self.last[message.sender] = message.number, message.message_id
         self.undelivered.discard(message.message_type)
         if message.message_type not in MESSAGE_TYPES and not message.valid:
             self._take_as_meant(message)
@@ -572,6 +638,7 @@ class Conversation:
                     self._answer_wrongly(message)
             case "InstructionStatusUpdate":
                 self._progress(message)
+                self.timestamps.hear(message, "timestamp")
             case "RevokeObject":
                 self._revoke(message)
             case message_type if message_type in MODE_STATUSES:
@@ -583,6 +650,12 @@ class Conversation:
                 self.storage_status = message._replace(content=NOTHING)
             case "PowerMeasurement":
                 self.measurement = message if message.size <= MAX_MEASUREMENT_SIZE else None
+                self.timestamps.hear(message, "measurement_timestamp")
+            case message_type if message_type in FORECASTS:
+                if message.size <= MAX_FORECAST_SIZE:
+                    self.forecasts[message_type] = message
+                else:
+                    self.forecasts.pop(message_type, None)
             case "PPBC.PowerProfileStatus":
                 light = message._replace(content=NOTHING)
                 for part in content.parts("sequence_container_status"):
@@ -931,6 +1004,8 @@ class Conversation:
         _put(self.answered, key, subject, MAX_UNANSWERED)
         if subject.number > self._answered_up_to[answer.sender]:
             self._answered_up_to[answer.sender] = subject.number
+        if subject.message_type in FOLLOWED and status == "OK":
+            self._accepted[subject.message_type] = subject.number
         if subject.message_type in self.descriptions:
             self.descriptions[subject.message_type].answered(
                 answer.message_id, status, message.monotonic

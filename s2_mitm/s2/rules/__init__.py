@@ -17,6 +17,7 @@ from importlib import import_module
 
 from s2_mitm.s2.finding_types import FINDING_TYPES
 from s2_mitm.s2.rules.registry import (
+    AS_TIME_PASSES,
     AT_THE_END,
     RULES,
     SAID_BY_S2_PYTHON,
@@ -65,6 +66,7 @@ for _theme in THEMES:
     import_module(f"{__name__}.{_theme}")
 
 __all__ = [
+    "AS_TIME_PASSES",
     "AT_THE_END",
     "FINDING_TYPES",
     "RULES",

@@ -67,8 +67,12 @@ UNANSWERED = "(unanswered)"
 AT_THE_END = "(at the end)"
 """In place of a message type: asked about each instruction when the conversation is over."""
 
+AS_TIME_PASSES = "(as time passes)"
+"""In place of a message type: asked once a second, and at the end, about each message after which
+something is to follow (see `Conversation.awaiting`)."""
+
 RULES: dict[str, list[Rule]] = {
-    occasion: [] for occasion in (*MESSAGE_TYPES, UNANSWERED, AT_THE_END)
+    occasion: [] for occasion in (*MESSAGE_TYPES, UNANSWERED, AT_THE_END, AS_TIME_PASSES)
 }
 """The rules that are asked about each message type, in the order in which they are asked."""
 
@@ -84,10 +88,10 @@ def rule(
 ) -> Callable[[Check], Check]:
     """Make a function a rule.
 
-    ``on`` are the message types that it is asked about (all by default), or UNANSWERED or
-    AT_THE_END; ``versions`` the versions of S2 for which it holds (all by default); ``statements``
-    the published sentences that it holds, by their N-numbers; ``alone`` is for one that needs
-    nothing but the message, neither what was said before nor the time.
+    ``on`` are the message types that it is asked about (all by default), or UNANSWERED, AT_THE_END
+    or AS_TIME_PASSES; ``versions`` the versions of S2 for which it holds (all by default);
+    ``statements`` the published sentences that it holds, by their N-numbers; ``alone`` is for one
+    that needs nothing but the message, neither what was said before nor the time.
     """
 
     def register(check: Check) -> Check:
