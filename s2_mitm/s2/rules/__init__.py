@@ -38,6 +38,7 @@ THEMES = (
     "direction",
     "handshake",
     "hints_consistency",
+    "hints_conversation",
     "hints_deeds",
     "hints_profiles",
     "hints_units",

@@ -413,6 +413,7 @@ def test_another_mode_is_described_for_that_fill_level() -> None:
 
 def test_the_fill_level_may_change_until_then() -> None:
     script = at_level(97)
+    script.rm("FRBC.ActuatorStatus")
     script.cem("FRBC.Instruction", operation_mode="#charge", execution_time=at(600))
     script.wait(900)  # in which it changes by up to nine per cent
     now = script.now - START

@@ -407,6 +407,7 @@ def test_the_modes_of_all_actuators_are_added() -> None:
     script.describe(actuators=[actuator(), second])
     for name in ("#actuator", "#second"):
         script.rm("FRBC.ActuatorStatus", actuator_id=name)
+    script.rm("FRBC.StorageStatus")
     script.wait(200)
     measure(script, 9500)
     assert script.findings == []

@@ -205,7 +205,7 @@ def test_no_status_to_the_end() -> None:
         GIVEN + '    cem("RevokeObject", object_id="#one")\n' + END,
         GIVEN + '    cem("FRBC.Instruction", id="#two")\n' + status("STARTED", of="#two") + END,
         GIVEN + "    wait(2)\n    close()\n",
-        GIVEN + '    select("OMBC")\n' + END,
+        GIVEN + '    select("PPBC")\n' + END,
     ],
     ids=["accepted", "runs", "its time is to come", "revoked", "replaced", "just now", "ended"],
 )

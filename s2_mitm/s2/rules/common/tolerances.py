@@ -45,3 +45,30 @@ PATIENCE = 10
 
 ROUNDED = 1e-6
 """The relative difference up to which a hint takes two numbers as equal: they may come rounded."""
+
+TOGETHER = 5.0
+"""Seconds within which messages come that are sent together."""
+
+FOLLOWS = 60.0
+"""Seconds within which nearly every device, and every session, does what was asked of it."""
+
+SELECTS = 300.0
+"""Seconds that a CEM may take to select a control type: somebody may have to allow it."""
+
+STALLED = 30.0
+"""Seconds of silence after which two sides that both wait for an answer wait in vain."""
+
+SLOW_CLOCK = 120.0
+"""Seconds by which timestamps are behind before a hint calls a clock wrong."""
+
+STEADY = 30.0
+"""Seconds between the largest and the smallest lag of timestamps whose clock is wrong."""
+
+STANDS_STILL = 15.0
+"""Seconds in which values change and their timestamp does not."""
+
+SET_BACK = 10.0
+"""Seconds that a timestamp may be before the one before: messages overtake each other."""
+
+TOGETHER = 5.0
+"""Seconds within which messages come that are sent together."""
