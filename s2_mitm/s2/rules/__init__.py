@@ -41,6 +41,7 @@ THEMES = (
     "hints_conversation",
     "hints_deeds",
     "hints_profiles",
+    "hints_times",
     "hints_units",
     "ids",
     "instructions",
