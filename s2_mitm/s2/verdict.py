@@ -62,7 +62,8 @@ class Finding:
     ``path`` is a JSON Pointer (RFC 6901) into the message, ``""`` for the whole of it; ``text``
     says what is wrong, with the value seen and what was expected; ``hint`` says what to do, where
     that helps. ``about`` are the places that cannot be gone by for it, such as a field that is
-    missing; None where that is ``path``.
+    missing; None where that is ``path``. ``repeated`` says that it was told in full of an earlier
+    message, which ``text`` names: the message is wrong all the same.
     """
 
     code: str
@@ -72,6 +73,7 @@ class Finding:
     text: str
     hint: str = ""
     about: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
+    repeated: bool = field(default=False, compare=False, repr=False)
 
     def as_dict(self) -> dict[str, str]:
         """The finding as JSON has it; an empty hint is left out."""

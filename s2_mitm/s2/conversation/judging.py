@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TypeGuard
+from typing import NamedTuple
 
 from s2_mitm.s2 import finding_types
 from s2_mitm.s2.conversation.doubt import depends_on_a_fault, faults_of
@@ -43,6 +43,17 @@ EVERY = 1.0
 """Seconds between the moments at which is asked what has not followed, though it was to."""
 
 
+class _Told(NamedTuple):
+    """Where a finding was told that is told once.
+
+    ``since`` is the number of the message after which it is told once more, 0 where it is told once
+    in the whole conversation; ``number`` is that of the message of which it was told.
+    """
+
+    since: int
+    number: int
+
+
 class Judge:
     """Judges the messages of one conversation, in the order in which they came.
 
@@ -59,9 +70,8 @@ class Judge:
         """How many of them were not valid."""
         self.findings: Counter[Severity] = Counter()
         """How many findings there were of each severity, late ones too."""
-        self._reported_once: dict[str, int] = {}
-        """Findings that are reported once after a certain message, by their keys: the number of
-        that message, or 0 where they are reported once in the whole conversation."""
+        self._reported_once: dict[str, _Told] = {}
+        """Findings that are told once after a certain message, by their keys."""
         self._asked = 0.0
         """When was asked last what has not followed, by the clock that nobody sets."""
         self._undecided: Message | None = None
@@ -307,9 +317,15 @@ class Judge:
             for found in asked.check(message, self.conversation):
                 if message.faults and _follows_from_a_fault(found, message):
                     continue
-                if not self._is_reported(found):
+                told = self._told(found, message)
+                if isinstance(found, SayAgain) or (told and not self._stays_wrong(asked, found)):
+                    continue
+                if told == message.number:
                     continue
                 finding = finding_of(asked, found, message)
+                if told:
+                    text = f"the same as in #{told}, where it is told in full"
+                    finding = replace(finding, text=text, hint="", repeated=True)
                 if found.on is None or found.on.number == message.number:
                     own.append(finding)
                 else:
@@ -319,18 +335,28 @@ class Judge:
                     break
         return own, late
 
-    def _is_reported(self, found: Found | SayAgain) -> TypeGuard[Found]:
-        """Whether this is a finding, and not one that was to be reported once and has been."""
+    def _told(self, found: Found | SayAgain, message: Message) -> int:
+        """The number of the message of which this was told already, where once is enough; else 0.
+
+        What was not told yet is told of this message, from now on.
+        """
         if isinstance(found, SayAgain):
             self._reported_once.pop(found.key, None)
-            return False
+            return 0
         if not found.once:
-            return True
+            return 0
         since = found.since.number if found.since else 0
-        if self._reported_once.get(found.once) == since:
-            return False
-        self._reported_once[found.once] = since
-        return True
+        told = self._reported_once.get(found.once)
+        if told is not None and told.since == since:
+            return told.number
+        self._reported_once[found.once] = _Told(since, message.number)
+        return 0
+
+    def _stays_wrong(self, asked: Rule, found: Found) -> bool:
+        """Whether what is told once makes each message invalid, and not only the first."""
+        kind = asked.finding_type
+        severity = self.settings.severity.get(kind.code, kind.severity)
+        return severity is Severity.ERROR and found.on is None
 
     def _rules(self, occasion: str) -> tuple[Rule, ...]:
         """The rules to ask about a message type, or about what is no message, in this version."""
@@ -338,7 +364,9 @@ class Judge:
 
     def _ask(self, occasion: str, subject: Message) -> Iterator[LateFinding]:
         for asked in self._rules(occasion):
-            for found in filter(self._is_reported, asked.check(subject, self.conversation)):
+            for found in asked.check(subject, self.conversation):
+                if self._told(found, subject) or isinstance(found, SayAgain):
+                    continue
                 about = found.on or subject
                 yield _late(about, finding_of(asked, found, about))
 

@@ -61,7 +61,8 @@ class Script:
         self.judge = Judge(settings, from_start=from_start)
         self.now = START
         self.findings: list[Finding] = []
-        """All findings so far, those about earlier messages too."""
+        """All that was told so far, of earlier messages too: each in full, and what is told once
+        only the first time (``lines`` has it of every message that is wrong by it)."""
         self.late: list[LateFinding] = []
         self.lines: list[Line] = []
         """All messages so far, the answers too."""
@@ -184,7 +185,7 @@ class Script:
         )
         self.lines.append(Line(replace(verdict, findings=[*verdict.findings]), injected))
         self._note(verdict.late)
-        self.findings += verdict.findings
+        self.findings += [finding for finding in verdict.findings if not finding.repeated]
 
     def _note(self, late: list[LateFinding]) -> None:
         self.late += late

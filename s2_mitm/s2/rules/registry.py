@@ -20,8 +20,9 @@ class Found(NamedTuple):
     """What a rule found: the place (JSON Pointer), what is wrong, and what to do about it.
 
     ``on`` is the earlier message that it is about; None for the message that is judged. With a
-    key in ``once``, it is reported once, until a rule yields `SayAgain` with that key; with
-    ``since`` too, once after each such message. Keys must not come from the wire.
+    key in ``once``, it is told once, until a rule yields `SayAgain` with that key; with ``since``
+    too, once after each such message. An error is told in full once, and shortly of each message
+    that it makes invalid. Keys must not come from the wire.
     """
 
     path: str

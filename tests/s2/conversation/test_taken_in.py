@@ -128,7 +128,10 @@ def test_what_is_reported_once_was_reported_of_what_was_dropped_too() -> None:
     second = way.dropped(Role.RM, "FRBC.SystemDescription")
 
     assert [found.code for found in first.findings] == ["state.no-control-type"]
-    assert second.findings == []
+    assert [(found.code, found.repeated) for found in second.findings] == [
+        ("state.no-control-type", True)
+    ]
+    assert not second.valid
 
 
 def test_what_was_dropped_is_counted() -> None:
