@@ -59,11 +59,14 @@ class Judge:
 
     A message is judged first (`judge`), and then taken in (`take_in`) when it was delivered, or
     discarded (`discard`) when it was not: what it says counts only when it was delivered, what was
-    said of it counts either way. ``from_start`` is False where the beginning may have been missed.
+    said of it counts either way. ``from_start`` is False where the beginning may have been missed,
+    ``bearer`` True where the WebSocket was opened with a bearer token, as S2 Connect does.
     """
 
-    def __init__(self, settings: Settings | None = None, *, from_start: bool = True) -> None:
-        self.conversation = Conversation(settings, from_start=from_start)
+    def __init__(
+        self, settings: Settings | None = None, *, from_start: bool = True, bearer: bool = False
+    ) -> None:
+        self.conversation = Conversation(settings, from_start=from_start, bearer=bearer)
         self.messages = 0
         """How many messages were judged."""
         self.invalid = 0

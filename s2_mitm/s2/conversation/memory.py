@@ -214,14 +214,19 @@ class Conversation:
     """What one RM and one CEM have said to each other so far.
 
     One of the two is the WebSocket client. Until a message tells which, the client is taken to
-    be the RM, as it mostly is. ``from_start`` is False where the beginning may have been missed.
+    be the RM, as it mostly is. ``from_start`` is False where the beginning may have been missed,
+    ``bearer`` True where the WebSocket was opened with a bearer token: then it may be one of S2
+    Connect, on which there is no handshake.
     """
 
-    def __init__(self, settings: Settings | None = None, *, from_start: bool = True) -> None:
+    def __init__(
+        self, settings: Settings | None = None, *, from_start: bool = True, bearer: bool = False
+    ) -> None:
         self.settings = settings or Settings()
         self.client_role = self.settings.client_role or Role.RM
         self._evidence = _Evidence.OPTION if self.settings.client_role else _Evidence.ASSUMED
         self.from_start = from_start
+        self.bearer = bearer
 
         self.changes = 0
         """Counts up whenever one of the following may have changed."""
@@ -257,6 +262,9 @@ class Conversation:
         self.ending: Message | None = None
         self.missed_handshake = False
         """Whether the conversation came further without the handshake that leads there."""
+        self.began_with_details = False
+        """Whether it did so with the RM's details: these come first where there is no handshake, so
+        that nothing was missed that matters."""
 
         self.descriptions: dict[str, Descriptions] = {}
         self.instructions: OrderedDict[str, Instruction] = OrderedDict()
@@ -346,7 +354,7 @@ class Conversation:
     @property
     def needs_handshake(self) -> bool:
         """Whether this version begins with a handshake; with S2 Connect it is done before."""
-        return (self.version or DEFAULT_VERSION) in BEGIN_WITH_HANDSHAKE
+        return not self.bearer and (self.version or DEFAULT_VERSION) in BEGIN_WITH_HANDSHAKE
 
     @property
     def state(self) -> State:
@@ -365,7 +373,7 @@ class Conversation:
         Or without the selection of a control type, where the beginning may have been missed.
         """
         if self.missed_handshake:
-            return True
+            return not self.began_with_details
         state = self.state
         return state < earliest_state(message.message_type, message.sender) and (
             state < State.INITIALISED or not self.from_start
@@ -614,7 +622,7 @@ class Conversation:
         if message.message_type not in MESSAGE_TYPES and not message.valid:
             self._take_as_meant(message)
         if self.family is None:  # later it is too late to miss it
-            self.missed_handshake = self.lacks_handshake(message)
+            self._miss_handshake(message)
         # What is not its sender's to say has no effect.
         own = only_sender(message.message_type) in (None, message.sender)
         match message.message_type if own else "":
@@ -766,6 +774,13 @@ class Conversation:
             return (told,)
         likeliest = closest_version(self.selected_version or DEFAULT_VERSION)
         return (likeliest, *(version for version in VERSIONS if version != likeliest))
+
+    def _miss_handshake(self, message: Message) -> None:
+        if not self.missed_handshake and self.lacks_handshake(message):
+            self.missed_handshake = True
+            self.began_with_details = (
+                self.from_start and message.message_type == "ResourceManagerDetails"
+            )
 
     def _agree_on(self, selected: str | None) -> None:
         """The CEM selects a version; one that the RM did not offer it need not speak."""

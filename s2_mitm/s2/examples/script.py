@@ -57,8 +57,10 @@ def _play(finding_type: FindingType, example: bytes, *, binary: bool) -> list[Li
 class Script:
     """A conversation to be written line by line. The RM is the WebSocket client."""
 
-    def __init__(self, settings: Settings | None = None, *, from_start: bool = True) -> None:
-        self.judge = Judge(settings, from_start=from_start)
+    def __init__(
+        self, settings: Settings | None = None, *, from_start: bool = True, bearer: bool = False
+    ) -> None:
+        self.judge = Judge(settings, from_start=from_start, bearer=bearer)
         self.now = START
         self.findings: list[Finding] = []
         """All that was told so far, of earlier messages too: each in full, and what is told once

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from s2_mitm.s2.catalog import (
     VERSIONS,
     State,
-    closest_version,
     earliest_state,
     known_version,
     plain_version,
 )
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
+from s2_mitm.s2.rules.common.crossing import may_cross
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
@@ -29,6 +29,7 @@ def not_seen(message: Message, conversation: Conversation) -> Iterator[Found]:
     messages. These are unknown, so that references to them cannot be checked.
 
     Where: nothing is wrong with the conversation.
+    Why: It says what cannot be found, not that something is wrong.
     Wrong:
         joined_late()
         rm("PowerMeasurement")
@@ -48,18 +49,52 @@ def not_seen(message: Message, conversation: Conversation) -> Iterator[Found]:
         )
 
 
-@rule("handshake.missing", Severity.WARNING)
+@rule("handshake.missing", Severity.INFO)
 def missing(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """The conversation goes on without the handshake.
+    """The conversation begins without a handshake.
+
+    Without S2 Connect both sides send a Handshake first, and the CEM selects the version with a
+    HandshakeResponse. With S2 Connect all this is agreed before the WebSocket opens, and there is
+    none. It is reported once, with the first message that needs a handshake: whoever sends that
+    without a Handshake of its own will not send one any more. What follows is judged as if the
+    handshake had been made, in whatever version it fits.
+
+    Where: docs.s2standard.org, States of communication: only Handshake and HandshakeResponse come
+    first. docs.s2standard.org/s2-connect/1.0.0/discovery-pairing-authentication, Communication -
+    JSON messages: with S2 Connect they cannot be sent.
+    Why: It is right with S2 Connect, and that cannot be seen here. Where the WebSocket was opened
+    with a bearer token, as S2 Connect does, it is not said at all.
+    Wrong:
+        rm("ResourceManagerDetails")
+    Right:
+        rm("Handshake")
+        cem("Handshake")
+        cem("HandshakeResponse")
+        rm("ResourceManagerDetails")
+    Do: Without S2 Connect, begin with a Handshake from each side.
+    """
+    if _is_early(message, conversation) and not _is_begun(message, conversation):
+        yield Found(
+            "/message_type",
+            f"{message.message_type} without any handshake; that is right with S2 Connect only",
+            once="beginning",
+        )
+
+
+@rule("handshake.unfinished", Severity.WARNING)
+def unfinished(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """The conversation goes on before the handshake is complete.
 
     Both sides send a Handshake, then the CEM selects the version with a HandshakeResponse. Until
     then neither knows what the other understands, and many peers refuse whatever comes before. It
     is reported once; what follows is judged as if the handshake had been made.
 
-    Where: the states of S2 0.0.2-beta. From 1.0.0-beta on the version can be agreed before the
-    WebSocket opens (S2 Connect), and a missing handshake is no fault: which it is here, only the
-    two sides know.
+    Where: docs.s2standard.org, States of communication: the table of the messages that can be sent
+    while the WebSocket is connected, but not initialized.
+    Why: The table does not have the message there, but no sentence forbids it. What may have
+    crossed the other side's Handshake is not reported.
     Wrong:
+        rm("Handshake")
         rm("ResourceManagerDetails")
     Right:
         rm("Handshake")
@@ -68,17 +103,32 @@ def missing(message: Message, conversation: Conversation) -> Iterator[Found]:
         rm("ResourceManagerDetails")
     Do: Wait for the HandshakeResponse before you send anything but your Handshake.
     """
-    if (
-        conversation.from_start
-        and not conversation.undelivered & HANDSHAKES
-        and conversation.state < State.INITIALISED
-        and conversation.state < earliest_state(message.message_type, message.sender)
-    ):
+    if _is_early(message, conversation) and _is_begun(message, conversation):
         absent = [f"the {role}'s Handshake" for role in Role if role not in conversation.handshakes]
         if message.message_type != "HandshakeResponse":
             absent.append("the HandshakeResponse")
         text = f"{message.message_type} before {' and '.join(absent)}"
         yield Found("/message_type", text, once="beginning")
+
+
+def _is_early(message: Message, conversation: Conversation) -> bool:
+    """Whether a message needs the handshake, which is not complete."""
+    return (
+        conversation.state < State.INITIALISED
+        and conversation.state < earliest_state(message.message_type, message.sender)
+        and conversation.from_start
+        and not conversation.bearer
+        and not conversation.undelivered & HANDSHAKES
+        and not conversation.unreadable  # which may have been the handshake
+    )
+
+
+def _is_begun(message: Message, conversation: Conversation) -> bool:
+    """Whether the sender of a message knows that there is a handshake in this conversation."""
+    if message.message_type == "HandshakeResponse" or message.sender in conversation.handshakes:
+        return True
+    other = conversation.handshakes.get(message.sender.other)
+    return other is not None and not may_cross(message, other, conversation)
 
 
 @rule("handshake.no-versions", Severity.ERROR, ["Handshake"], statements=["N16"], alone=True)
@@ -87,7 +137,8 @@ def no_versions(message: Message, conversation: Conversation) -> Iterator[Found]
 
     The CEM selects one of the versions that the RM offers; without any it has nothing to select.
 
-    Where: Handshake.supported_protocol_versions, mandatory for the RM (N16).
+    Where: Handshake: supported_protocol_versions, mandatory for the RM.
+    Why: The schema says that it is mandatory for the RM.
     Wrong:
         rm("Handshake", supported_protocol_versions=None)
     Right:
@@ -101,7 +152,7 @@ def no_versions(message: Message, conversation: Conversation) -> Iterator[Found]
         yield Found(
             "",
             "the RM's Handshake must say which versions it supports",
-            'Add "supported_protocol_versions": ["0.0.2-beta"].',
+            'Add "supported_protocol_versions" with yours, such as ["0.0.2-beta"] or ["1.0.0"].',
         )
 
 
@@ -112,7 +163,8 @@ def twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     A conversation has one handshake. What the receiver does with another one is not defined: some
     start again, some ignore it.
 
-    Where: the states of S2 0.0.2-beta.
+    Where: docs.s2standard.org, States of communication: a handshake is made once, at the start.
+    Why: No sentence forbids a second one, and none says what it means.
     Wrong:
         rm("Handshake")
         rm("Handshake")
@@ -134,7 +186,8 @@ def same_role(message: Message, conversation: Conversation) -> Iterator[Found]:
     One side is the RM, the other the CEM. When both claim the same role, neither gets the
     messages that it waits for.
 
-    Where: Handshake.role is the role of the sender.
+    Where: Handshake: role, the role of the sender.
+    Why: The field names the role of the sender, and a session has one RM and one CEM.
     Wrong:
         rm("Handshake")
         cem("Handshake", role="RM")
@@ -156,7 +209,9 @@ def version_not_offered(message: Message, conversation: Conversation) -> Iterato
 
     The RM need not understand it, and closes the connection or misreads what follows.
 
-    Where: HandshakeResponse.selected_protocol_version is one of those in the RM's Handshake.
+    Where: HandshakeResponse: selected_protocol_version, and Handshake: supported_protocol_versions.
+    Why: The RM lists what it supports, and no version that it does not support can be spoken with
+    it. A leading v is no difference; every other is.
     Wrong:
         rm("Handshake", supported_protocol_versions=["0.0.2-beta"])
         cem("Handshake")
@@ -188,10 +243,11 @@ def version_not_offered(message: Message, conversation: Conversation) -> Iterato
 def unknown_version(message: Message, conversation: Conversation) -> Iterator[Found]:
     """The handshake selects a version that s2-mitm does not know.
 
-    The two sides may well understand each other; s2-mitm holds their messages against the closest
-    version that it knows, and may be wrong about what the other changed.
+    The two sides may well understand each other; s2-mitm does not know what their version has
+    changed, and takes for right what fits any version that it knows (0.0.2-beta, 1.0.0).
 
-    Where: HandshakeResponse.selected_protocol_version.
+    Where: HandshakeResponse: selected_protocol_version.
+    Why: No text lists the versions that there may be, but no published one has this name.
     Wrong:
         rm("Handshake", supported_protocol_versions=["0.3"])
         cem("Handshake")
@@ -207,5 +263,5 @@ def unknown_version(message: Message, conversation: Conversation) -> Iterator[Fo
         yield Found(
             "/selected_protocol_version",
             f"version {quoted(selected)} is not one that s2-mitm knows ({', '.join(VERSIONS)});"
-            f" messages are held against {closest_version(selected)}, the closest",
+            " what fits one of these is taken for right",
         )

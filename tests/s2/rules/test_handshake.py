@@ -30,16 +30,55 @@ def test_a_recording_that_has_the_beginning() -> None:
 def test_no_handshake_is_said_once() -> None:
     rest = 'select("FRBC")\nrm("FRBC.SystemDescription")\nrm("PowerMeasurement")'
     assert play('rm("ResourceManagerDetails")\n' + rest) == [
-        "warning handshake.missing /message_type: ResourceManagerDetails before the RM's Handshake"
-        " and the CEM's Handshake and the HandshakeResponse"
+        "info handshake.missing /message_type: ResourceManagerDetails without any handshake; that"
+        " is right with S2 Connect only"
     ]
     assert play('rm("Handshake")\ncem("Handshake")\nrm("ResourceManagerDetails")\n' + rest) == [
-        "warning handshake.missing /message_type: ResourceManagerDetails before the"
+        "warning handshake.unfinished /message_type: ResourceManagerDetails before the"
         " HandshakeResponse"
     ]
     assert play('rm("Handshake")\ncem("HandshakeResponse")\n') == [
-        "warning handshake.missing /message_type: HandshakeResponse before the CEM's Handshake"
+        "warning handshake.unfinished /message_type: HandshakeResponse before the CEM's Handshake"
     ]
+
+
+def test_with_a_bearer_token_it_may_be_s2_connect() -> None:
+    for beginning in ("", 'rm("Handshake")\n', 'rm("Handshake")\ncem("Handshake")\n'):
+        script = Script(bearer=True).run(beginning + 'rm("ResourceManagerDetails")\nselect("FRBC")')
+        assert script.codes == []
+    # All else is as ever; and so is a handshake, which a bearer token does not forbid.
+    assert Script(bearer=True).run('rm("FRBC.StorageStatus")').codes == ["state.no-control-type"]
+    assert Script(bearer=True).run('cem("SelectControlType")').codes == ["state.no-details"]
+    assert Script(bearer=True).run('begin("FRBC")\ncem("FRBC.Instruction")').codes == []
+    assert Script(bearer=True).run('rm("Handshake")\nrm("Handshake")').codes == ["handshake.twice"]
+
+
+def test_what_may_have_crossed_a_handshake_was_sent_without_knowing_of_it() -> None:
+    begun = 'cem("Handshake", answer={})\nrm("ResourceManagerDetails")'
+    assert [line.split()[1] for line in play(begun.format(None))] == ["handshake.missing"]
+    assert [line.split()[1] for line in play(begun.format('"OK"'))] == ["handshake.unfinished"]
+    # Who has sent a Handshake knows that there is one.
+    early = 'rm("Handshake", answer=None)\nrm("ResourceManagerDetails")\ncem("Handshake")'
+    assert [line.split()[1] for line in play(early)] == ["handshake.unfinished"]
+
+
+def test_what_nobody_could_read_may_have_been_the_handshake() -> None:
+    assert [line.split()[1] for line in play('raw(RM, b"{")\nrm("ResourceManagerDetails")')] == [
+        "json.syntax"
+    ]
+    script = Script()
+    script.raw(Role.RM, b'{"message_type": "HandShake"}')
+    script.rm("ResourceManagerDetails")
+    assert script.codes == ["schema.unknown-message-type"]
+
+
+def test_without_a_handshake_what_follows_the_details_is_judged_as_ever() -> None:
+    """There may never be a handshake, so that it excuses nothing; but it may be an excerpt."""
+    whole = 'rm("ResourceManagerDetails")\n{}'
+    for message in ('rm("FRBC.StorageStatus")', 'cem("FRBC.Instruction")'):
+        codes = [line.split()[1] for line in play(whole.format(message))]
+        assert codes == ["handshake.missing", "state.no-control-type"]
+        assert [line.split()[1] for line in play(message)] == ["handshake.missing"]
 
 
 def test_what_needs_no_handshake() -> None:
@@ -47,8 +86,8 @@ def test_what_needs_no_handshake() -> None:
     connect = Settings(version="1.0.0-beta")
     assert play('rm("ResourceManagerDetails")\nselect("OMBC")', connect) == []
     assert play('rm("Handshake")\nrm("ResourceManagerDetails")', connect) == [
-        "warning handshake.missing /message_type: ResourceManagerDetails before the CEM's Handshake"
-        " and the HandshakeResponse"
+        "warning handshake.unfinished /message_type: ResourceManagerDetails before the CEM's"
+        " Handshake and the HandshakeResponse"
     ]
 
 
@@ -57,7 +96,7 @@ def test_a_handshake_without_versions(side: str) -> None:
     told_of = play(f'{side}("Handshake", supported_protocol_versions=None)')
     assert told_of == [
         "error handshake.no-versions : the RM's Handshake must say which versions it supports"
-        ' → Add "supported_protocol_versions": ["0.0.2-beta"].'
+        ' → Add "supported_protocol_versions" with yours, such as ["0.0.2-beta"] or ["1.0.0"].'
     ] * (side == "rm")
 
 
@@ -112,8 +151,7 @@ def test_a_version_that_is_not_known() -> None:
     select = 'cem("HandshakeResponse", selected_protocol_version="0.0.3")'
     assert play(begin + select) == [
         'warning handshake.unknown-version /selected_protocol_version: version "0.0.3" is not one'
-        " that s2-mitm knows (0.0.2-beta, 1.0.0); messages are held against 0.0.2-beta, the"
-        " closest"
+        " that s2-mitm knows (0.0.2-beta, 1.0.0); what fits one of these is taken for right"
     ]
 
 

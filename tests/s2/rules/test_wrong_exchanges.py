@@ -11,19 +11,19 @@ VARIANTS = [
         "no handshake of the RM",
         "battery",
         'rm("Handshake"',
-        ("handshake.missing", "/message_type"),
+        ("handshake.unfinished", "/message_type"),
     ),
     dropped(
         "no handshake of the CEM",
         "battery",
         'cem("Handshake"',
-        ("handshake.missing", "/message_type"),
+        ("handshake.unfinished", "/message_type"),
     ),
     dropped(
         "no handshake response",
         "charging",
         'cem("HandshakeResponse")',
-        ("handshake.missing", "/message_type"),
+        ("handshake.unfinished", "/message_type"),
     ),
     added(
         "the RM shakes hands twice",
