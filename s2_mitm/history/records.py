@@ -14,7 +14,8 @@ class SessionStart:
 
     ``id`` is mitmproxy's flow id; ``started_at`` is in seconds since 1970 (UTC); ``client_role`` is
     the role of the WebSocket client, None where it is not known; ``proxy`` is what people call the
-    proxy that the session passes through.
+    proxy that the session passes through; ``bearer`` says whether its WebSocket was opened with a
+    bearer token.
     """
 
     id: str
@@ -24,6 +25,7 @@ class SessionStart:
     path: str | None
     client_role: Role | None
     proxy: str | None = None
+    bearer: bool = False
 
 
 class SessionFacts(TypedDict, total=False):

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from s2_mitm.history.database import UnfitError
 from s2_mitm.history.tables import metadata
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """All revisions, the oldest first; the last is that of `tables`."""
 VERSION_TABLE = "s2_mitm_version"
 """Not Alembic's usual name, which another program in the same database may have taken."""

@@ -398,6 +398,7 @@ def _session_row(start: SessionStart) -> Row:
         "path": storable(start.path),
         "client_role": storable(start.client_role),
         "proxy": storable(start.proxy),
+        "bearer": int(start.bearer),
     }
 
 

@@ -74,6 +74,7 @@ def text_or_bytes(content: bytes) -> str | bytes:
 _SINCE_2 = {"since": "0002"}
 _SINCE_3 = {"since": "0003"}
 _SINCE_4 = {"since": "0004"}
+_SINCE_5 = {"since": "0005"}
 
 
 def _refers(column: str, table: str) -> ForeignKeyConstraint:
@@ -103,11 +104,13 @@ sessions = Table(
     Column("closed_by", Text),
     Column("proxy", Text, info=_SINCE_2),
     Column("recorder", Text, info=_SINCE_2),
+    Column("bearer", Number, info=_SINCE_5),
     _refers("recorder", "recorders"),
 )
 """One row a session, which is a WebSocket connection. ``closed_by`` is RM, CEM or proxy; ``proxy``
 is the name of the proxy that it passes through; ``recorder`` is the ``id`` of the row in
-``recorders`` of the one that wrote it."""
+``recorders`` of the one that wrote it; ``bearer`` says whether the WebSocket was opened with a
+bearer token, which itself is nowhere."""
 
 recorders = Table(
     "recorders",

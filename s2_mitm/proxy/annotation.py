@@ -51,6 +51,7 @@ def annotate(flow: HTTPFlow, session: Session) -> None:
         "version": conversation.version or "",
         "whole": session.from_start and not session.missing,
         "missing": session.missing,
+        "bearer": conversation.bearer,
         "unjudged": session.unjudged,
         "judged": session.judge.messages,
         "marker": MARKERS[session.judge.worst],

@@ -11,7 +11,7 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.websocket import WebSocketMessage
 
 from s2_mitm.proxy import delivery
-from s2_mitm.render.summary import missing, summary_of
+from s2_mitm.render.summary import has_bearer, missing, summary_of
 from s2_mitm.s2.conversation.judging import Judge
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.settings import Settings
@@ -66,7 +66,12 @@ class Session:
         """How many of its first messages the flow no longer has."""
         self.unjudged = 0
         """How many came before the first that was judged."""
-        self.judge = Judge(settings, from_start=self.from_start)
+        bearer = has_bearer(flow.request.headers.get("Authorization"))
+        self.judge = Judge(
+            settings,
+            from_start=self.from_start,
+            bearer=bearer or known.get("bearer") is True,
+        )
         self.recognised = False
         self.left_alone = False
         self.left_out: set[object] = set()

@@ -2,7 +2,8 @@
 
 It is a dict of a few words and numbers: ``client_role`` (RM or CEM), ``version`` (of S2), ``whole``
 (whether the flow has every message of the session), ``missing`` (how many of the first it lacks),
-``unjudged`` (how many came before the first that was judged), ``judged`` (how many were judged),
+``bearer`` (whether a bearer token opened it), ``unjudged`` (how many came before the first that
+was judged), ``judged`` (how many were judged),
 ``marker`` and ``comment``.
 """
 
@@ -21,6 +22,12 @@ def summary_of(metadata: dict[str, Any]) -> dict[str, Any]:
     """The summary in the metadata of a flow; an empty one where there is none."""
     summary = metadata.get(SUMMARY)
     return summary if isinstance(summary, dict) else {}
+
+
+def has_bearer(authorization: str | None) -> bool:
+    """Whether the Authorization header of a request has a bearer token, as that of S2 Connect."""
+    scheme, _, token = (authorization or "").strip().partition(" ")
+    return scheme.lower() == "bearer" and bool(token.strip())
 
 
 def protocol(control_type: str | None) -> str:

@@ -12,7 +12,7 @@ from mitmproxy.io import FlowReader
 from mitmproxy.version import VERSION
 from mitmproxy.websocket import WebSocketMessage
 
-from s2_mitm.render.summary import missing, summary_of
+from s2_mitm.render.summary import has_bearer, missing, summary_of
 from s2_mitm.replay.recorded import NotRecordedError, RecordedMessage, RecordedSession
 from s2_mitm.s2.message.recognition import LOOK_BACK, is_s2
 from s2_mitm.s2.verdict import Role
@@ -85,6 +85,8 @@ def _recorded(flow: HTTPFlow) -> RecordedSession | None:
         Role(role) if isinstance(role, str) and role in set(Role) else None,
         version if isinstance(version, str) and version else None,
         None if websocket.timestamp_end is None else _seconds(websocket.timestamp_end),
+        bearer=has_bearer(flow.request.headers.get("Authorization"))
+        or summary.get("bearer") is True,
         closed_by=_CLOSED_BY.get(websocket.closed_by_client),
     )
 

@@ -41,7 +41,8 @@ class RecordedSession:
     is the role of the WebSocket client, None where it is not known. ``version`` is the version of
     S2 where the messages do not tell it, else None. ``ended`` is when the session ended, in seconds
     since 1970 (UTC), None where it was still open or where nobody knows. ``lost_to`` is the number
-    of the last message that is known to be missing from the recording, 0 where none is.
+    of the last message that is known to be missing from the recording, 0 where none is. ``bearer``
+    says whether the WebSocket was opened with a bearer token.
     ``closed_by`` is who closed it first: RM, CEM or proxy, or client or server where the roles are
     not known yet; None where nobody knows.
     """
@@ -52,6 +53,7 @@ class RecordedSession:
     version: str | None = None
     ended: float | None = None
     lost_to: int = 0
+    bearer: bool = False
     closed_by: str | None = None
 
 

@@ -36,6 +36,7 @@ def from_history(history: History) -> Iterator[RecordedSession]:
             row["protocol_version"] if _lacks_beginning(history, row["id"]) else None,
             _end_of(row),
             max((gap["last_seq"] for gap in history.gaps(row["id"])), default=0),
+            bool(row["bearer"]),
             row["closed_by"],
         )
 

@@ -63,7 +63,9 @@ def replay(
         if stretch is None or message.number != number:
             if stretch:
                 settings = stretch.agreed(settings)
-            stretch = _Stretch(Judge(settings, from_start=message.number == 1), meanings)
+            stretch = _Stretch(
+                Judge(settings, from_start=message.number == 1, bearer=recorded.bearer), meanings
+            )
         if message.number > number:
             replayed.missing.append((number, message.number - 1))
         replayed.messages.append(stretch.take(message))

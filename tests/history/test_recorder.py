@@ -28,7 +28,7 @@ NUMBERS = itertools.count(1)
 
 CONTRACT = {
     "sessions": "id started_at ended_at client_address server_address path client_role rm_id "
-    "cem_id protocol_version control_type close_code close_reason closed_by proxy recorder",
+    "cem_id protocol_version control_type close_code close_reason closed_by proxy recorder bearer",
     "messages": "id session_id seq timestamp sender message_type message_id subject_message_id "
     "content size injected dropped valid reception_status reception_delay_ms sent opcode",
     "findings": "id message session_id code severity source path text hint",
@@ -129,6 +129,7 @@ def test_a_session_from_its_start_to_its_end(recorder: Recorder, file: Path) -> 
             "CEM",
             None,
             rows(file, "select id from recorders")[0][0],
+            0,
         )
     ]
 

@@ -179,7 +179,12 @@ class PeerServer:
 
     @contextmanager
     def pair(
-        self, url: str, path: str = "", *, deflate: bool = False
+        self,
+        url: str,
+        path: str = "",
+        *,
+        deflate: bool = False,
+        headers: dict[str, str] | None = None,
     ) -> Iterator[tuple[Peer, Peer]]:
         """A WebSocket through the proxy at ``url``: its client, and its end here.
 
@@ -191,6 +196,7 @@ class PeerServer:
             url + path,
             create_connection=_NotingClient,
             compression="deflate" if deflate else None,
+            additional_headers=headers,
             max_size=None,
             ping_interval=None,
             close_timeout=PATIENCE,

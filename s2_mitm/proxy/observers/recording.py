@@ -52,6 +52,7 @@ class Recording(Observer):
                 session.path,
                 session.conversation.client_role,
                 self._proxy or f"{socket.gethostname()}:{session.port}",
+                session.conversation.bearer,
             )
         )
         self._recorder.session_changed(session.id, **_facts(session))
