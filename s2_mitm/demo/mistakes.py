@@ -68,7 +68,7 @@ MISTAKES = (
         lambda _: "W",
     ),
     Mistake(
-        0.80,
+        0.65,
         "FRBC.LeakageBehaviour",
         "right, but the CEM never acknowledges it",
     ),

@@ -84,6 +84,7 @@ async def _show_in_terminal(recording: Path, seconds: float) -> None:
     options = {
         "s2_db": str(recording.resolve()),
         "s2_log": "all",
+        "s2_ack_timeout": "1",  # the whole day takes no longer than the usual ten seconds
         "flow_detail": "0",
         "termlog_verbosity": "warn",
     }
@@ -100,6 +101,7 @@ async def _show_in_browser(recording: Path, seconds: float, browser: bool) -> No
     listen, upstream, page = free_port(), free_port(), free_port(preferred=8081)
     options = {
         "s2_db": str(recording.resolve()),
+        "s2_ack_timeout": "1",
         "web_port": str(page),
         "web_open_browser": str(browser).lower(),
         "termlog_verbosity": "warn",

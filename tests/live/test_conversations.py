@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -35,6 +36,9 @@ from s2_mitm.demo.frames import Frames
 from s2_mitm.demo.mistakes import MISTAKES
 
 SECONDS = 4.0
+DEMO: dict[str, Any] = {"s2_ignore": "", "s2_ack_timeout": 1}
+"""Options for a conversation that lasts no longer than an answer usually may take."""
+
 PLANTED = [mistake for mistake in MISTAKES if not mistake.valid]
 
 
@@ -117,7 +121,7 @@ def test_a_conversation(tmp_path: Path, patches: str) -> None:
             conversation.ended = await run_battery(url, seconds=SECONDS, frames=conversation.rm)
 
     port = free_port()
-    with running(tmp_path, port, s2_ignore="", s2_log="all", s2_patches=patches) as proxy:
+    with running(tmp_path, port, s2_log="all", s2_patches=patches, **DEMO) as proxy:
         asyncio.run(hold(proxy, port))
         assert_untouched_and_recorded(conversation, proxy)
 
@@ -146,7 +150,7 @@ def test_a_conversation_through_tls(tmp_path: Path) -> None:
             )
 
     port = free_port()
-    with running(tmp_path, port, scheme="https", s2_ignore="", ssl_insecure="true") as proxy:
+    with running(tmp_path, port, scheme="https", ssl_insecure="true", **DEMO) as proxy:
         asyncio.run(hold(proxy, port))
         assert_untouched_and_recorded(conversation, proxy)
 
@@ -201,7 +205,7 @@ def test_ten_conversations_at_once(tmp_path: Path) -> None:
             await asyncio.gather(*map(one, talks.values()))
 
     port = free_port()
-    with running(tmp_path, port, s2_ignore="") as proxy:
+    with running(tmp_path, port, **DEMO) as proxy:
         asyncio.run(hold(proxy, port))
         for conversation in talks.values():
             assert_untouched_and_recorded(conversation, proxy)
@@ -264,7 +268,7 @@ def test_the_cem_is_the_websocket_client(tmp_path: Path) -> None:
             await over.wait()
 
     port = free_port()
-    with running(tmp_path, port, "-w", tmp_path / "flows", s2_ignore="") as proxy:
+    with running(tmp_path, port, "-w", tmp_path / "flows", **DEMO) as proxy:
         asyncio.run(hold(proxy, port))
         assert_untouched_and_recorded(conversation, proxy, client="CEM")
     (flow,) = proxy.saved_flows()
