@@ -18,6 +18,8 @@ import pytest
 from generated import Message, SchemaFolder, stream, wire
 
 from s2_mitm.s2.catalog import VERSIONS
+from s2_mitm.s2.conversation.alone import judge_alone
+from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.message.validation import judge
 from s2_mitm.s2.verdict import Source, Verdict
 
@@ -109,7 +111,7 @@ def test_the_command_line_says_the_same_of_a_file_of_messages(version: str, tmp_
     said = [json.loads(line) for line in ended.stdout.splitlines()]
     assert len(said) == len(made)
     for answer, (fault, message), line in zip(said, made, lines, strict=True):
-        verdict = judge(line, version=version)
+        verdict = judge_alone(line, Settings(version=version))
         assert answer["valid"] == verdict.valid, message
         assert answer["message_type"] == verdict.message_type
         for told, finding in zip(answer["findings"], verdict.findings, strict=True):
