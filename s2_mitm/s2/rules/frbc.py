@@ -139,7 +139,8 @@ def fill_level_outside(message: Message, conversation: Conversation) -> Iterator
         levels = given.fill_levels
         if levels is None or levels[0] > levels[1]:
             return
-        if levels[0] <= level <= levels[1]:
+        rounding = SAME * max(abs(levels[0]), abs(levels[1]))
+        if levels[0] - rounding <= level <= levels[1] + rounding:
             outside = None
             break
         outside = outside or (given, levels)

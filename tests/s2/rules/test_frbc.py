@@ -213,7 +213,7 @@ def test_a_fill_level_outside_the_storage(level: float) -> None:
     )
 
 
-@pytest.mark.parametrize("level", [0, 57.3, 100])
+@pytest.mark.parametrize("level", [0, 57.3, 100, 100.00000000000001, -1e-15])
 def test_a_fill_level_within_the_storage(level: float) -> None:
     script = under_frbc()
     script.rm("FRBC.StorageStatus", present_fill_level=level)
