@@ -170,7 +170,8 @@ def switched_early(message: Message, conversation: Conversation) -> Iterator[Fou
     Where: Transition: blocking_timers; FRBC.TimerStatus, OMBC.TimerStatus and DDBC.TimerStatus:
     finished_at; Timer: duration.
     Why: A timer that is not finished blocks the transition. But the documentation (Guide to
-    Operation Modes, State machine) lets an RM switch as it has to.
+    Operation Modes, State machine) lets an RM switch as it has to. It is not reported of an RM that
+    leaves a mode after it has said that the instruction to it is aborted.
     Wrong:
         begin("OMBC")
         rm("OMBC.Status", active_operation_mode_id="#on",
@@ -194,6 +195,8 @@ def switched_early(message: Message, conversation: Conversation) -> Iterator[Fou
         message.content.moment("transition_timestamp"),
     )
     if switch is None or moment is None or _followed(conversation, switch):
+        return
+    if _given_up(conversation, switch):
         return
     transitions = switch.actuator.transitions.get((switch.previous, switch.mode), ())
     blocked = [_blocking(conversation, switch, each, moment) for each in transitions]
@@ -239,6 +242,17 @@ def _followed(conversation: Conversation, switch: _Switch) -> bool:
         instruction is not None
         and not instruction.message.faultless
         and instruction.message.content.text(TARGET[kind]) == switch.mode
+    )
+
+
+def _given_up(conversation: Conversation, switch: _Switch) -> bool:
+    """Whether the RM leaves a mode since it had to give up the instruction to it."""
+    kind = _INSTRUCTION[control_type_of(switch.given.message.message_type)]
+    instruction = conversation.latest_instructions.get(f"{kind} {switch.actuator_id}")
+    return (
+        instruction is not None
+        and instruction.status in ("ABORTED", "REVOKED")
+        and instruction.message.content.text(TARGET[kind]) == switch.previous
     )
 
 

@@ -255,3 +255,31 @@ def test_the_rm_follows_an_instruction_that_comes_too_early(family: str) -> None
     script.instruct(REST)
     script.switched(REST, WORK)
     assert [each.code for each in script.found] == ["modes.blocked"]
+
+
+@FAMILIES
+@pytest.mark.parametrize("status", ["ABORTED", "REVOKED", "STARTED", "SUCCEEDED"])
+def test_the_rm_leaves_a_mode_since_it_cannot_go_on(family: str, status: str) -> None:
+    script = ModeScript(family)
+    script.wait(10)
+    script.instruct(WORK)
+    script.update("STARTED")
+    script.switched(WORK)
+    script.wait(5)
+    script.update(status)
+    script.switched(REST, WORK)
+    given_up = status in ("ABORTED", "REVOKED")
+    assert [each.code for each in script.found] == ([] if given_up else ["modes.switched-early"])
+
+
+@FAMILIES
+def test_an_instruction_that_was_given_up_is_not_the_one_that_led_there(family: str) -> None:
+    script = ModeScript(family)
+    script.wait(10)
+    script.instruct(WORK)
+    script.switched(WORK)
+    script.wait(5)
+    script.instruct(REST, execution_time=at(120))
+    script.update("ABORTED", 1)
+    script.switched(REST, WORK)
+    assert [each.code for each in script.found] == ["modes.switched-early"]
