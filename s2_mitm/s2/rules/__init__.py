@@ -32,6 +32,7 @@ from s2_mitm.s2.rules.registry import (
 THEMES = (
     "acknowledgement",
     "modes",
+    "periods",
     "descriptions",
     "frbc",
     "ddbc",
