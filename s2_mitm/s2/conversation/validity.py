@@ -30,6 +30,15 @@ class Actuator:
     """By the modes that they lead from and to."""
     timers: dict[str, Part]
 
+    @cached_property
+    def leading_to(self) -> dict[str, list[Part]]:
+        """The transitions that lead to each mode from another one."""
+        leading: dict[str, list[Part]] = {}
+        for (start, end), transitions in self.transitions.items():
+            if start != end:
+                leading.setdefault(end, []).extend(transitions)
+        return leading
+
     def started_by(self, start: str, end: str) -> dict[str, float]:
         """The timers that the transition between two modes starts, with their seconds.
 

@@ -279,12 +279,59 @@ def abnormal_transition(message: Message, conversation: Conversation) -> Iterato
     )
 
 
+@rule("hint.no-way-planned", Severity.INFO, TARGET)
+def no_way_planned(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """An instruction for later, to which no transition leads from the active mode.
+
+    Nothing is planned for the time until then, so that the device will still be in that mode as
+    far as one can see. Instructions for the modes on the way may still come.
+
+    Where: docs.s2standard.org, Guide to Operation Modes, State machine: a device goes to another
+    mode only by a transition. Transition: from, to.
+    Why: No text says that the CEM gives its instructions in the order of their times.
+    Wrong:
+        begin("OMBC")
+        rm("OMBC.Status", active_operation_mode_id="#boost", operation_mode_factor=1,
+           previous_operation_mode_id="#off", transition_timestamp=at(0))
+        cem("OMBC.Instruction", operation_mode_id="#on", execution_time=at(600))
+    Right:
+        begin("OMBC")
+        rm("OMBC.Status", active_operation_mode_id="#boost", operation_mode_factor=1,
+           previous_operation_mode_id="#off", transition_timestamp=at(0))
+        cem("OMBC.Instruction", id="#one", operation_mode_id="#off", execution_time=at(300))
+        cem("OMBC.Instruction", id="#two", operation_mode_id="#on", execution_time=at(600))
+    Do: Instruct the modes on the way too, and first what is to be executed first.
+    """
+    start, actuator_id = starts(message, conversation).later, actuator_id_of(message) or ""
+    target = _target(message)
+    if start is None or target is None or start.mode == target:
+        return
+    having = [
+        given
+        for given in _having(message, conversation)
+        if start.mode in given.actuators[actuator_id].modes
+    ]
+    actuators = [given.actuators[actuator_id] for given in having]
+    if not actuators or any((start.mode, target) in each.transitions for each in actuators):
+        return
+    if not actuators[0].transitions:
+        return  # modes.unreachable, or ddbc.no-transitions, reports that
+    way = _Way(start, [], having[0])
+    yield Found(
+        message.content.at(TARGET[message.message_type]),
+        f"no transition leads {_between(message, way)}, and nothing else is planned;"
+        f" {_shown(message, conversation, way)}",
+        once="hint.no-way-planned",
+    )
+
+
 @rule("modes.blocked", Severity.WARNING, TARGET, statements=["N69"])
 def blocked(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A timer blocks the transition to the mode instructed.
 
     The device has to rest, or to run on, before it may switch; the RM rejects the instruction or
-    executes it late. It is checked when modes.unreachable is.
+    executes it late. It is checked when modes.unreachable is; for a later time it is reported where
+    timers block every transition to that mode.
 
     Where: Transition: blocking_timers, start_timers; Timer: duration.
     Why: The timers block the transition, but an RM may wait for their end, or may know better.
@@ -303,7 +350,12 @@ def blocked(message: Message, conversation: Conversation) -> Iterator[Found]:
     Do: Give the instruction an execution_time after the timer is finished.
     """
     ways = _ways(message, conversation)
+    which = f"the transition {_between(message, ways[0])}" if ways else ""
     execution = message.content.moment("execution_time")
+    if not ways and (ways := _all_ways(message, conversation)):
+        target = _target(message) or ""
+        mode = _actuator(message, ways[0].given).modes[target]
+        which = f"every transition to {labelled(target, mode)}"
     if not ways or execution is None:
         return
     last: _Timer | None = None
@@ -319,9 +371,27 @@ def blocked(message: Message, conversation: Conversation) -> Iterator[Found]:
         timer = _actuator(message, ways[0].given).timers.get(last.name)
         yield Found(
             "/execution_time",
-            f"timer {labelled(last.name, timer)} blocks the transition"
-            f" {_between(message, ways[0])} until {clock(last.finished)}, {last.shown}",
+            f"timer {labelled(last.name, timer)} blocks {which} until"
+            f" {clock(last.finished)}, {last.shown}",
         )
+
+
+def _all_ways(message: Message, conversation: Conversation) -> list[_Way]:
+    """Every way to the mode of an instruction for later, of which nothing else is known.
+
+    Whatever mode will be active by then, but the one instructed itself: one of these leads to it.
+    None where another mode than that may lead to it already.
+    """
+    start, actuator_id = starts(message, conversation).later, actuator_id_of(message) or ""
+    target, givens = _target(message), _having(message, conversation)
+    if start is None or start.mode == target:
+        return []
+    if any(start.mode not in given.actuators[actuator_id].modes for given in givens):
+        return []
+    return [
+        _Way(start, given.actuators[actuator_id].leading_to.get(target or "", []), given)
+        for given in givens
+    ]
 
 
 class _Timer(NamedTuple):

@@ -360,3 +360,62 @@ def test_an_unknown_mode_is_nothing_else_besides(family: str) -> None:
     script.instruct("#no-such")
     script.switched("#no-such", previous_operation_mode_id=None, transition_timestamp=None)
     assert [each.code for each in script.found] == ["modes.unknown-mode"] * 2
+
+
+LONG = timer("rest", duration=300000)
+
+
+def waiting(family: str, **transitions: Any) -> ModeScript:
+    """A device that has to work for five minutes before it may rest."""
+    script = ModeScript(family, described=False)
+    modes = [mode(family, name) for name in MODES[family]]
+    rest, work, other = (name[1:] for name in MODES[family])
+    moves = [
+        transition(rest, work, start_timers=["#rest"]),
+        transition(work, rest, blocking_timers=["#rest"]),
+        transition(other, rest, **transitions),
+        transition(work, other),
+    ]
+    script.describe(**with_modes(family, *modes, transitions=moves, timers=[LONG]))
+    script.wait(10)
+    script.switched(WORK)
+    script.rm(f"{family}.TimerStatus", finished_at=at(309))
+    script.wait(5)
+    return script
+
+
+@FAMILIES
+def test_a_timer_blocks_every_way_to_a_mode_for_later(family: str) -> None:
+    script = waiting(family, blocking_timers=["#rest"])
+    script.instruct(REST, execution_time=at(200))
+    check(
+        script.only,
+        "modes.blocked",
+        Severity.WARNING,
+        "/execution_time",
+        f"timer {short_id(identifier('rest'))} blocks every transition to"
+        f" {in_words(MODES[family][REST])} until 2026-03-01T12:05:09Z, by the {family}.TimerStatus",
+    )
+
+
+@FAMILIES
+def test_a_way_to_a_mode_for_later_is_not_blocked(family: str) -> None:
+    script = waiting(family)
+    script.instruct(REST, execution_time=at(200))
+    assert script.found == []
+
+
+@FAMILIES
+def test_a_timer_that_blocks_every_way_is_finished_in_time(family: str) -> None:
+    script = waiting(family, blocking_timers=["#rest"])
+    script.instruct(REST, execution_time=at(308))
+    assert script.found == []
+
+
+@FAMILIES
+def test_the_mode_for_later_is_active_already(family: str) -> None:
+    script = waiting(family, blocking_timers=["#rest"])
+    script.switched(REST, WORK, transition_timestamp=at(310))
+    before = len(script.found)
+    script.instruct(REST, execution_time=at(200))
+    assert script.found[before:] == []

@@ -44,11 +44,14 @@ class Start(NamedTuple):
 class Starts(NamedTuple):
     """The operation modes from which an instruction may lead, the likeliest first.
 
-    ``way`` are the modes through which the plan leads to it, as far as that is certain.
+    ``way`` are the modes through which the plan leads to it, as far as that is certain. ``later``
+    is the active mode, in place of both, where nothing else is planned for the time until then:
+    what is still to come may change it.
     """
 
     modes: list[Start]
     way: list[Start]
+    later: Start | None = None
 
 
 UNKNOWN = Starts([], [])
@@ -92,8 +95,10 @@ def starts(message: Message, conversation: Conversation) -> Starts:
             return Starts(modes, planned if unsure else known + planned)
         # The RM may reject what is wrong.
         return Starts([*modes, *known, *unsure], []) if known else UNKNOWN
-    if not known or start > now + SOON:
+    if not known:
         return UNKNOWN
+    if start > now + SOON:
+        return UNKNOWN if unsure else Starts([], [], known[0])
     return Starts(known + unsure, [])
 
 
