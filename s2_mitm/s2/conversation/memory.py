@@ -123,17 +123,18 @@ class _Evidence(IntEnum):
 class Instruction:
     """An instruction and how far it came. ``message`` is the one that gave it.
 
-    ``since`` is when it came to its status, on the clock that nobody sets, and ``told`` what said
-    so, without content; ``answer`` is the status that message was answered with, and
-    ``answered_at`` when; ``revoked`` is what revoked it, and ``revocation_accepted`` says that the
-    RM has answered that with OK; ``doubled`` says that its id was given again, so that it is
-    unknown whose a status is.
+    ``since`` is when it came to its status, on the clock that nobody sets, ``told`` what said so,
+    without content, and ``dated`` when that was by the RM (seconds since 1970); ``answer`` is the
+    status that message was answered with, and ``answered_at`` when; ``revoked`` is what revoked it,
+    and ``revocation_accepted`` says that the RM has answered that with OK; ``doubled`` says that
+    its id was given again, so that it is unknown whose a status is.
     """
 
     message: Message
     status: str | None = None
     since: float = 0.0
     told: Message | None = None
+    dated: float | None = None
     answer: str | None = None
     answered_at: float = 0.0
     revoked: Message | None = None
@@ -254,12 +255,16 @@ class Conversation:
         self.details: Message | None = None
         self.before_details: Message | None = None
         """The details before these, until the CEM has said OK to these."""
+        self.details_answer: str | None = None
+        """The status with which the CEM has answered these."""
         self.selection: Message | None = None
         self._ending_families: OrderedDict[int, str] = OrderedDict()
         """The families that selections ended, by their numbers, until the RM has answered."""
         self.selection_refused: float | None = None
         """When the RM has refused a selection last, by ``monotonic``."""
         self.ending: Message | None = None
+        self.given_up: dict[Role, Message] = {}
+        """The first PERMANENT_ERROR of each side, without content."""
         self.missed_handshake = False
         """Whether the conversation came further without the handshake that leads there."""
         self.began_with_details = False
@@ -271,6 +276,8 @@ class Conversation:
         """By their ids, and the same by their message_ids, and the latest for each target."""
         self.instructions_by_message: OrderedDict[str, Instruction] = OrderedDict()
         self.latest_instructions: OrderedDict[str, Instruction] = OrderedDict()
+        self.former_instructions: OrderedDict[str, None] = OrderedDict()
+        """The ids of the latest instructions that ended with their control type."""
         self.envelopes: OrderedDict[str, Message] = OrderedDict()
         """The instructions that gave the latest power envelopes, by the ids of these, without their
         content. They stay for the whole session, as those ids must."""
@@ -599,6 +606,10 @@ class Conversation:
         }
         self.unreadable = {role.other: time for role, time in self.unreadable.items()}
         self.nameless = {role.other for role in self.nameless}
+        self.given_up = {
+            role.other: message._replace(sender=role.other)
+            for role, message in self.given_up.items()
+        }
         self._answered_up_to = {role: self._answered_up_to[role.other] for role in Role}
         self.last = {role.other: last for role, last in self.last.items()}
         self._message_ids = {role: self._message_ids[role.other] for role in Role}
@@ -633,7 +644,7 @@ class Conversation:
                 self._agree_on(_label(message, "selected_protocol_version"))
             case "ResourceManagerDetails":
                 self.before_details = self.before_details or self.details
-                self.details = message
+                self.details, self.details_answer = message, None
                 self._settle()
             case "SelectControlType":
                 self._select(message)
@@ -842,6 +853,9 @@ class Conversation:
                 timers=under_control.timers,
                 plans=under_control.plans,
             )
+        else:
+            for instruction_id in ended.instructions:
+                _put(self.former_instructions, instruction_id, None, MAX_IDS)
         self._continue_with(under_control)
 
     def _selection_answered(self, answer: Message, subject: Message, status: str) -> None:
@@ -928,6 +942,7 @@ class Conversation:
             instruction.status = content.text("status_type")
             instruction.since = message.monotonic
             instruction.told = message._replace(content=NOTHING)
+            instruction.dated = content.moment("timestamp")
         elif not self.remembers_id(named):
             self.unclear.add(message.message_type)
 
@@ -1036,10 +1051,14 @@ class Conversation:
             revoked.revocation_accepted = True
         if subject.message_type == "SelectControlType":
             self._selection_answered(message, subject, status)
-        elif self.details is not None and subject.number == self.details.number and status == "OK":
-            self.before_details = None
+        elif self.details is not None and subject.number == self.details.number:
+            self.details_answer = status
+            if status == "OK":
+                self.before_details = None
         elif self.ending is not None and subject.number == self.ending.number and status != "OK":
             self.ending = None  # the conversation goes on
+        if status == "PERMANENT_ERROR":
+            self.given_up.setdefault(message.sender, message._replace(content=NOTHING))
         if status == "TEMPORARY_ERROR":  # which asks for the same again
             self._message_ids[subject.sender].pop(answer.message_id, None)
 

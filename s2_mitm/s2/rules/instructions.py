@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from s2_mitm.s2.catalog import FINAL_STATUSES, INSTRUCTIONS, STATUSES_AFTER
 from s2_mitm.s2.conversation.memory import Conversation, Instruction
 from s2_mitm.s2.conversation.message import Message, clock
-from s2_mitm.s2.rules.common.tolerances import CLOCKS, PATIENCE, PROMPT_STATUS
+from s2_mitm.s2.rules.common.tolerances import (
+    CLOCKS,
+    CROSSING,
+    PATIENCE,
+    PROMPT_STATUS,
+    WINDING_UP,
+)
 from s2_mitm.s2.rules.registry import AT_THE_END, Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
@@ -233,6 +239,50 @@ def after_revoked(message: Message, conversation: Conversation) -> Iterator[Foun
         return  # after-final reports the latter
     name, revoked = instruction.message.name(message.time), instruction.revoked.name(message.time)
     yield Found("/status_type", f"{status} of {name}, after OK to {revoked}")
+
+
+@rule("instruction.other-control-type", Severity.WARNING, [STATUS])
+def other_control_type(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """An instruction goes on that was given under another control type.
+
+    Selecting another control type ends what the one before was about. The CEM no longer plans with
+    the instruction.
+
+    Where: docs.s2standard.org/s2-connect/1.0.0/discovery-pairing-authentication, State of
+    communication; InstructionStatusUpdate: instruction_id.
+    Why: That a selection ends the instructions before it follows from the states; no sentence says
+    it. How they ended may be told within half a minute.
+    Wrong:
+        begin("OMBC")
+        cem("OMBC.Instruction", id="#one", execution_time=at(300))
+        select("PEBC")
+        rm("PEBC.PowerConstraints")
+        wait(300)
+        rm("InstructionStatusUpdate", instruction_id="#one", status_type="STARTED")
+    Right:
+        begin("OMBC")
+        cem("OMBC.Instruction", id="#one", execution_time=at(300))
+        select("PEBC")
+        rm("InstructionStatusUpdate", instruction_id="#one", status_type="ABORTED")
+    Do: Drop all instructions when another control type is selected.
+    """
+    instruction_id, selection = message.content.text("instruction_id") or "", conversation.selection
+    if instruction_id not in conversation.former_instructions or selection is None:
+        return
+    if instruction_id in conversation.instructions or message.sender is not Role.RM:
+        return
+    if conversation.family is None or conversation.before_selection:
+        return  # that is another finding; or the RM has not answered yet
+    status = message.content.text("status_type")
+    took = message.monotonic - selection.monotonic
+    if took < CROSSING or (status in FINAL_STATUSES and took < WINDING_UP):
+        return
+    yield Found(
+        "/instruction_id",
+        f"{status} of an instruction from before {selection.name(message.time)}",
+        once="instruction.other-control-type",
+        since=selection,
+    )
 
 
 @rule("instruction.slow", Severity.INFO, [STATUS])

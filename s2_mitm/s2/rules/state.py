@@ -15,7 +15,7 @@ from s2_mitm.s2.catalog import (
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.crossing import may_cross
-from s2_mitm.s2.rules.common.tolerances import CROSSING
+from s2_mitm.s2.rules.common.tolerances import CROSSING, WINDING_UP
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
@@ -35,7 +35,8 @@ def no_control_type(message: Message, conversation: Conversation) -> Iterator[Fo
     Where: docs.s2standard.org/s2-connect/1.0.0/discovery-pairing-authentication, State of
     communication: the table of the messages that can be sent in each state. It was the same before.
     Why: The table lists what can be sent in which state, and this is not among it. What may have
-    crossed a selection, or its end, is not reported.
+    crossed a selection, or its end, is not reported, nor how an instruction ended with its control
+    type, where the RM tells that within half a minute.
     Wrong:
         begin()
         rm("FRBC.SystemDescription")
@@ -122,7 +123,7 @@ def _may_be_selected(message: Message, conversation: Conversation) -> bool:
 
 
 def _ends_with_its_control_type(message: Message, conversation: Conversation) -> bool:
-    """Whether this tells how an instruction ended that ended with its control type.
+    """Whether this tells at once how an instruction ended that ended with its control type.
 
     The text does not say how the RM tells that.
     """
@@ -131,6 +132,7 @@ def _ends_with_its_control_type(message: Message, conversation: Conversation) ->
         message.message_type == "InstructionStatusUpdate"
         and content.text("status_type") in FINAL_STATUSES
         and conversation.selection is not None
+        and message.monotonic - conversation.selection.monotonic < WINDING_UP
         and conversation.remembers_id(content.text("instruction_id") or "")
     )
 
@@ -200,6 +202,45 @@ def control_type_not_offered(message: Message, conversation: Conversation) -> It
         "/control_type",
         f"{quoted(selected)} is not among those that {details.name(message.time)} offers:"
         f" {', '.join(map(quoted, offered[:10]))}",
+    )
+
+
+@rule("state.details-refused", Severity.WARNING, [SELECT])
+def details_refused(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """A control type is selected by details that the CEM itself has refused.
+
+    What its receiver did not accept is not in force: the RM does not expect to be held to it, and
+    is about to send it anew, or to give up.
+
+    Where: ReceptionStatusValues: INVALID_CONTENT and the others; SelectControlType: control_type.
+    Why: A message that is refused is ignored; that nothing may be selected by it follows, and is
+    not said. What the details before them offered may be selected.
+    Wrong:
+        begin(details=False)
+        rm("ResourceManagerDetails", answer="TEMPORARY_ERROR")
+        cem("SelectControlType")
+    Right:
+        begin(details=False)
+        rm("ResourceManagerDetails", answer="OK")
+        cem("SelectControlType")
+    Do: Answer with OK what you mean to go by; the RM sends again what was refused.
+    """
+    selected, details = message.content.text("control_type"), conversation.details
+    answer, before = conversation.details_answer, conversation.before_details
+    if details is None or answer in (None, "OK") or selected in (None, "NO_SELECTION"):
+        return
+    if selected not in details.content.texts("available_control_types"):
+        return  # that is another finding
+    if before and selected in before.content.texts("available_control_types"):
+        return
+    if conversation.may_have_said(DETAILS, details):
+        return
+    yield Found(
+        "/control_type",
+        f"it goes by {details.name(message.time)}, which the CEM has answered with"
+        f" {quoted(str(answer))}",
+        once="details-refused",
+        since=details,
     )
 
 

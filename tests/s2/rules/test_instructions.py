@@ -290,3 +290,41 @@ def test_what_was_held_back_is_not_slow() -> None:
     script.judge.take_in(monotonic=script.now)
     script.rm("InstructionStatusUpdate", instruction_id="one", status_type="ACCEPTED")
     assert "instruction.slow" not in script.codes
+
+
+FORMER = """
+    begin("OMBC")
+    cem("OMBC.Instruction", id="#one", execution_time=at(300))
+    rm("InstructionStatusUpdate", instruction_id="#one")
+    cem("SelectControlType", control_type="POWER_ENVELOPE_BASED_CONTROL", message_id="#select",
+        answer="{}")
+    wait({})
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds"), [("STARTED", 5), ("ACCEPTED", 15), ("ABORTED", 35), ("SUCCEEDED", 35)]
+)
+def test_an_instruction_of_a_former_control_type(kind: str, seconds: float) -> None:
+    script = FORMER.format("OK", seconds) + status(kind) * 2
+    lines = [line for line in play(script) if "instruction." in line]
+    assert lines == [
+        f"warning instruction.other-control-type /instruction_id: {kind} of an instruction from"
+        f' before the SelectControlType "#select" from the CEM ({seconds}.0 s before)'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds", "kind"),
+    [("OK", 1, "STARTED"), ("OK", 25, "ABORTED"), ("TEMPORARY_ERROR", 25, "STARTED")],
+)
+def test_how_an_instruction_ends_with_its_control_type(
+    answer: str, seconds: float, kind: str
+) -> None:
+    lines = play(FORMER.format(answer, seconds) + status(kind))
+    assert [line for line in lines if "instruction." in line or "state." in line] == []
+
+
+def test_the_same_control_type_again_ends_no_instruction() -> None:
+    again = GIVEN + status("ACCEPTED") + '    select("FRBC")\n    wait(60)\n' + status("STARTED")
+    assert not any("other-control-type" in line for line in play(again))

@@ -131,6 +131,47 @@ def test_how_an_instruction_ended_with_its_control_type() -> None:
         assert "state.no-control-type" in codes
 
 
+def test_how_an_instruction_ended_is_told_long_after_its_control_type() -> None:
+    ended = 'begin("FRBC")\ncem("FRBC.Instruction", id="#one")\nselect("NO_SELECTION")\nwait({})\n'
+    status = 'rm("InstructionStatusUpdate", instruction_id="#one", status_type="ABORTED")\n'
+    assert play(ended.format(29) + status) == []
+    (line,) = play(ended.format(31) + status)
+    assert line.startswith(
+        "error state.no-control-type /message_type: InstructionStatusUpdate while no control type"
+    )
+
+
+DETAILS = 'begin(details=False)\nrm("ResourceManagerDetails", message_id="#details", answer="{}")\n'
+
+
+@pytest.mark.parametrize("answer", ["INVALID_CONTENT", "TEMPORARY_ERROR"])
+def test_a_selection_by_details_that_the_cem_has_refused(answer: str) -> None:
+    lines = play(DETAILS.format(answer) + 'select("FRBC")\nselect("OMBC")')
+    assert [line for line in lines if " state." in line] == [
+        "warning state.details-refused /control_type: it goes by the ResourceManagerDetails"
+        f' "#details" from the RM (0.0 s before), which the CEM has answered with "{answer}"'
+    ]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        DETAILS.format("OK"),
+        DETAILS.format("TEMPORARY_ERROR") + 'rm("ResourceManagerDetails")\n',
+        DETAILS.format("TEMPORARY_ERROR") + 'rm("ResourceManagerDetails", answer=None)\n',
+        DETAILS.format("OK") + 'rm("ResourceManagerDetails", answer="TEMPORARY_ERROR")\n',
+    ],
+    ids=["accepted", "accepted then", "not answered", "accepted before"],
+)
+def test_a_selection_by_details_that_are_in_force(script: str) -> None:
+    assert not any(" state." in line for line in play(script + 'select("FRBC")'))
+
+
+def test_nothing_is_selected_by_details_that_were_refused() -> None:
+    lines = play(DETAILS.format("TEMPORARY_ERROR") + 'select("NO_SELECTION")')
+    assert not any(" state." in line for line in lines)
+
+
 END = '{}("SessionRequest", message_id="#end", answer={})\n'
 
 

@@ -21,6 +21,12 @@ CROSSING = 2.0
 A ReceptionStatus is not answered: until then its receiver may go by what was before.
 """
 
+WINDING_UP = 30.0
+"""Seconds in which an RM may tell how the instructions of a control type ended with it.
+
+It may have to bring its device to rest for that.
+"""
+
 SOON = 60.0
 """Seconds within which an instruction starts from the operation mode that is active now.
 
