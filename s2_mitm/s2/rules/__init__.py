@@ -41,6 +41,8 @@ THEMES = (
     "hints_consistency",
     "hints_conversation",
     "hints_deeds",
+    "hints_instructions",
+    "hints_lists",
     "hints_profiles",
     "hints_times",
     "hints_units",

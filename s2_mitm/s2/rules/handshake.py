@@ -218,7 +218,7 @@ def version_not_offered(message: Message, conversation: Conversation) -> Iterato
         cem("HandshakeResponse", selected_protocol_version="1.0.0")
     Right:
         rm("Handshake", supported_protocol_versions=["0.0.2-beta", "1.0.0"])
-        cem("Handshake")
+        cem("Handshake", supported_protocol_versions=None)
         cem("HandshakeResponse", selected_protocol_version="1.0.0")
     Do: Select from the list in the RM's Handshake; close the connection if there is none to select.
     """

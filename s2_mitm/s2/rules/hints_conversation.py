@@ -1,11 +1,12 @@
-"""Hints about what does not happen in a conversation, though everybody waits for it, and about an
-RM that becomes another one."""
+"""Hints about what does not happen in a conversation, though everybody waits for it, about an RM
+that becomes another one, and a side that goes on when it cannot."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from s2_mitm.s2.catalog import (
+    ANSWERED,
     CONTROL_TYPES,
     DESCRIPTIONS,
     MESSAGE_TYPES,
@@ -15,7 +16,7 @@ from s2_mitm.s2.catalog import (
 from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.constraints import CONSTRAINTS
-from s2_mitm.s2.rules.common.tolerances import FOLLOWS, SELECTS, STALLED
+from s2_mitm.s2.rules.common.tolerances import CROSSING, FOLLOWS, SELECTS, STALLED
 from s2_mitm.s2.rules.registry import AS_TIME_PASSES, Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted, short_id
@@ -268,6 +269,39 @@ def other_resource(message: Message, conversation: Conversation) -> Iterator[Fou
         f"{short_id(now or '')}, but {before.name(message.time)} has {short_id(was or '')}",
         once="hint.other-resource",
     )
+
+
+@rule("hint.after-permanent-error", Severity.INFO, ANSWERED - {"SessionRequest"})
+def after_permanent_error(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """A side goes on after an error from which it cannot recover.
+
+    It has said so itself, and disconnecting is what follows from it. The other side may have closed
+    the session for itself already.
+
+    Where: ReceptionStatusValues: PERMANENT_ERROR.
+    Why: The consequence of such an error is to disconnect; the text does not say which side does,
+    or when.
+    Wrong:
+        begin()
+        rm("PowerMeasurement", answer="PERMANENT_ERROR")
+        wait(30)
+        cem("SelectControlType")
+    Right:
+        begin()
+        rm("PowerMeasurement", answer="TEMPORARY_ERROR")
+        wait(30)
+        cem("SelectControlType")
+    Do: Answer with TEMPORARY_ERROR or INVALID_CONTENT where you go on; otherwise disconnect.
+    """
+    error = conversation.given_up.get(message.sender) if conversation.given_up else None
+    if error is None or conversation.ending is not None:
+        return
+    if message.monotonic - error.monotonic >= CROSSING:
+        yield Found(
+            "/message_type",
+            f"{message.message_type} after PERMANENT_ERROR, in {error.name(message.time)}",
+            once="hint.after-permanent-error",
+        )
 
 
 def _accepted(message: Message, conversation: Conversation, message_type: str) -> bool:

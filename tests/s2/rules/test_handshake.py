@@ -120,7 +120,8 @@ def test_both_in_the_same_role() -> None:
 
 def test_a_version_that_was_not_offered() -> None:
     begin = (
-        'rm("Handshake", message_id="#shake", supported_protocol_versions={})\ncem("Handshake")\n'
+        'rm("Handshake", message_id="#shake", supported_protocol_versions={})\n'
+        'cem("Handshake", supported_protocol_versions=None)\n'
     )
     select = 'cem("HandshakeResponse", selected_protocol_version="1.0.0-beta")'
     assert play(begin.format('["0.0.2-beta", "0.0.1-beta"]') + select) == [
@@ -161,7 +162,7 @@ def test_a_version_that_is_not_known() -> None:
 def test_a_version_that_is_known_under_another_name(version: str) -> None:
     script = Script()
     script.rm("Handshake", supported_protocol_versions=[version])
-    script.cem("Handshake")
+    script.cem("Handshake", supported_protocol_versions=None)
     script.cem("HandshakeResponse", selected_protocol_version=version)
     assert told(script) == []
     assert script.conversation.version == ("1.0.0" if "1.0.0" in version else "0.0.2-beta")

@@ -95,8 +95,8 @@ rm("FRBC.SystemDescription", actuators=[
     ]
     assert hints(FRBC + described.format("HEAT.FLOW_RATE", "HEAT")) == []
     assert hints(
-        DDBC
-        + 'rm("DDBC.SystemDescription", actuators=[ddbc_actuator(supported_commodites=["OIL"])])'
+        DDBC + 'rm("DDBC.SystemDescription", actuators=['
+        'ddbc_actuator(supported_commodites=["ELECTRICITY", "OIL"])])'
     ) == [
         'commodity-without-role /actuators/0/supported_commodites: actuator "#actuator" uses OIL,'
         " but no role for OIL"
@@ -105,7 +105,10 @@ rm("FRBC.SystemDescription", actuators=[
 
 def test_the_role_is_not_known() -> None:
     script = "joined_late()\n" + FRBC.replace("begin()", "begin(details=False)")
-    described = 'rm("FRBC.SystemDescription", actuators=[actuator(supported_commodities=["OIL"])])'
+    described = (
+        'rm("FRBC.SystemDescription", actuators=['
+        'actuator(supported_commodities=["ELECTRICITY", "OIL"])])'
+    )
     assert [line for line in play(script + described) if " hint." in line] == []
 
 

@@ -229,3 +229,19 @@ def test_while_a_message_is_held_back_nothing_can_follow() -> None:
     judge.take_in(monotonic=now + 200)
     assert [found.finding.code for found in judge.tick(now + 250)] == ["ack.missing"]
     assert [found.finding.code for found in judge.tick(now + 261)] == ["hint.never-described"]
+
+
+@pytest.mark.parametrize("goes_on", ['select("FRBC")', 'cem("Handshake")'])
+def test_a_side_goes_on_after_an_error_from_which_it_cannot_recover(goes_on: str) -> None:
+    error = 'begin()\nrm("PowerMeasurement", answer="PERMANENT_ERROR")\nwait({})\n'
+    lines = play(error.format(30) + f"{goes_on}\n{goes_on}")
+    (line,) = [line for line in lines if "permanent" in line]
+    assert line.startswith("info hint.after-permanent-error /message_type: ")
+    assert " after PERMANENT_ERROR, in the ReceptionStatus" in line
+    for script in (
+        error.format(1) + goes_on,
+        error.format(30) + 'rm("PowerMeasurement")',
+        error.format(30) + 'cem("SessionRequest")',
+        error.format(30).replace("PERMANENT", "TEMPORARY") + goes_on,
+    ):
+        assert not any("permanent" in line for line in play(script))

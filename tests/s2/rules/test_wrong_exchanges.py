@@ -435,7 +435,7 @@ VARIANTS = [
         "battery",
         "wait(10)\n    cem",
         'cem("SelectControlType", control_type="POWER_ENVELOPE_BASED_CONTROL",'
-        ' answer="PERMANENT_ERROR")\n    wait(10)\n    cem',
+        ' answer="TEMPORARY_ERROR")\n    wait(10)\n    cem',
         REFUSED,
     ),
     # Time
