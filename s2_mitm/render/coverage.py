@@ -1,7 +1,8 @@
 """What checks each sentence of the specification that says must, shall or should.
 
 The sentences themselves are not ours: they come in a file, each with its number (N01, N02, ...).
-Here are the numbers of those that no rule checks, and why.
+Here are the numbers of those that no rule checks, and why. A rule names those that it checks; the
+tests have a conversation for each of these that breaks it (``tests/render/statements.py``).
 """
 
 from __future__ import annotations
@@ -34,13 +35,51 @@ BY_SCHEMA = {
 }
 """What the JSON Schema checks of a sentence, at least the part of it that can be counted."""
 
+_KNOWN_BEFORE = "that there was a mode before is known from an earlier status only"
+_IN_TIME = "that it comes too early; what comes late may have its reasons"
+_INSTRUCTED = "what is instructed; what a device does by itself is not judged"
+_ENERGY = "in normal conditions, by constraints that were answered with OK"
+_PHASES = "how many phases a device has is not on the wire"
+
+IN_PART = {
+    "N02": _KNOWN_BEFORE,
+    "N04": "in a conversation, among its latest 2,000 ids; those of modes and actuators in one"
+    " description, since the next may name the same again",
+    "N05": _IN_TIME,
+    "N10": _KNOWN_BEFORE,
+    "N12": "that there is such a mode",
+    "N17": "that there is such a mode",
+    "N18": _KNOWN_BEFORE,
+    "N19": _ENERGY,
+    "N21": _ENERGY,
+    "N25": _IN_TIME,
+    "N26": "that it is scheduled in time; how long a device then takes is its own matter",
+    "N28": "a schedule in another order; the containers themselves have no times",
+    "N29": _IN_TIME,
+    "N30": _IN_TIME,
+    "N34": "costs other than 0",
+    "N35": "all but NO_SELECTION, which ends a control type and need not be offered",
+    "N36": f"L2 or L3 without another phase; {_PHASES}",
+    "N37": f"two phases that are measured; {_PHASES}",
+    "N40": "actuators with several modes; one with a single mode needs no transition",
+    "N43": _INSTRUCTED,
+    "N50": _INSTRUCTED,
+    "N53": _INSTRUCTED,
+    "N61": _INSTRUCTED,
+    "N69": "timers whose end is told, or follows from a switch or a plan",
+    "N70": _INSTRUCTED,
+}
+"""Which part of a sentence is checked, where it is not the whole."""
+
 NOT_SEEN = {
     "N03": "elements have durations and no times: each begins where the one before ends",
+    "N06": "it says what the number is; what a device makes of it is for the device to know",
     "N07": "what begins in the future is simply not valid yet; what was meant is not on the wire",
+    "N13": "it says what the number is; what a device makes of it is for the device to know",
     "N14": "what begins in the future is simply not valid yet; what was meant is not on the wire",
-    "N22": "it says what the field is; whether the device keeps to it is for the device to know",
-    "N33": "a conversation has one RM; two with the same id are two connections",
-    "N44": "it says what a target is; whether it is met is for the device to know",
+    "N22": "it says what the field is; a power beyond it may be measured, but not why",
+    "N33": "it is about several RMs, and a conversation has one",
+    "N44": "it says what a target is; a fill level beyond it may be nobody's fault",
     "N46": "whether the CEM does its best for a target is for the CEM to know",
     "N66": "it says what an answer means; whether the receiver recovers is for it to know",
 }
@@ -53,7 +92,8 @@ class Covered:
 
     ``where`` are the fields that it is about; ``rules`` the codes of the rules that check it;
     ``by_schema`` is what the JSON Schema checks of it, empty where it checks nothing; ``reason`` is
-    why a proxy cannot check it, empty where it can.
+    why a proxy cannot check it, empty where it can; ``part`` is which part of it is checked, empty
+    where it is the whole, or nothing.
     """
 
     id: str
@@ -62,6 +102,7 @@ class Covered:
     rules: tuple[str, ...]
     by_schema: str
     reason: str
+    part: str = ""
 
     @property
     def explained(self) -> bool:
@@ -74,6 +115,7 @@ class Covered:
             "rules": list(self.rules),
             "schema": self.by_schema,
             "reason": self.reason,
+            "part": self.part,
         }
 
 
@@ -110,6 +152,7 @@ def coverage(statements: Iterable[Mapping[str, Any]]) -> list[Covered]:
             tuple(rules.get(number, ())),
             BY_SCHEMA.get(number, ""),
             "" if number in rules or number in BY_SCHEMA else NOT_SEEN.get(number, ""),
+            IN_PART.get(number, ""),
         )
         for statement in statements
         for number in [str(statement["id"])]
@@ -144,9 +187,10 @@ def coverage_lines(covered: Iterable[Covered], width: int) -> Iterator[str]:
     by_schema = sum(bool(item.by_schema and not item.rules) for item in covered)
     unexplained = sum(not item.explained for item in covered)
     unseen = len(covered) - by_rules - by_schema - unexplained
+    in_part = sum(bool(item.part) for item in covered)
     yield (
-        f"{len(covered)} statements: {by_rules} held by rules, {by_schema} by the schema alone,"
-        f" {unseen} cannot be seen, {unexplained} unexplained"
+        f"{len(covered)} statements: {by_rules} held by rules, {by_schema} by the schema alone"
+        f" ({in_part} of them in part), {unseen} cannot be seen, {unexplained} unexplained"
     )
 
 
@@ -156,7 +200,8 @@ def _words(item: Covered) -> str:
     if item.reason:
         return f"not seen: {item.reason}"
     schema = f"schema ({item.by_schema})" if item.by_schema else ""
-    return ", ".join([*([schema] if schema else []), *item.rules])
+    words = ", ".join([*([schema] if schema else []), *item.rules])
+    return f"{words}; in part: {item.part}" if item.part else words
 
 
 def _colour(item: Covered) -> str | None:

@@ -25,7 +25,7 @@ def file(tmp_path: Path) -> Path:
 def test_all_is_explained(file: Path) -> None:
     result = cover(file)
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[0] == "N35  state.control-type-not-offered"
+    assert result.stdout.splitlines()[0].startswith("N35  state.control-type-not-offered; in part:")
     assert result.stdout.endswith(" 0 unexplained\n")
 
 
@@ -45,6 +45,7 @@ def test_for_programs(file: Path) -> None:
         "rules": ["state.control-type-not-offered"],
         "schema": "",
         "reason": "",
+        "part": "all but NO_SELECTION, which ends a control type and need not be offered",
     }
     assert third["reason"]
 

@@ -12,6 +12,7 @@ import pytest
 
 from s2_mitm.render.coverage import (
     BY_SCHEMA,
+    IN_PART,
     NOT_SEEN,
     Covered,
     coverage,
@@ -53,7 +54,26 @@ def test_a_statement_that_the_schema_holds() -> None:
 def test_an_unknown_statement_is_unexplained() -> None:
     [covered] = coverage([{"id": "N99"}])
     assert not covered.explained
-    assert covered.as_dict() == {"id": "N99", "rules": [], "schema": "", "reason": ""}
+    assert covered.as_dict() == {
+        "id": "N99",
+        "rules": [],
+        "schema": "",
+        "reason": "",
+        "part": "",
+    }
+
+
+def test_a_statement_of_which_a_part_is_checked() -> None:
+    [covered] = coverage([statement("N40")])
+    assert covered.part == covered.as_dict()["part"] == IN_PART["N40"]
+    [line, last] = [click.unstyle(line) for line in coverage_lines([covered], 200)]
+    assert line == f"N40  ddbc.no-transitions; in part: {IN_PART['N40']}"
+    assert "1 held by rules, 0 by the schema alone (1 of them in part)" in last
+
+
+def test_parts_are_named_of_what_is_checked_only() -> None:
+    held = [item for item in coverage(map(statement, NUMBERS)) if item.rules or item.by_schema]
+    assert IN_PART.keys() <= {item.id for item in held}
 
 
 def test_every_published_number_is_explained() -> None:
@@ -83,13 +103,14 @@ def test_lines_for_people() -> None:
     covered = coverage([statement("N35"), statement("N33"), statement("N39"), statement("N99")])
     lines = [click.unstyle(line) for line in coverage_lines(covered, 60)]
     assert all(len(line) <= 60 for line in lines[:-1])
-    assert lines[0] == "N35  state.control-type-not-offered"
-    assert lines[1].startswith("N33  not seen: a conversation has one RM")
+    assert lines[0].startswith("N35  state.control-type-not-offered; in part: all but")
+    assert any(line.startswith("N33  not seen: it is about several RMs") for line in lines)
     assert "N39  schema (at least one operation mode)" in lines
     assert lines[-3:] == [
         "N99  unexplained",
         "     A sentence.",
-        "4 statements: 1 held by rules, 1 by the schema alone, 1 cannot be seen, 1 unexplained",
+        "4 statements: 1 held by rules, 1 by the schema alone (1 of them in part),"
+        " 1 cannot be seen, 1 unexplained",
     ]
 
 

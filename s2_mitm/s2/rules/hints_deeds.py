@@ -259,7 +259,7 @@ def _sequence_though_rejected(message: Message, conversation: Conversation) -> I
             return
 
 
-@rule("hint.too-early", Severity.INFO, [STATUS])
+@rule("hint.too-early", Severity.INFO, [STATUS], statements=["N05", "N25", "N29", "N30"])
 def too_early(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction is started, or has succeeded, before its execution time.
 

@@ -360,12 +360,7 @@ def no_status(message: Message, conversation: Conversation) -> Iterator[Found]:
         yield Found("", f"{status} in the {waited:.1f} s before the end")
 
 
-@rule(
-    "instruction.in-the-past",
-    Severity.INFO,
-    INSTRUCTIONS,
-    statements=["N05", "N25", "N29", "N30"],
-)
+@rule("instruction.in-the-past", Severity.INFO, INSTRUCTIONS)
 def in_the_past(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An instruction that should have been executed before it was given.
 

@@ -75,9 +75,7 @@ def limit_type_missing(message: Message, conversation: Conversation) -> Iterator
         yield Found("/allowed_limit_ranges", f"no {limit_type} range at all")
 
 
-@rule(
-    "pebc.quantity-limit-missing", Severity.WARNING, [CONSTRAINTS], statements=["N24"], alone=True
-)
+@rule("pebc.quantity-limit-missing", Severity.WARNING, [CONSTRAINTS], alone=True)
 def quantity_limit_missing(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Constraints lack one of the two limits for a quantity, and have it for another.
 

@@ -272,7 +272,7 @@ def pause_too_long(message: Message, conversation: Conversation) -> Iterator[Fou
         )
 
 
-@rule("ppbc.window-too-short", Severity.WARNING, [PROFILE], statements=["N26"], alone=True)
+@rule("ppbc.window-too-short", Severity.WARNING, [PROFILE], alone=True)
 def window_too_short(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A power profile cannot be finished between its start and its end.
 

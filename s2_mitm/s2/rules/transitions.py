@@ -21,9 +21,7 @@ from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import describe, quoted, short_id
 
 
-@rule(
-    "modes.factor", Severity.WARNING, WITH_MODE, statements=["N01", "N06", "N09", "N13"], alone=True
-)
+@rule("modes.factor", Severity.WARNING, WITH_MODE, statements=["N01", "N09"], alone=True)
 def factor(message: Message, conversation: Conversation) -> Iterator[Found]:
     """An operation_mode_factor that is not between 0 and 1.
 
