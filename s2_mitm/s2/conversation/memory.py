@@ -87,6 +87,9 @@ not over, and the last few, over or not."""
 FOLLOWED = frozenset({"ResourceManagerDetails", "SelectControlType", "SessionRequest"})
 """The messages after which others, or the end, are to follow, though no text says how soon."""
 
+BEGINNING = frozenset({"Handshake", "HandshakeResponse"})
+"""The messages by which two sides agree on a version."""
+
 FORECASTS = frozenset(
     {
         "PowerForecast",
@@ -247,6 +250,8 @@ class Conversation:
 
         self.handshakes: dict[Role, Message] = {}
         self.response: Message | None = None
+        self.refused_handshakes: set[int] = set()
+        """The numbers of those of these that were refused: the next is no second one."""
         self.selected_version: str | None = None
         self._agreed: str | None = None
         """The selected version, where it is known and the RM offered it."""
@@ -638,7 +643,9 @@ class Conversation:
         own = only_sender(message.message_type) in (None, message.sender)
         match message.message_type if own else "":
             case "Handshake":
-                self.handshakes.setdefault(message.sender, message)
+                before = self.handshakes.get(message.sender)
+                if before is None or before.number in self.refused_handshakes:
+                    self.handshakes[message.sender] = message
             case "HandshakeResponse":
                 self.response = message
                 self._agree_on(_label(message, "selected_protocol_version"))
@@ -801,6 +808,14 @@ class Conversation:
         if offered and all(known_version(each) != self._agreed for each in offered):
             self._agreed = None
         self._settle()
+
+    def _handshake_refused(self, number: int) -> None:
+        known = [*self.handshakes.values(), *([self.response] if self.response else [])]
+        self.refused_handshakes = {
+            message.number
+            for message in known
+            if message.number == number or message.number in self.refused_handshakes
+        }
 
     def _tell_versions_apart(self, message: Message) -> None:
         versions = with_type(message.message_type, self.versions)
@@ -1057,6 +1072,8 @@ class Conversation:
                 self.before_details = None
         elif self.ending is not None and subject.number == self.ending.number and status != "OK":
             self.ending = None  # the conversation goes on
+        if status != "OK" and subject.message_type in BEGINNING:
+            self._handshake_refused(subject.number)
         if status == "PERMANENT_ERROR":
             self.given_up.setdefault(message.sender, message._replace(content=NOTHING))
         if status == "TEMPORARY_ERROR":  # which asks for the same again

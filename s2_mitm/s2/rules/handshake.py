@@ -11,14 +11,12 @@ from s2_mitm.s2.catalog import (
     known_version,
     plain_version,
 )
-from s2_mitm.s2.conversation.memory import Conversation
+from s2_mitm.s2.conversation.memory import BEGINNING, Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.crossing import may_cross
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 from s2_mitm.s2.wording import quoted
-
-HANDSHAKES = {"Handshake", "HandshakeResponse"}
 
 
 @rule("handshake.not-seen", Severity.INFO)
@@ -118,7 +116,7 @@ def _is_early(message: Message, conversation: Conversation) -> bool:
         and conversation.state < earliest_state(message.message_type, message.sender)
         and conversation.from_start
         and not conversation.bearer
-        and not conversation.undelivered & HANDSHAKES
+        and not conversation.undelivered & BEGINNING
         and not conversation.unreadable  # which may have been the handshake
     )
 
@@ -161,7 +159,8 @@ def twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A second Handshake from the same side.
 
     A conversation has one handshake. What the receiver does with another one is not defined: some
-    start again, some ignore it.
+    start again, some ignore it. One that was refused does not count, nor does what comes after a
+    SessionRequest (state.after-the-end).
 
     Where: docs.s2standard.org, States of communication: a handshake is made once, at the start.
     Why: No sentence forbids a second one, and none says what it means.
@@ -173,10 +172,17 @@ def twice(message: Message, conversation: Conversation) -> Iterator[Found]:
         cem("Handshake")
     Do: Open a new connection to start again.
     """
-    if before := conversation.handshakes.get(message.sender):
+    if before := _first(conversation.handshakes.get(message.sender), conversation):
         yield Found(
             "/message_type", f"a second Handshake; {before.name(message.time)} was the first"
         )
+
+
+def _first(before: Message | None, conversation: Conversation) -> Message | None:
+    """The one before a message that makes it a second one, if it counts."""
+    if before is None or before.number in conversation.refused_handshakes:
+        return None
+    return before if conversation.ending is None else None
 
 
 @rule("handshake.same-role", Severity.ERROR, ["Handshake"])
@@ -222,21 +228,30 @@ def version_not_offered(message: Message, conversation: Conversation) -> Iterato
         cem("HandshakeResponse", selected_protocol_version="1.0.0")
     Do: Select from the list in the RM's Handshake; close the connection if there is none to select.
     """
-    handshake = conversation.handshakes.get(Role.RM)
+    handshake, offered = conversation.handshakes.get(Role.RM), _offered(conversation)
     selected = message.content.text("selected_protocol_version")
-    if handshake is None or selected is None:
-        return
-    if handshake.is_doubtful("/supported_protocol_versions"):
-        return
-    offered = handshake.content.texts("supported_protocol_versions")
-    # A v before a version is no difference: S2 Connect writes it, most handshakes do not.
-    names = {plain_version(version) for version in offered}
-    if offered and plain_version(selected) not in names:
+    if handshake is not None and not _is_offered(message, conversation):
         yield Found(
             "/selected_protocol_version",
-            f"version {quoted(selected)} is not among those that {handshake.name(message.time)}"
-            f" offers: {', '.join(map(quoted, offered[:10]))}",
+            f"version {quoted(selected or '')} is not among those that"
+            f" {handshake.name(message.time)} offers: {', '.join(map(quoted, offered[:10]))}",
         )
+
+
+def _offered(conversation: Conversation) -> list[str]:
+    """The versions that the RM offers, where it is known."""
+    field, handshake = "supported_protocol_versions", conversation.handshakes.get(Role.RM)
+    if handshake is None or handshake.is_doubtful(f"/{field}"):
+        return []
+    return handshake.content.texts(field)
+
+
+def _is_offered(message: Message, conversation: Conversation) -> bool:
+    """Whether the RM may speak the version that a HandshakeResponse selects."""
+    selected, offered = message.content.text("selected_protocol_version"), _offered(conversation)
+    # A v before a version is no difference: S2 Connect writes it, most handshakes do not.
+    names = {plain_version(version) for version in offered}
+    return selected is None or not offered or plain_version(selected) in names
 
 
 @rule("handshake.unknown-version", Severity.WARNING, ["HandshakeResponse"], alone=True)
@@ -265,3 +280,75 @@ def unknown_version(message: Message, conversation: Conversation) -> Iterator[Fo
             f"version {quoted(selected)} is not one that s2-mitm knows ({', '.join(VERSIONS)});"
             " what fits one of these is taken for right",
         )
+
+
+@rule("handshake.response-twice", Severity.WARNING, ["HandshakeResponse"])
+def response_twice(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """The version is selected a second time.
+
+    The conversation has its version already, and goes on in it. What the RM does with another
+    HandshakeResponse is not defined. One that was refused does not count.
+
+    Where: docs.s2standard.org, States of communication: HandshakeResponse is a message of the
+    state before the session is initialized.
+    Why: It selects the same once more, and no sentence forbids that.
+    Wrong:
+        begin()
+        cem("HandshakeResponse")
+    Right:
+        begin()
+    Do: Send it once, in answer to the RM's Handshake.
+    """
+    before = _response_before(message, conversation)
+    if before is not None and _same_version(message, before):
+        yield Found(
+            "/message_type",
+            f"a second HandshakeResponse; {before.name(message.time)} was the first",
+        )
+
+
+@rule("handshake.version-changed", Severity.ERROR, ["HandshakeResponse"])
+def version_changed(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """Another version is selected than before.
+
+    What was said so far was said in the version that was selected first. The two sides may now
+    speak different ones.
+
+    Where: docs.s2standard.org, States of communication: HandshakeResponse is a message of the
+    state before the session is initialized. HandshakeResponse: selected_protocol_version.
+    Why: The table does not have it in a session that is initialized, and a session has one version.
+    Wrong:
+        rm("Handshake", supported_protocol_versions=["0.0.2-beta", "1.0.0"])
+        cem("Handshake", supported_protocol_versions=["0.0.2-beta", "1.0.0"])
+        cem("HandshakeResponse", selected_protocol_version="0.0.2-beta")
+        cem("HandshakeResponse", selected_protocol_version="1.0.0")
+    Right:
+        rm("Handshake", supported_protocol_versions=["0.0.2-beta", "1.0.0"])
+        cem("Handshake", supported_protocol_versions=["0.0.2-beta", "1.0.0"])
+        cem("HandshakeResponse", selected_protocol_version="0.0.2-beta")
+    Do: Close the connection, and select the other version in a new one.
+    """
+    before = _response_before(message, conversation)
+    if before is None or _same_version(message, before):
+        return
+    # Of a version that was not offered that is said, and who comes back from one puts it right.
+    if _is_offered(message, conversation) and _is_offered(before, conversation):
+        selected = before.content.text("selected_protocol_version") or ""
+        yield Found(
+            "/selected_protocol_version",
+            f"another version than {quoted(selected)}, which {before.name(message.time)} selected",
+        )
+
+
+def _response_before(message: Message, conversation: Conversation) -> Message | None:
+    """The HandshakeResponse before this one, which the CEM alone may send."""
+    if message.sender is not Role.CEM:
+        return None
+    return _first(conversation.response, conversation)
+
+
+def _same_version(message: Message, before: Message) -> bool:
+    """Whether two select the same version; what is not readable is no other one."""
+    field = "selected_protocol_version"
+    now, then = message.content.text(field), before.content.text(field)
+    return now is None or then is None or plain_version(now) == plain_version(then)

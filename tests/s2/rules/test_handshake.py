@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from told import play, told
 
@@ -176,3 +178,65 @@ def test_measurements_cross_the_handshake_response() -> None:
     script.cem("SessionRequest", answer=None)
     assert told(script) == []
     assert Role.RM in script.conversation.handshakes
+
+
+OFFERS = '("Handshake", supported_protocol_versions=["0.0.2-beta", "1.0.0"])\n'
+SHAKEN = f"rm{OFFERS}cem{OFFERS}"
+FIRST = 'cem("HandshakeResponse", message_id="#shake", selected_protocol_version="0.0.2-beta")\n'
+DETAILS = 'rm("ResourceManagerDetails")\n'
+
+
+def _second(version: str) -> str:
+    return f'cem("HandshakeResponse", selected_protocol_version="{version}")\n'
+
+
+def test_the_version_is_selected_once_more() -> None:
+    again = [
+        "warning handshake.response-twice /message_type: a second HandshakeResponse; the"
+        ' HandshakeResponse "#shake" from the CEM (0.0 s before) was the first'
+    ]
+    for between in ("", DETAILS, DETAILS + 'select("FRBC")\n'):
+        for version in ("0.0.2-beta", "v0.0.2-beta"):
+            said = play(SHAKEN + FIRST + between + _second(version))
+            assert [re.sub(r"\d\.\d s", "0.0 s", line) for line in said] == again
+    changed = [
+        'error handshake.version-changed /selected_protocol_version: another version than "0.0.2-'
+        'beta", which the HandshakeResponse "#shake" from the CEM (0.0 s before) selected'
+    ]
+    assert play(SHAKEN + FIRST + _second("1.0.0")) == changed
+    codes = [line.split()[1] for line in play(SHAKEN + FIRST + DETAILS + _second("1.0.0"))]
+    assert codes == ["handshake.version-changed"]
+
+
+def test_what_is_no_second_selection() -> None:
+    refused = FIRST.replace(")\n", ', answer="INVALID_CONTENT")\n')
+    assert {line.split()[1] for line in play(SHAKEN + refused + _second("1.0.0"))} <= {
+        "ack.refused",
+        "ack.refused-faultless",
+    }
+    # That it was not offered is said, and is the whole cause, on the way there and on the way back.
+    codes = [line.split()[1] for line in play(SHAKEN + FIRST + _second("0.0.1-beta"))]
+    assert codes == ["handshake.version-not-offered", "handshake.unknown-version"]
+    codes = [line.split()[1] for line in play(SHAKEN + _second("0.0.1-beta") + _second("1.0.0"))]
+    assert codes == ["handshake.version-not-offered", "handshake.unknown-version"]
+    # Whose it is not to send is said already.
+    codes = [line.split()[1] for line in play(SHAKEN + FIRST + 'rm("HandshakeResponse")')]
+    assert codes == ["direction.wrong-sender"]
+
+
+def test_a_handshake_that_was_refused_does_not_count() -> None:
+    wrong = 'rm("Handshake")\ncem("Handshake", role="RM", answer="{}")\n'
+    for status in ("INVALID_CONTENT", "TEMPORARY_ERROR"):
+        codes = [line.split()[1] for line in play(wrong.format(status) + 'cem("Handshake")')]
+        assert "handshake.same-role" in codes
+        assert "handshake.twice" not in codes
+    codes = [line.split()[1] for line in play(wrong.format("OK") + 'cem("Handshake")')]
+    assert "handshake.twice" in codes
+    thrice = wrong.format("INVALID_CONTENT") + 'cem("Handshake")\ncem("Handshake")'
+    assert [line.split()[1] for line in play(thrice)].count("handshake.twice") == 1
+
+
+def test_a_handshake_after_the_end_is_one_cause() -> None:
+    script = 'begin()\ncem("SessionRequest", request="RECONNECT")\n'
+    again = 'rm("Handshake")\ncem("Handshake")\ncem("HandshakeResponse")'
+    assert [line.split()[1] for line in play(script + again)] == ["state.after-the-end"]
