@@ -234,7 +234,8 @@ class ContainerProgress:
     ``scheduled`` and ``interrupted`` are the latest instructions for it. ``status``, ``selected``
     and ``progress`` (in seconds) are what the RM said of it last, in the message ``said``, of which
     the content is not kept. ``began`` is when the sequence began to run at the earliest (seconds
-    since 1970), ``paused`` says that it was interrupted since.
+    since 1970), ``paused`` says that it was interrupted since, and ``finished`` is the first
+    message that said that it is finished, without content.
     """
 
     scheduled: Message | None = None
@@ -245,6 +246,7 @@ class ContainerProgress:
     said: Message | None = None
     began: float | None = None
     paused: bool = False
+    finished: Message | None = None
 
     def report(self, part: Part, said: Message) -> None:
         """The RM says how far it has come."""
@@ -253,6 +255,7 @@ class ContainerProgress:
             self.start_anew()
         self.selected, self.said, self.status = selected, said, part.text("status")
         self.progress = None if milliseconds is None else milliseconds / 1000
+        self.finished = (self.finished or said) if self.status == "FINISHED" else None
         if self.status in ("EXECUTING", "INTERRUPTED"):
             self.paused = self.paused or self.status == "INTERRUPTED"
             began = said.time - (self.progress or 0)
@@ -260,7 +263,7 @@ class ContainerProgress:
 
     def start_anew(self) -> None:
         """Another sequence runs now, or the same once more."""
-        self.progress, self.began, self.paused = None, None, False
+        self.progress, self.began, self.paused, self.finished = None, None, False, None
 
 
 def _powers(mode: Part) -> dict[str, tuple[float, float]]:

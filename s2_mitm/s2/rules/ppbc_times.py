@@ -177,6 +177,15 @@ def interruption_time(message: Message, conversation: Conversation) -> Iterator[
                 " interrupts the sequence",
             )
         return
+    if progress.status == "EXECUTING" and progress.selected == wanted:
+        said, end = _finished(progress, {wanted or "": sequence}, conversation)
+        if said is not None and time.earliest > end + CLOCKS:
+            yield Found(
+                "/execution_time",
+                f"{clock(asked)} is after {clock(end)}, when the sequence that runs is finished by"
+                f" {said.name(message.time)}",
+            )
+        return
     scheduled = in_force(progress.scheduled, conversation)
     if scheduled is None or scheduled.content.text("power_sequence_id") != wanted:
         return
@@ -320,7 +329,9 @@ def _before(message: Message, conversation: Conversation) -> tuple[Message | Non
         containers.append(name)
     for container in reversed(containers):
         progress = conversation.progress.get((profile, container))
-        if progress is None or (progress.scheduled is None and progress.status != "EXECUTING"):
+        if progress is None or (
+            progress.scheduled is None and progress.status not in ("EXECUTING", "FINISHED")
+        ):
             continue
         return _finished(progress, given.containers[container], conversation)
     return None, 0.0
@@ -329,7 +340,13 @@ def _before(message: Message, conversation: Conversation) -> tuple[Message | Non
 def _finished(
     progress: ContainerProgress, sequences: Mapping[str, Part], conversation: Conversation
 ) -> tuple[Message | None, float]:
-    """What says when a container is finished, and when that is."""
+    """What says when a container is finished, or was at the latest, and when that is."""
+    if progress.status == "FINISHED":
+        said, scheduled = progress.finished, progress.scheduled
+        if said is None or under_way(conversation, said):
+            return None, 0.0
+        anew = scheduled is not None and scheduled.number > said.number
+        return (None, 0.0) if anew else (said, said.time)
     if progress.interrupted is not None or progress.paused:
         return None, 0.0
     if progress.status == "EXECUTING":

@@ -136,6 +136,48 @@ def test_the_longest_pause() -> None:
     assert script.codes == []
 
 
+STATUS = "PPBC.PowerProfileStatus"
+
+
+def washed(script: Script) -> None:
+    """The first container of that profile is finished."""
+    eco = {"power_profile_id": "#brisk", "selected_sequence_id": "#eco", "progress": 600_000}
+    script.rm(
+        STATUS,
+        sequence_container_status=[
+            status("FINISHED", **eco),
+            status("NOT_SCHEDULED", power_profile_id="#brisk", sequence_container_id="#spin"),
+        ],
+    )
+
+
+def test_a_pause_after_what_is_finished() -> None:
+    """It counts from when the RM has said so first, whether or not the CEM scheduled it."""
+    for scheduled in (True, False):
+        script = begun()
+        brisk(script)
+        if scheduled:
+            script.cem(SCHEDULE, power_profile_id="#brisk", execution_time=at(0))
+        for seconds in (600, 300):
+            script.wait(seconds)
+            washed(script)
+        spin(script, 1190, id="#one", power_profile_id="#brisk")
+        assert "ppbc.pause-too-long" not in script.codes
+        spin(script, 1300, id="#two", power_profile_id="#brisk")
+        text = one(script, "ppbc.pause-too-long", WARNING, "/execution_time")
+        assert "when the container before is finished by the PPBC.PowerProfileStatus" in text
+
+
+def test_no_pause_after_what_is_finished_and_may_run_again() -> None:
+    script = begun()
+    brisk(script)
+    washed(script)
+    script.cem(SCHEDULE, id="#one", power_profile_id="#brisk", execution_time=at(3000))
+    spin(script, 3700, id="#two", power_profile_id="#brisk")
+    assert "ppbc.pause-too-long" not in script.codes
+    assert "ppbc.out-of-order" not in script.codes
+
+
 def test_a_pause_after_what_was_interrupted() -> None:
     script = begun()
     brisk(script)
@@ -216,7 +258,7 @@ def test_an_interruption_when_the_sequence_does_not_run(start: float, words: str
     assert text.startswith(f"2026-03-01T{words}")
 
 
-@pytest.mark.parametrize("start", [0, 60, 400, 700])
+@pytest.mark.parametrize("start", [0, 60, 400, 650])
 def test_an_interruption_of_a_sequence_that_runs(start: float) -> None:
     """It may have started sooner than it was scheduled, or later."""
     script = begun()
@@ -224,6 +266,33 @@ def test_an_interruption_of_a_sequence_that_runs(start: float) -> None:
     report(script, status("EXECUTING", selected_sequence_id="#eco", progress=0))
     script.cem(START, execution_time=at(start))
     assert script.codes == ["ppbc.started-early"]
+
+
+def test_an_interruption_after_what_runs_is_over() -> None:
+    """It takes 600 s, of which it has run 100 s; clocks may differ by 60 s."""
+    script = begun()
+    script.cem(SCHEDULE, execution_time=at(0))
+    report(script, status("EXECUTING", selected_sequence_id="#eco", progress=100_000))
+    script.cem(START, id="#one", execution_time=at(550))
+    assert script.codes == []
+    script = begun()
+    script.cem(SCHEDULE, execution_time=at(0))
+    report(script, status("EXECUTING", selected_sequence_id="#eco", progress=100_000))
+    script.cem(START, id="#two", execution_time=at(570))
+    text = one(script, "ppbc.interruption-time", WARNING, "/execution_time")
+    assert "when the sequence that runs is finished by the PPBC.PowerProfileStatus" in text
+
+
+@pytest.mark.parametrize("answer", ["OK", None])
+def test_an_interruption_of_what_was_interrupted_or_is_not_known_to_run(answer: str | None) -> None:
+    script = begun()
+    script.cem(SCHEDULE, execution_time=at(0))
+    if answer:
+        report(script, status("INTERRUPTED", selected_sequence_id="#eco", progress=100_000))
+    run = status("EXECUTING", selected_sequence_id="#eco", progress=100_000)
+    report(script, run, answer=answer)
+    script.cem(START, execution_time=at(3000))
+    assert "ppbc.interruption-time" not in script.codes
 
 
 def test_an_interruption_that_ends_before_it_begins() -> None:
