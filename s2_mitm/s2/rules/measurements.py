@@ -16,6 +16,9 @@ from s2_mitm.s2.rules.registry import Found, SayAgain, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import quoted
 
+MAX_LOOKED_INTO = 256 * 1024
+"""Bytes. In a larger description no costs are looked for once more when new details come."""
+
 
 @rule("measurement.not-promised", Severity.ERROR, ["PowerMeasurement"])
 def not_promised(message: Message, conversation: Conversation) -> Iterator[Found]:
@@ -296,12 +299,17 @@ def forecast_single_phase(message: Message, conversation: Conversation) -> Itera
         )
 
 
-@rule("costs.no-currency", Severity.ERROR, DESCRIPTIONS.values(), statements=["N34"])
+@rule(
+    "costs.no-currency",
+    Severity.ERROR,
+    [*DESCRIPTIONS.values(), "ResourceManagerDetails"],
+    statements=["N34"],
+)
 def no_currency(message: Message, conversation: Conversation) -> Iterator[Found]:
     """Costs without a currency.
 
     The CEM cannot weigh costs that it cannot read: 1 may be a euro or a yen. It is reported once
-    for each ResourceManagerDetails.
+    for each ResourceManagerDetails, also of new ones without the currency that those before had.
 
     Where: ResourceManagerDetails: currency; Transition: transition_costs; OMBC.OperationMode:
     running_costs, and those of FRBC and DDBC.
@@ -323,6 +331,9 @@ def no_currency(message: Message, conversation: Conversation) -> Iterator[Found]
         ])
     Do: Add the currency to ResourceManagerDetails.
     """
+    if message.message_type == "ResourceManagerDetails":
+        yield from _dropped(message, conversation)
+        return
     details = _details(conversation)
     if details is None or details.content.has("currency") or details.is_doubtful("/currency"):
         return
@@ -334,6 +345,36 @@ def no_currency(message: Message, conversation: Conversation) -> Iterator[Found]
             once="no-currency",
             since=details,
         )
+
+
+def _dropped(message: Message, conversation: Conversation) -> Iterator[Found]:
+    """New details have no currency any more, but the description in force has costs."""
+    before, family = conversation.details, conversation.family
+    if before is None or not before.content.has("currency") or family not in DESCRIPTIONS:
+        return
+    if message.content.has("currency") or message.is_doubtful("/currency"):
+        return
+    given = _in_force(DESCRIPTIONS[family], conversation)
+    if given is not None and next(_costs(given.content), None) is not None:
+        yield Found(
+            "",
+            f"no currency any more, but {given.name(message.time)} has costs",
+            "Give the currency with all details while a description with costs is in force.",
+            once="no-currency",
+            since=message,
+        )
+
+
+def _in_force(message_type: str, conversation: Conversation) -> Message | None:
+    """The description that holds now, where that is sure and it is not too large to look into."""
+    if conversation.descriptions_of(message_type).doubt:
+        return None
+    now = conversation.now
+    known = (
+        given for given in conversation.referable(message_type, now) if given.valid_from <= now
+    )
+    newest = next(known, None)
+    return newest.message if newest and newest.message.size <= MAX_LOOKED_INTO else None
 
 
 def _details(conversation: Conversation) -> Message | None:

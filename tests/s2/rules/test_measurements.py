@@ -226,3 +226,37 @@ def test_costs_of_nothing_need_no_currency() -> None:
     assert "costs" not in " ".join(play(begin + described + "])"))
     dear = ", ombc_mode('boost', running_costs=between(0, 0.01))])"
     assert "costs.no-currency" in " ".join(play(begin + described + dear))
+
+
+PRICED = """
+begin(details=False)
+rm("ResourceManagerDetails", currency={before})
+select("OMBC")
+rm("OMBC.SystemDescription", message_id="#described", valid_from=at({start}), operation_modes=[
+    ombc_mode("off"), ombc_mode("on", running_costs=between(0, {costs})), ombc_mode("boost"),
+])
+rm("ResourceManagerDetails", currency={after})
+"""
+
+
+def _priced(**how: object) -> list[str]:
+    usual = {"before": '"EUR"', "after": None, "costs": 0.01, "start": 0}
+    return play(PRICED.format(**{**usual, **how}))
+
+
+def test_new_details_drop_the_currency_of_costs() -> None:
+    assert _priced() == [
+        "error costs.no-currency : no currency any more, but the OMBC.SystemDescription"
+        ' "#described" from the RM (0.0 s before) has costs → Give the currency with all details'
+        " while a description with costs is in force."
+    ]
+
+
+@pytest.mark.parametrize("how", [{"after": '"USD"'}, {"costs": 0}, {"start": 3600}])
+def test_details_that_drop_no_currency_of_costs(how: dict[str, object]) -> None:
+    assert "costs.no-currency" not in " ".join(_priced(**how))
+
+
+def test_costs_without_a_currency_from_the_start_are_told_once() -> None:
+    (said,) = [line for line in _priced(before=None) if "costs.no-currency" in line]
+    assert "has no currency" in said
