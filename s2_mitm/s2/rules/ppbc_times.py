@@ -178,11 +178,11 @@ def interruption_time(message: Message, conversation: Conversation) -> Iterator[
             )
         return
     if progress.status == "EXECUTING" and progress.selected == wanted:
-        said, end = _finished(progress, {wanted or "": sequence}, conversation)
-        if said is not None and time.earliest > end + CLOCKS:
+        said, over = _finished(progress, {wanted or "": sequence}, conversation)
+        if said is not None and time.earliest > over + CLOCKS:
             yield Found(
                 "/execution_time",
-                f"{clock(asked)} is after {clock(end)}, when the sequence that runs is finished by"
+                f"{clock(asked)} is after {clock(over)}, when the sequence that runs is finished by"
                 f" {said.name(message.time)}",
             )
         return
