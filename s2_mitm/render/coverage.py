@@ -66,6 +66,7 @@ IN_PART = {
     "N50": _INSTRUCTED,
     "N53": _INSTRUCTED,
     "N61": _INSTRUCTED,
+    "N66": "that its sender goes on; from what it cannot recover is for it to know",
     "N69": "timers whose end is told, or follows from a switch or a plan",
     "N70": _INSTRUCTED,
 }
@@ -81,7 +82,6 @@ NOT_SEEN = {
     "N33": "it is about several RMs, and a conversation has one",
     "N44": "it says what a target is; a fill level beyond it may be nobody's fault",
     "N46": "whether the CEM does its best for a target is for the CEM to know",
-    "N66": "it says what an answer means; whether the receiver recovers is for it to know",
 }
 """Why a sentence cannot be checked by a proxy, which only sees what goes over the wire."""
 

@@ -391,6 +391,18 @@ for _family, (_rest, _work) in MODES.items():
         )
 
 
+for _side, _subject, _next in (
+    ("cem", 'rm("PowerMeasurement", answer="PERMANENT_ERROR")', "SelectControlType"),
+    ("rm", 'cem("SelectControlType", answer="PERMANENT_ERROR")', "PowerMeasurement"),
+):
+    _broken(
+        "N66",
+        "ReceptionStatusValues",
+        "hint.after-permanent-error",
+        f'begin()\n{_subject}\nwait(30)\n{_side}("{_next}", answer=None)',
+    )
+
+
 # The quantities of power and their phases.
 
 _only_l2 = f'{{"commodity_quantity": {_l2}, "value_expected": 230}}'

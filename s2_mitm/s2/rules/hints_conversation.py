@@ -271,7 +271,12 @@ def other_resource(message: Message, conversation: Conversation) -> Iterator[Fou
     )
 
 
-@rule("hint.after-permanent-error", Severity.INFO, ANSWERED - {"SessionRequest"})
+@rule(
+    "hint.after-permanent-error",
+    Severity.INFO,
+    ANSWERED - {"SessionRequest"},
+    statements=["N66"],
+)
 def after_permanent_error(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A side goes on after an error from which it cannot recover.
 
