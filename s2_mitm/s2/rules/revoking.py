@@ -70,6 +70,9 @@ def other_control_type(message: Message, conversation: Conversation) -> Iterator
         return
     if conversation.may_have_said("SelectControlType", conversation.selection):
         return
+    thing = _thing(message, conversation)
+    if thing is not None and thing.message.message_type != object_type:
+        return  # revoke.wrong-type reports that
     if only_sender(object_type) is message.sender and not conversation.may_go_on_with(
         control_type_of(object_type)
     ):

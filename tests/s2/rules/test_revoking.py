@@ -176,3 +176,9 @@ def test_an_injected_revocation() -> None:
         'warning revoke.twice /object_id: the FRBC.Instruction "#given" from the CEM (0.0 s before)'
         ' was revoked by the RevokeObject "#revoked" from the CEM (injected, 0.0 s before)'
     ]
+
+
+def test_another_type_of_another_control_type_is_one_cause() -> None:
+    script = 'begin("FRBC")\ncem("FRBC.Instruction", id="#one")\n'
+    revoke = 'cem("RevokeObject", object_type="OMBC.Instruction", object_id="#one")'
+    assert [line.split()[1] for line in play(script + revoke)] == ["revoke.wrong-type"]
