@@ -46,7 +46,13 @@ def from_lines(data: bytes, name: str) -> list[RecordedSession]:
         except _UnfitError as fault:
             raise NotRecordedError(f"{name}:{number}: {fault}") from None
     return [
-        RecordedSession(session, lines.messages, Role.RM, None, lines.messages[-1].time)
+        RecordedSession(
+            session,
+            lines.messages,
+            Role.RM,
+            ended=lines.messages[-1].time,
+            senders_given=True,
+        )
         for session, lines in sessions.items()
     ]
 

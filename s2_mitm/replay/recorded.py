@@ -43,6 +43,7 @@ class RecordedSession:
     since 1970 (UTC), None where it was still open or where nobody knows. ``lost_to`` is the number
     of the last message that is known to be missing from the recording, 0 where none is. ``bearer``
     says whether the WebSocket was opened with a bearer token.
+    ``senders_given`` says that each message names its sender, so that ``client_role`` is certain.
     ``closed_by`` is who closed it first: RM, CEM or proxy, or client or server where the roles are
     not known yet; None where nobody knows.
     """
@@ -55,6 +56,7 @@ class RecordedSession:
     lost_to: int = 0
     bearer: bool = False
     closed_by: str | None = None
+    senders_given: bool = False
 
 
 class NotRecordedError(Exception):

@@ -51,9 +51,11 @@ def replay(
     conversation whose beginning was not seen; the roles and the version stay as they were. Nobody
     is blamed for an answer that is missing before such a run, since it may be among them.
     """
+    given = recorded.client_role if recorded.senders_given else None
     settings = replace(
         settings,
-        client_role=settings.client_role or recorded.client_role,
+        client_role=given or settings.client_role or recorded.client_role,
+        senders_given=recorded.senders_given,
         version=settings.version or recorded.version,
     )
     replayed = ReplayedSession(recorded.id)

@@ -15,6 +15,7 @@ from s2_mitm.history.recorder import MessageRecord, Recorder, SessionStart
 from s2_mitm.replay.json_lines import from_lines
 from s2_mitm.replay.recorded import NotRecordedError, RecordedMessage, RecordedSession
 from s2_mitm.replay.recording import from_history
+from s2_mitm.replay.replayed import replay
 from s2_mitm.s2.conversation.judging import Judge
 from s2_mitm.s2.conversation.settings import Settings
 from s2_mitm.s2.verdict import Role
@@ -134,7 +135,27 @@ def test_the_least_that_a_line_has() -> None:
         Role.RM,
         None,
         12.5,
+        senders_given=True,
     )
+
+
+def test_the_sender_of_a_line_counts_and_not_what_its_handshake_says() -> None:
+    wrong = {"message_type": "Handshake", "message_id": "m1", "role": "CEM"}
+    right = {"message_type": "Handshake", "message_id": "m2", "role": "CEM"}
+    [session] = lines(
+        {"sender": "RM", "time": 0, "message": wrong},
+        {"sender": "CEM", "time": 1, "message": right},
+    )
+    for settings in (Settings(), Settings(client_role=Role.CEM)):
+        replayed = replay(session, settings)
+        assert replayed is not None
+        blamed = [
+            (message.verdict.sender, finding.code)
+            for message in replayed.messages
+            for finding in message.verdict.findings
+            if finding.path == "/role"
+        ]
+        assert blamed == [(Role.RM, "handshake.same-role")]
 
 
 def test_what_our_own_command_prints(database: str) -> None:

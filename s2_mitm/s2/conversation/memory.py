@@ -551,6 +551,8 @@ class Conversation:
         self, message_type: str | None, content: Mapping[str, Any], *, from_client: bool
     ) -> None:
         """Who the WebSocket client is shows in what each side says, delivered or not."""
+        if self.settings.senders_given:
+            return
         sender, evidence = only_sender(message_type), _Evidence.MESSAGE_TYPE
         if message_type == "Handshake":
             role = content.get("role")

@@ -18,13 +18,15 @@ class Settings:
     """What the user says about conversations.
 
     ``version`` is the version of S2 where no handshake selects one, by any name that it goes by,
-    None to find it out; ``client_role`` is None to find it out;
+    None to find it out; ``client_role`` is None to find it out, and ``senders_given`` says that it
+    is certain, whatever a Handshake says;
     ``schemas`` replaces the built-in ones; ``ack_timeout`` is in seconds; ``ignore`` has the codes
     that are not to be said, ``severity`` those that are to be said in another severity.
     """
 
     version: str | None = None
     client_role: Role | None = None
+    senders_given: bool = False
     schemas: Schemas | None = None
     ack_timeout: float = 10.0
     ignore: frozenset[str] = frozenset()
