@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from math import isfinite
 
@@ -70,6 +70,11 @@ def widened(by_name: dict[str, Spread], name: str, *values: float) -> None:
 
 
 def powers(by_quantity: Mapping[str, Spread]) -> str:
+    """Amounts of commodity quantities, one spread each; see `alternatives`."""
+    return alternatives({quantity: [values] for quantity, values in by_quantity.items()})
+
+
+def alternatives(by_quantity: Mapping[str, Collection[Spread]]) -> str:
     """Amounts of commodity quantities: ``3,000 W (3-phase)``; empty where there are none.
 
     One phase alone is not named: a device with a single phase uses L1. Those that have the same are
@@ -79,7 +84,7 @@ def powers(by_quantity: Mapping[str, Spread]) -> str:
     told: dict[str, list[str]] = {}
     for quantity, values in islice(by_quantity.items(), MOST):
         unit, of = UNITS.get(quantity, ("", excerpt(quantity)))
-        told.setdefault(spread(values, unit), []).append("" if alone and of == "L1" else of)
+        told.setdefault(_apart(values, unit), []).append("" if alone and of == "L1" else of)
     texts = [
         f"{amounts} ({', '.join(names)})" if any(names) else amounts
         for amounts, names in told.items()
@@ -87,6 +92,21 @@ def powers(by_quantity: Mapping[str, Spread]) -> str:
     if (more := len(by_quantity) - MOST) > 0:
         texts.append(f"{more} more")
     return ", ".join(texts)
+
+
+def _apart(values: Collection[Spread], unit: str) -> str:
+    """``0 or 1,400 to 7,400 W``: several spreads, those that touch as one."""
+    if len(values) == 1:
+        return spread(next(iter(values)), unit)
+    merged: list[Spread] = []
+    for low, high in sorted(values):
+        if merged and low <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], high)
+        else:
+            merged.append((low, high))
+    told = f"{' or '.join(spread(ends) for ends in merged[:MOST])} {unit}".rstrip()
+    more = len(merged) - MOST
+    return f"{told} or {more} more" if more > 0 else told
 
 
 def rate(values: Spread, unit: str) -> str:

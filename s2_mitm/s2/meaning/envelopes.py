@@ -7,6 +7,7 @@ from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.meaning.amounts import (
     UNITS,
     Spread,
+    alternatives,
     holds,
     joined,
     lasting,
@@ -34,7 +35,7 @@ _ENERGY = {"W": "Wh"}
 def power_constraints(message: Message, conversation: Conversation) -> str:
     """``upper limit 0 to 5,000 W, lower limit -5,000 to 0 W; what is limited is lost``."""
     content = message.content
-    limits: dict[str, dict[str, Spread]] = {"UPPER_LIMIT": {}, "LOWER_LIMIT": {}}
+    limits: dict[str, dict[str, list[Spread]]] = {"UPPER_LIMIT": {}, "LOWER_LIMIT": {}}
     abnormal = False
     for each in content.parts("allowed_limit_ranges"):
         quantity, ends = each.text("commodity_quantity"), each.range("range_boundary")
@@ -42,8 +43,8 @@ def power_constraints(message: Message, conversation: Conversation) -> str:
         if each.flag("abnormal_condition_only"):
             abnormal = True
         elif quantity is not None and ends is not None and of_kind is not None:
-            widened(of_kind, quantity, *ends)
-    upper, lower = powers(limits["UPPER_LIMIT"]), powers(limits["LOWER_LIMIT"])
+            of_kind.setdefault(quantity, []).append((min(ends), max(ends)))
+    upper, lower = (alternatives(limits[kind]) for kind in ("UPPER_LIMIT", "LOWER_LIMIT"))
     return joined(
         joined(
             f"upper limit {upper}" if upper else "no upper limit",

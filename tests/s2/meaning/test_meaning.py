@@ -134,6 +134,17 @@ CASES: dict[str, tuple[str, str]] = {
         "upper limit 0 to 5,000 W, lower limit -5,000 to 0 W, others in abnormal conditions;"
         " what is limited is lost; valid until 13:00:00Z",
     ),
+    "PEBC.PowerConstraints with a gap": (
+        'begin(); select("PEBC"); rm("PEBC.PowerConstraints", allowed_limit_ranges=['
+        'limit("UPPER", 1400, 7000), limit("UPPER", 0, 0),'
+        ' limit("UPPER", 7000, 7400), limit("LOWER", 0, 0)])',
+        "upper limit 0 or 1,400 to 7,400 W, lower limit 0 W; what is limited is lost",
+    ),
+    "PEBC.PowerConstraints with many gaps": (
+        'begin(); select("PEBC"); rm("PEBC.PowerConstraints", allowed_limit_ranges=['
+        '*[limit("UPPER", 10 * n, 10 * n) for n in range(6)], limit("LOWER", 0, 0)])',
+        "upper limit 0 or 10 or 20 or 30 W or 2 more, lower limit 0 W; what is limited is lost",
+    ),
     "PEBC.EnergyConstraint": (
         'begin(); select("PEBC"); rm("PEBC.EnergyConstraint", valid_until=at(1800))',
         "1,000 to 3,000 W on average from 12:00:00Z to 12:30:00Z, which is 500 to 1,500 Wh",
