@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
-from s2_mitm.s2.catalog import MESSAGE_TYPES
+from s2_mitm.s2.catalog import IN_FORCE, MESSAGE_TYPES
 from s2_mitm.s2.conversation.memory import LABEL_LENGTH, Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.tolerances import CROSSING
@@ -15,10 +16,11 @@ from s2_mitm.s2.wording import quoted, short_id
 
 @rule("ack.missing", Severity.WARNING, [UNANSWERED])
 def missing(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """A message was not answered.
+    """A message was not answered, or not in time.
 
     Its sender does not know whether it arrived, and some send it again or close the connection
-    (s2-python does after five seconds). The time is set with s2_ack_timeout.
+    (s2-python does after five seconds). The time is set with s2_ack_timeout. It is reported when
+    that and a second have passed; an answer that comes after that does not take it back.
 
     Where: ReceptionStatus: subject_message_id; ReceptionStatusValues.
     Why: The schemas have an answer for every case, but no sentence that one must be sent, or when.
@@ -213,8 +215,35 @@ def refused_faultless(message: Message, conversation: Conversation) -> Iterator[
             "/status",
             f"{status} to {subject.name(message.time)}, in which s2-mitm finds no fault; the"
             f" {message.sender} may know better",
-            f"What the {message.sender} has described since may have crossed it.",
+            _crossed(subject, message, conversation),
         )
+
+
+CHANGING = IN_FORCE | {"RevokeObject", "SelectControlType"}
+"""What makes wrong what the other side says before it has received it."""
+
+LOOK_BACK = 20
+"""Messages that are looked at, of those with an answer and of those without."""
+
+
+def _crossed(subject: Message, answer: Message, conversation: Conversation) -> str:
+    """Which message of its receiver may have crossed one that was refused; empty without one.
+
+    It was sent after that, or before and is not answered yet. A status ends what a RevokeObject is
+    about.
+    """
+    status = {"InstructionStatusUpdate"} if subject.message_type == "RevokeObject" else set()
+    changing = CHANGING | status
+    unanswered = list(islice(reversed(conversation.unanswered.values()), LOOK_BACK))
+    later = [
+        each
+        for each in islice(reversed(conversation.answered.values()), LOOK_BACK)
+        if each.number > subject.number
+    ]
+    for each in (*unanswered, *later):
+        if each.sender is answer.sender and each.message_type in changing:
+            return f"It may have crossed {each.name(answer.time)}."
+    return ""
 
 
 @rule("ack.refused", Severity.INFO, ["ReceptionStatus"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from told import play, told
 
 from s2_mitm.s2.conversation.memory import MAX_UNANSWERED
@@ -98,13 +99,48 @@ def test_a_faultless_message_is_called_invalid() -> None:
     assert play(SAID + ANSWER.format("#one", "INVALID_MESSAGE")) == [
         'info ack.refused : answered by the CEM with "INVALID_MESSAGE"',
         f"info ack.refused-faultless /status: INVALID_MESSAGE to {MEASURED}, in which s2-mitm finds"
-        " no fault; the CEM may know better → What the CEM has described since may have crossed"
-        " it.",
+        " no fault; the CEM may know better",
     ]
     for status in ("TEMPORARY_ERROR", "PERMANENT_ERROR"):
         assert play(SAID + ANSWER.format("#one", status)) == [
             f'info ack.refused : answered by the CEM with "{status}"'
         ]
+
+
+REFUSED = "ack.refused-faultless"
+
+
+@pytest.mark.parametrize(
+    ("lines", "crossed"),
+    [
+        (['rm("FRBC.SystemDescription", message_id="#later", answer=None)'], True),
+        (['rm("FRBC.SystemDescription", message_id="#later")'], True),
+        (['rm("PowerMeasurement", message_id="#later", answer=None)'], False),
+        ([], False),
+    ],
+    ids=["a description", "an answered one", "nothing of matter", "nothing"],
+)
+def test_a_refusal_names_what_crossed(lines: list[str], crossed: bool) -> None:
+    given = 'begin("FRBC")\nwait(10)\ncem("FRBC.Instruction", message_id="#given", answer=None)'
+    answer = 'rm("ReceptionStatus", subject_message_id="#given", status="INVALID_CONTENT")'
+    (told,) = [line for line in play("\n".join([given, *lines, answer])) if REFUSED in line]
+    hint = ' → It may have crossed the FRBC.SystemDescription "#later" from the RM ('
+    assert (hint in told) is crossed
+    assert ("crossed" in told) is crossed
+
+
+def test_an_instruction_that_ended_crosses_its_revocation() -> None:
+    told = play("""
+        begin("FRBC")
+        cem("FRBC.Instruction", id="#one")
+        cem("RevokeObject", object_type="FRBC.Instruction", object_id="#one",
+            message_id="#given", answer=None)
+        rm("InstructionStatusUpdate", instruction_id="#one", status_type="ABORTED",
+            message_id="#status", answer=None)
+        rm("ReceptionStatus", subject_message_id="#given", status="INVALID_CONTENT")
+    """)
+    (line,) = [line for line in told if REFUSED in line]
+    assert ' → It may have crossed the InstructionStatusUpdate "#status" from the RM (' in line
 
 
 def test_a_rule_found_the_fault_that_the_receiver_names() -> None:
