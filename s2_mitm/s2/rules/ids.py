@@ -74,6 +74,7 @@ def id_again(message: Message, conversation: Conversation) -> Iterator[Found]:
     before = _before(message, conversation, object_id)
     if conversation.said_the_same(message, object_id) or (before and before.refused):
         return
+    before = before or conversation.thing_with_id(object_id)  # of another type
     whose = f", by {before.message.name(message.time)}" if before else ""
     yield Found("/id", f"{quoted(object_id)} was used before{whose}")
 

@@ -52,7 +52,10 @@ def test_an_id_again(begin: str, first: str, second: str) -> None:
 
 def test_an_id_of_something_else() -> None:
     twice = 'begin("PEBC")\ncem("PEBC.Instruction", id="#constraints")\n'
-    assert play(twice) == ['error ids.id-again /id: "#constraints" was used before']
+    assert play(twice) == [
+        'error ids.id-again /id: "#constraints" was used before, by the PEBC.PowerConstraints'
+        ' "#" from the RM (0.0 s before)'
+    ]
 
 
 def test_an_id_of_before_another_control_type() -> None:
