@@ -8,7 +8,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from s2_mitm.s2.conversation.memory import Conversation
-from s2_mitm.s2.conversation.message import Message, Part
+from s2_mitm.s2.conversation.message import Message, Part, clock
 from s2_mitm.s2.conversation.validity import Description, Ranges
 from s2_mitm.s2.rules.common.constraints import (
     CONSTRAINTS,
@@ -77,15 +77,28 @@ def _too_little_energy(message: Message, conversation: Conversation) -> Iterator
                 needed = sign * (asked.content.number(field) or 0.0)
                 if needed <= 0 or period <= 0 or possible < needed:
                     continue  # what the constraints do not allow, no envelope can
-                most = max(
-                    _average(elements, sign, begin - since, period, possible) for since in starts
+                most, since = max(
+                    (_average(elements, sign, begin - since, period, possible), since)
+                    for since in starts
                 )
                 if most < needed * (1 - TINY):
+                    unit = _unit(quantity or "")
+                    outside = ""
+                    if begin < since or begin + period > since + elements[-1].end:
+                        outside = f" ({number(possible)}{unit} where the envelope says nothing)"
                     yield Found(
                         envelope.at("power_envelope_elements"),
-                        f"a {deed} of at most {most:.6g} on average is allowed, but"
-                        f" {number(needed)} is asked for by {asked.message.name(message.time)}",
+                        f"a {deed} of at most {most:.6g}{unit} on average is allowed from"
+                        f" {clock(begin)} to {clock(begin + period)}{outside}, but"
+                        f" {number(needed)}{unit} is asked for by"
+                        f" {asked.message.name(message.time)}",
                     )
+
+
+def _unit(quantity: str) -> str:
+    """The unit of a power; what else may be averaged is told without."""
+    power = quantity.startswith("ELECTRIC.POWER.") or quantity == "HEAT.THERMAL_POWER"
+    return " W" if power else ""
 
 
 class _Element(NamedTuple):

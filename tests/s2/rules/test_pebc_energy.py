@@ -16,8 +16,9 @@ def test_too_little_consumption_is_allowed() -> None:
     script = begun()
     instruct(script, (1800, 0, 5000), (1800, 0, 900), execution_time=at(0))
     text = one(script, "pebc.energy-not-allowed", ERROR, ENERGY)
-    assert text.startswith("a consumption of at most 2950 on average is allowed")
-    assert "but 3000 is asked for by the PEBC.EnergyConstraint" in text
+    assert text.startswith("a consumption of at most 2950 W on average is allowed")
+    assert "allowed from 2026-03-01T12:00:00Z to 2026-03-01T13:00:00Z, but" in text
+    assert "but 3000 W is asked for by the PEBC.EnergyConstraint" in text
 
 
 def test_too_little_production_is_allowed() -> None:
@@ -30,8 +31,8 @@ def test_too_little_production_is_allowed() -> None:
     )
     instruct(script, (3600, -2000, 0), execution_time=at(0))
     text = one(script, "pebc.energy-not-allowed", ERROR, ENERGY)
-    assert text.startswith("a production of at most 2000 on average is allowed")
-    assert "but 3000 is asked for by the PEBC.EnergyConstraint" in text
+    assert text.startswith("a production of at most 2000 W on average is allowed")
+    assert "but 3000 W is asked for by the PEBC.EnergyConstraint" in text
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,9 @@ def test_too_little_in_nearly_all_of_the_time(seconds: float, start: float, most
     script = begun()
     instruct(script, (seconds, 0, 1000), execution_time=at(start))
     text = one(script, "pebc.energy-not-allowed", ERROR, ENERGY)
-    assert text.startswith(f"a consumption of at most {most} on average is allowed")
+    assert text.startswith(f"a consumption of at most {most} W on average is allowed")
+    beyond = start > 0 or seconds < 3600
+    assert ("(8000 W where the envelope says nothing)" in text) is beyond
 
 
 def test_too_little_at_once_by_an_instruction_that_is_late() -> None:
