@@ -296,7 +296,7 @@ def local_time(message: Message, conversation: Conversation) -> Iterator[Found]:
         return
     yield Found(
         "/valid_from",
-        f"{clock(moment)} is {zones / 2:g} h from now, just as a time zone would be, and nothing"
-        " is valid until then",
+        f"{clock(moment)} is {zones / 2:g} h after this message, just as a time zone would be, and"
+        " nothing is valid until then",
         once="hint.local-time",
     )

@@ -103,7 +103,7 @@ def in_the_future(message: Message, conversation: Conversation) -> Iterator[Foun
     if moment - message.time <= CLOCKS:
         yield again
     else:
-        text = f"{clock(moment)} is {moment - message.time:.0f} s from now"
+        text = f"{clock(moment)} is {moment - message.time:.0f} s after this message"
         yield Found(f"/{name}", text, once=again.key)
 
 
@@ -141,6 +141,6 @@ def timer_too_long(message: Message, conversation: Conversation) -> Iterator[Fou
         if message.sender is Role.RM and (left - CLOCKS) * 1000 > longest:
             yield Found(
                 "/finished_at",
-                f"{clock(finished)} is {left:.0f} s from now, but the timer takes"
+                f"{clock(finished)} is {left:.0f} s after this message, but the timer takes"
                 f" {longest / 1000:g} s, by {source.name(message.time)}",
             )

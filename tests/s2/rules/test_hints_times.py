@@ -228,7 +228,7 @@ def test_local_time_said_to_be_utc(hours: float) -> None:
     script = 'begin()\nselect("OMBC")\nrm("OMBC.SystemDescription", valid_from=at({}))'
     (line,) = hints(script.format(hours * 3600 + 1))
     assert line.startswith("local-time /valid_from: ")
-    assert f" is {hours:g} h from now, just as a time zone would be" in line
+    assert f" is {hours:g} h after this message, just as a time zone would be" in line
     assert hints(script.format(hours * 3600)) == []  # a time that somebody has chosen
     assert hints(script.format(hours * 3600 + 100)) == []
     again = script.format(hours * 3600 + 1).splitlines()[-1]

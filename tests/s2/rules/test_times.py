@@ -41,7 +41,7 @@ def test_something_happened_in_the_future(family: str, kind: str, name: str) -> 
     mode = "idle" if family == "FRBC" else "off"
     before = f', previous_operation_mode_id="#{mode}"' if name.startswith("tr") else ""
     said = f'rm("{kind}", {name}=at(%d){before})\n'
-    ahead = f"warning time.in-the-future /{name}: 2026-03-01T12:02:00Z is 120 s from now"
+    ahead = f"warning time.in-the-future /{name}: 2026-03-01T12:02:00Z is 120 s after this message"
     begin = f'begin("{family}")\n'
     assert play(begin + said % 120 * 2) == [ahead]
     assert play(begin + said % 60) == []
@@ -51,7 +51,7 @@ def test_something_happened_in_the_future(family: str, kind: str, name: str) -> 
 def test_a_status_of_the_future() -> None:
     begin = 'begin("FRBC")\ncem("FRBC.Instruction")\n'
     assert play(begin + 'rm("InstructionStatusUpdate", timestamp=at(120))') == [
-        "warning time.in-the-future /timestamp: 2026-03-01T12:02:00Z is 120 s from now"
+        "warning time.in-the-future /timestamp: 2026-03-01T12:02:00Z is 120 s after this message"
     ]
 
 
@@ -69,9 +69,9 @@ def test_a_timer_that_takes_longer_than_it_can(family: str, actuator: str) -> No
     )
     said = f'rm("{family}.TimerStatus"{actuator}, finished_at=at(%d))\n'
     assert play(begin + said % 130) == [
-        "warning time.timer-too-long /finished_at: 2026-03-01T12:02:10Z is 130 s from now, but the"
-        f' timer takes 60 s, by the {family}.SystemDescription "#described" from the RM'
-        " (0.0 s before)"
+        "warning time.timer-too-long /finished_at: 2026-03-01T12:02:10Z is 130 s after this"
+        f' message, but the timer takes 60 s, by the {family}.SystemDescription "#described"'
+        " from the RM (0.0 s before)"
     ]
     assert play(begin + said % 119) == []
     assert play(begin + said % -1000000) == []
