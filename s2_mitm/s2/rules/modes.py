@@ -32,10 +32,10 @@ TELLING = [name for name in REFERRING if name not in INSTRUCTIONS]
 
 @rule("modes.no-description", Severity.ERROR, INSTRUCTING)
 def no_description(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """An instruction comes before any system description.
+    """An instruction comes while there is no system description.
 
-    It names an operation mode that the RM has not described. It is reported once until a
-    description is given.
+    None was given since the control type was selected, or the last was revoked: it names an
+    operation mode that the RM has not. It is reported once until a description is given.
 
     Where: FRBC.Instruction: operation_mode, OMBC.Instruction: operation_mode_id, DDBC.Instruction:
     operation_mode_id, and the SystemDescription to which they refer.
@@ -56,10 +56,11 @@ def no_description(message: Message, conversation: Conversation) -> Iterator[Fou
 
 @rule("modes.early-status", Severity.WARNING, TELLING)
 def early_status(message: Message, conversation: Conversation) -> Iterator[Found]:
-    """A status comes before any system description.
+    """A status comes while there is no system description.
 
-    The CEM does not know the modes, timers or actuators that it names. It is reported once until a
-    description is given.
+    None was given since the control type was selected, or the last was revoked: the CEM does not
+    know the modes, timers or actuators that it names. It is reported once until a description is
+    given.
 
     Where: FRBC.ActuatorStatus, FRBC.TimerStatus, OMBC.Status, OMBC.TimerStatus,
     DDBC.ActuatorStatus, DDBC.TimerStatus, and the SystemDescription to which they refer.

@@ -22,7 +22,7 @@ CANNOT_CHECK = SayAgain("pebc.cannot-check")
 
 @rule("pebc.no-constraints", Severity.ERROR, INSTRUCTION)
 def no_constraints(message: Message, conversation: Conversation) -> Iterator[Found | SayAgain]:
-    """An instruction before the RM has given any power constraints.
+    """An instruction while the RM has given no power constraints.
 
     The CEM cannot know which limits the device can follow; it guesses. It is reported once until
     there are constraints.

@@ -21,7 +21,7 @@ def test_no_constraints_is_said_once() -> None:
     instruct(script, id="#two")
     text = one(script, "pebc.no-constraints", ERROR, "/power_constraints_id")
     assert identifier("constraints") in text
-    assert "given none" in text
+    assert "none was given since the SelectControlType" in text
 
 
 def test_no_constraints_is_said_again_when_it_happens_again() -> None:

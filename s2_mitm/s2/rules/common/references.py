@@ -214,7 +214,10 @@ def _unknown(
     if not held.all:
         if conversation.family is None:
             return Reference()
-        text = f"{quoted(identifier)} refers to a {message_type}, and the RM has given none"
+        since = ""
+        if conversation.selection is not None:
+            since = f" since {conversation.selection.name(message.time)}"
+        text = f"{quoted(identifier)} refers to a {message_type}, and none was given{since}"
         return Reference(None, ReferenceFault.NONE_GIVEN, text)
     if held.forgotten and conversation.remembers_id(identifier):
         text = (
