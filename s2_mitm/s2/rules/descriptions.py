@@ -177,7 +177,8 @@ def power_range_order(message: Message, conversation: Conversation) -> Iterator[
     """
     for part in _with_power(message.content):
         for power in part.parts("power_ranges"):
-            yield from upside_down(power)
+            for found in upside_down(power):
+                yield found._replace(text=f"{found.text}, which only s2-python refuses")
 
 
 @rule("modes.single-phase", Severity.WARNING, DESCRIPTIONS.values(), statements=["N36"])

@@ -209,6 +209,13 @@ def interruption_time(message: Message, conversation: Conversation) -> Iterator[
         )
 
 
+def _finished_by(before: Message) -> str:
+    """How it is known when a container is finished, for what says so to follow."""
+    if before.message_type == SCHEDULE:
+        return "would be finished, as scheduled by"
+    return "is finished by"
+
+
 @rule("ppbc.out-of-order", Severity.WARNING, [SCHEDULE], statements=["N28"])
 def out_of_order(message: Message, conversation: Conversation) -> Iterator[Found]:
     """A sequence is scheduled before the one of the container before it is finished.
@@ -237,8 +244,8 @@ def out_of_order(message: Message, conversation: Conversation) -> Iterator[Found
         time = message.content.moment("execution_time") or message.time
         yield Found(
             "/execution_time",
-            f"{clock(time)} is before {clock(end)}, when the container before is finished by"
-            f" {before.name(message.time)}",
+            f"{clock(time)} is before {clock(end)}, when the container before"
+            f" {_finished_by(before)} {before.name(message.time)}",
         )
 
 
@@ -276,8 +283,9 @@ def pause_too_long(message: Message, conversation: Conversation) -> Iterator[Fou
     if before is not None and pause > longest / 1000 + ROUNDING:
         yield Found(
             "/execution_time",
-            f"{pause:.6g} s after {clock(end)}, when the container before is finished by"
-            f" {before.name(message.time)}; max_pause_before is {longest / 1000:.6g} s",
+            f"{pause:.6g} s after {clock(end)}, when the container before"
+            f" {_finished_by(before)} {before.name(message.time)};"
+            f" max_pause_before is {longest / 1000:.6g} s",
         )
 
 

@@ -125,6 +125,7 @@ def test_too_long_a_pause() -> None:
     spin(script, 1900, power_profile_id="#brisk")
     text = one(script, "ppbc.pause-too-long", WARNING, "/execution_time")
     assert text.startswith("700 s after 2026-03-01T12:20:00Z, when the container before")
+    assert "would be finished, as scheduled by the PPBC.ScheduleInstruction" in text
     assert text.endswith("max_pause_before is 600 s")
 
 
