@@ -12,7 +12,7 @@ import click
 from s2_mitm.render.diagnostics import diagnostic, located
 from s2_mitm.render.documents import Document
 from s2_mitm.render.excerpts import shown
-from s2_mitm.render.origins import linked, links
+from s2_mitm.render.origins import linked, links, wrapped
 from s2_mitm.render.verdicts import COLOURS
 from s2_mitm.s2.finding_types import FindingType
 from s2_mitm.s2.message.validation import judge
@@ -101,9 +101,7 @@ def explanation(
             continue
         yield ""
         yield click.style(heading, bold=True)
-        for line in textwrap.wrap(
-            text, min(width, 100), initial_indent="  ", subsequent_indent="  "
-        ):
+        for line in wrapped(text, min(width, 100), "  "):
             yield linked(line) if with_links and text == finding_type.origin else line
     if not finding_type.wrong:  # an example would need more than a message
         return

@@ -90,7 +90,7 @@ def _finding_type(
     right: str | bytes = "",
     in_binary_frame: bool = False,
     padding: int = 0,
-    why: str = "",
+    why: str,
 ) -> FindingType:
     wrong = wrong if isinstance(wrong, bytes) else wrong.encode()
     right = right if isinstance(right, bytes) else (right or _STATUS).encode()
@@ -121,7 +121,7 @@ _DETAILS = (
     ' "provides_forecast": false, "provides_power_measurement_types": ["ELECTRIC.POWER.L1"]}'
 )
 _JSON = "JSON, RFC 8259"
-_SCHEMA = "the JSON Schema of the message type, s2-ws-json"
+_SCHEMA = "the JSON Schema of the message type (flexiblepower/s2-json)"
 
 # Readable JSON
 
@@ -131,7 +131,7 @@ JSON_BINARY = _finding_type(
     "A message in a binary WebSocket frame",
     meaning="S2 messages are text. Some receivers take binary frames, others close the connection"
     " or ignore the message without an answer.",
-    origin="docs.s2standard.org/s2-connect/1.0.0/discovery-pairing-authentication, Compression",
+    origin="S2 Connect 1.0.0 (docs.s2standard.org), Compression",
     why="S2 Connect says that JSON is exchanged as text; a receiver need not look into a"
     " binary frame.",
     remedy="Send the message as text: most WebSocket libraries send bytes as binary frames and"
@@ -503,7 +503,7 @@ NOT_A_UUID = _finding_type(
     "An id that is no UUID",
     meaning="S2 allows any 2 to 64 letters, digits, -, _ and :. s2-python takes UUIDs only, so that"
     " a peer that is built on it refuses the message.",
-    origin="s2-python, the types of its fields; s2-ws-json, schemas/ID.schema.json: pattern",
+    origin="s2-python, the types of its fields; ID: pattern",
     remedy="Use UUIDs, and every peer will understand you.",
     wrong=_STATUS.replace("1c5a7e2e-3b1e-4c55-9f0b-0d2b9d9f0001", "status-17"),
     why="It is right by the specification, and does not work with many peers.",

@@ -76,7 +76,22 @@ def test_every_finding_type_is_explained(finding_type: FindingType) -> None:
     assert finding_type.title[0].isupper() or finding_type.title.startswith("s2-")
     assert finding_type.meaning.endswith(".")
     assert finding_type.remedy.endswith(".")
+    assert finding_type.why.endswith(".")
     assert finding_type.origin
+
+
+@pytest.mark.parametrize(
+    "finding_type", FINDING_TYPES.values(), ids=lambda finding_type: finding_type.code
+)
+def test_nothing_is_explained_by_a_number_that_nobody_knows(finding_type: FindingType) -> None:
+    told = (
+        finding_type.title,
+        finding_type.meaning,
+        finding_type.origin,
+        finding_type.why,
+        finding_type.remedy,
+    )
+    assert not re.search(r"\bN\d", " ".join(told))
 
 
 def test_every_finding_type_has_a_name_and_is_in_the_registry_once() -> None:

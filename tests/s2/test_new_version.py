@@ -33,6 +33,7 @@ def too_cold(message: Message, conversation: Conversation) -> Iterator[Found]:
     It is below 15 degrees.
 
     Where: DDBC.Comfort.temperature.
+    Why: it is for a test.
     Wrong:
         begin("DDBC")
     Right:

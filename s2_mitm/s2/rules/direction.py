@@ -18,8 +18,8 @@ def wrong_sender(message: Message, conversation: Conversation) -> Iterator[Found
     Its receiver has no use for it: instructions come from the CEM, descriptions and measurements
     from the RM.
 
-    Where: docs.s2standard.org/s2-connect/1.0.0/discovery-pairing-authentication, State of
-    communication; asyncapi/s2-rm.yaml and s2-cem.yaml in s2-ws-json.
+    Where: S2 Connect 1.0.0 (docs.s2standard.org), State of communication; asyncapi/s2-rm.yaml and
+    s2-cem.yaml (flexiblepower/s2-json).
     Why: Both list what each side can send, and this is on the list of the other side only.
     Wrong:
         begin()

@@ -26,7 +26,7 @@ def not_seen(message: Message, conversation: Conversation) -> Iterator[Found]:
     The proxy was put in between, or the recording begins, when the two had already exchanged
     messages. These are unknown, so that references to them cannot be checked.
 
-    Where: nothing is wrong with the conversation.
+    Where: a bound of s2-mitm, which knows only what it has seen.
     Why: It says what cannot be found, not that something is wrong.
     Wrong:
         joined_late()
@@ -57,9 +57,9 @@ def missing(message: Message, conversation: Conversation) -> Iterator[Found]:
     without a Handshake of its own will not send one any more. What follows is judged as if the
     handshake had been made, in whatever version it fits.
 
-    Where: docs.s2standard.org, States of communication: only Handshake and HandshakeResponse come
-    first. docs.s2standard.org/s2-connect/1.0.0/discovery-pairing-authentication, Communication -
-    JSON messages: with S2 Connect they cannot be sent.
+    Where: States of Communication (flexiblepower/s2-documentation): only Handshake and
+    HandshakeResponse come first. S2 Connect 1.0.0 (docs.s2standard.org), Communication - JSON
+    messages: with S2 Connect they cannot be sent.
     Why: It is right with S2 Connect, and that cannot be seen here. Where the WebSocket was opened
     with a bearer token, as S2 Connect does, it is not said at all.
     Wrong:
@@ -87,8 +87,8 @@ def unfinished(message: Message, conversation: Conversation) -> Iterator[Found]:
     then neither knows what the other understands, and many peers refuse whatever comes before. It
     is reported once; what follows is judged as if the handshake had been made.
 
-    Where: docs.s2standard.org, States of communication: the table of the messages that can be sent
-    while the WebSocket is connected, but not initialized.
+    Where: States of Communication (flexiblepower/s2-documentation): the table of the messages that
+    can be sent while the WebSocket is connected, but not initialized.
     Why: The table does not have the message there, but no sentence forbids it. What may have
     crossed the other side's Handshake is not reported.
     Wrong:
@@ -162,7 +162,8 @@ def twice(message: Message, conversation: Conversation) -> Iterator[Found]:
     start again, some ignore it. One that was refused does not count, nor does what comes after a
     SessionRequest (state.after-the-end).
 
-    Where: docs.s2standard.org, States of communication: a handshake is made once, at the start.
+    Where: States of Communication (flexiblepower/s2-documentation): a handshake is made once, at
+    the start.
     Why: No sentence forbids a second one, and none says what it means.
     Wrong:
         rm("Handshake")

@@ -487,7 +487,7 @@ def measured_in_kilowatts(message: Message, conversation: Conversation) -> Itera
     Times a thousand it is just what the active operation mode is described with, at the factor
     that the status names.
 
-    Where: CommodityQuantity: Electric power described in Watt; FRBC.ActuatorStatus,
+    Where: CommodityQuantity, which has the units; FRBC.ActuatorStatus,
     DDBC.ActuatorStatus, OMBC.Status: operation_mode_factor.
     Why: No text forbids that a device takes so much less. The thousandth is no coincidence.
     Wrong:

@@ -64,7 +64,7 @@ def seconds(message: Message, conversation: Conversation) -> Iterator[Found]:
     Durations are in milliseconds. These are all a fraction of a second, or no whole seconds, but
     whole minutes if they were seconds: 900 is 0.9 seconds, and a quarter of an hour is 900000.
 
-    Where: Duration: the duration in milliseconds.
+    Where: Duration, which is in milliseconds.
     Why: No text has a least duration; but nobody plans for parts of a second.
     Wrong:
         begin("FRBC")
@@ -112,7 +112,7 @@ def kilowatts(message: Message, conversation: Conversation) -> Iterator[Found]:
     Electric and thermal powers are in watts. A device that never takes or gives more than a few
     watts has no flexibility that is worth a message; in kilowatts it would be a usual device.
 
-    Where: CommodityQuantity: Electric power described in Watt.
+    Where: CommodityQuantity, which has the units.
     Why: No text forbids small devices; but a few kilowatts are likelier than a few watts.
     Wrong:
         begin()
@@ -362,8 +362,8 @@ def role_sign(message: Message, conversation: Conversation) -> Iterator[Found]:
     Consumed power is positive, produced power negative. The RM has one role for electricity, and
     the power has the sign of the other one.
 
-    Where: Role: role; Common concepts, Power: a positive value when energy is consumed, a negative
-    one when it is produced.
+    Where: Role: role; Common concepts (docs.s2standard.org), Power: what is consumed is positive,
+    what is produced negative.
     Why: No text forbids it, and standby needs a little power. So much hints at the wrong sign.
     Wrong:
         begin(details=False)

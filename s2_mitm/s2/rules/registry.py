@@ -134,11 +134,7 @@ def explained(code: str, severity: Severity, docstring: str) -> FindingType:
     told = {
         name: inspect.cleandoc(text) for name, text in zip(parts[1::2], parts[2::2], strict=True)
     }
-    if not (
-        title
-        and meaning.strip()
-        and told.keys() | {"Why"} == {"Where", "Why", "Wrong", "Right", "Do"}
-    ):
+    if not (title and meaning.strip() and told.keys() == {"Where", "Why", "Wrong", "Right", "Do"}):
         raise ValueError(f"the docstring of the rule {code} lacks a part")
     finding_type = FindingType(
         code,
@@ -149,7 +145,7 @@ def explained(code: str, severity: Severity, docstring: str) -> FindingType:
         " ".join(told["Do"].split()),
         told["Wrong"].encode(),
         told["Right"].encode(),
-        why=" ".join(told.get("Why", "").split()),
+        why=" ".join(told["Why"].split()),
     )
     if code in FINDING_TYPES:
         raise ValueError(f"there are two rules {code}")

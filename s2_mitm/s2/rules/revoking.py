@@ -52,8 +52,8 @@ def other_control_type(message: Message, conversation: Conversation) -> Iterator
 
     What another control type has described ended when this one was selected.
 
-    Where: docs.s2standard.org/s2-connect/1.0.0/discovery-pairing-authentication, State of
-    communication; RevokeObject: object_type.
+    Where: RevokeObject: object_type; S2 Connect 1.0.0 (docs.s2standard.org), State of
+    communication.
     Why: RevokeObject belongs to every control type; no sentence says that it is for the things of
     the active one only.
     Wrong:

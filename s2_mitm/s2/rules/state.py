@@ -32,8 +32,9 @@ def no_control_type(message: Message, conversation: Conversation) -> Iterator[Fo
     has selected. Until then the receiver has no use for such a message. It is reported once until a
     control type is selected.
 
-    Where: docs.s2standard.org/s2-connect/1.0.0/discovery-pairing-authentication, State of
-    communication: the table of the messages that can be sent in each state. It was the same before.
+    Where: S2 Connect 1.0.0 (docs.s2standard.org), State of communication: the table of the messages
+    that can be sent in each state. Before, the same table: States of Communication
+    (flexiblepower/s2-documentation).
     Why: The table lists what can be sent in which state, and this is not among it. What may have
     crossed a selection, or its end, is not reported, nor how an instruction ended with its control
     type, where the RM tells that within half a minute.
@@ -77,8 +78,9 @@ def other_control_type(message: Message, conversation: Conversation) -> Iterator
     The receiver has no use for it: both sides speak in the terms of the control type that the CEM
     has selected last.
 
-    Where: docs.s2standard.org/s2-connect/1.0.0/discovery-pairing-authentication, State of
-    communication: the table of the messages that can be sent in each state. It was the same before.
+    Where: S2 Connect 1.0.0 (docs.s2standard.org), State of communication: the table of the messages
+    that can be sent in each state. Before, the same table: States of Communication
+    (flexiblepower/s2-documentation).
     Why: The table lists the messages of each control type for its own state only. What may have
     crossed a selection is not reported.
     Wrong:

@@ -120,7 +120,7 @@ def no_transition(message: Message, conversation: Conversation) -> Iterator[Foun
     The CEM plans with the transitions, and does not expect that. An RM may do so; but a transition
     may also be missing in its description. It is reported once for a description.
 
-    Where: docs.s2standard.org, Guide to Operation Modes, State machine. Transition: from, to.
+    Where: Guide to Operation Modes (docs.s2standard.org), State machine. Transition: from, to.
     Why: The page allows an RM to switch without a transition, and calls it not preferable.
     Wrong:
         begin("OMBC")

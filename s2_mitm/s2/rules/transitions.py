@@ -206,7 +206,7 @@ def unreachable(message: Message, conversation: Conversation) -> Iterator[Found]
     An instruction leads from the mode that a status tells (when it is executed within a minute), or
     from that of the instruction before it in time. Where several may be active, each is tried.
 
-    Where: docs.s2standard.org, Guide to Operation Modes, State machine: a device goes to another
+    Where: Guide to Operation Modes (docs.s2standard.org), State machine: a device goes to another
     mode only by a transition. Transition: from, to.
     Why: The CEM goes by transitions, but the same page lets an RM switch without one.
     Wrong:

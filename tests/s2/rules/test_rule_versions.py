@@ -31,6 +31,7 @@ def made_up(message: Message, conversation: Conversation) -> Iterator[Found]:
     It finds something in every message.
 
     Where: nowhere.
+    Why: it is for a test.
     Wrong:
         begin()
     Right:
