@@ -14,6 +14,7 @@ from functools import cached_property
 
 from s2_mitm.s2.catalog import MESSAGE_TYPES, Thing
 from s2_mitm.s2.conversation.message import Message, Part
+from s2_mitm.s2.wording import quoted
 
 MAX_DESCRIPTIONS = 48
 MAX_DESCRIPTIONS_SIZE = 512 * 1024
@@ -325,7 +326,7 @@ class Descriptions:
                 given.answered_at = at
                 if status != "OK" and given is self.all[-1]:
                     kind = given.message.message_type
-                    self.doubt = f"the last {kind} was answered with {status}"
+                    self.doubt = f"the last {kind} was answered with {quoted(status)}"
 
     def named(self, object_id: str) -> Description | None:
         """The newest with this id, in force or not: its ``id`` or its message_id."""

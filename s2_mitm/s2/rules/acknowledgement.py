@@ -87,7 +87,7 @@ def late(message: Message, conversation: Conversation) -> Iterator[Found]:
         return
     took, limit = message.monotonic - subject.monotonic, conversation.settings.ack_timeout
     if took >= limit:
-        text = f"answered by the {message.sender} after {took:.1f} s, {limit:g} s is the limit"
+        text = f"answered by the {message.sender} after {took:.1f} s; the limit is {limit:g} s"
         yield Found("", text, on=subject)
 
 
@@ -164,7 +164,7 @@ def unknown_subject(message: Message, conversation: Conversation) -> Iterator[Fo
     elif conversation.remembers_id(subject_id):
         yield Found(path, f"{name} is the id of something in a message, not a message_id")
     elif conversation.remembers_message(message.sender, subject_id):
-        yield Found(path, f"the message {name} is the {message.sender}'s own")
+        yield Found(path, f"the {message.sender} has sent the message {name} itself")
     else:
         yield Found(path, f"the {asker} has sent no message {name}")
 

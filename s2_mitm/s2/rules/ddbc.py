@@ -8,7 +8,6 @@ from s2_mitm.s2.conversation.memory import Conversation
 from s2_mitm.s2.conversation.message import Message
 from s2_mitm.s2.rules.common.bands import BANDS, crossed_elements
 from s2_mitm.s2.rules.common.descriptions import described, flags_denied
-from s2_mitm.s2.rules.common.words import article
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 
@@ -65,8 +64,7 @@ def not_provided(message: Message, conversation: Conversation) -> Iterator[Found
     if given := flags_denied(described(message, conversation), flag):
         yield Found(
             "/message_type",
-            f"{article(message.message_type)}, and {flag} is false in"
-            f" {given.message.name(conversation.now)}",
+            f"{flag} is false in {given.message.name(conversation.now)}",
         )
 
 

@@ -12,7 +12,7 @@ from s2_mitm.s2.rules.common.crossing import may_cross
 from s2_mitm.s2.rules.common.descriptions import actuator_id_of, described, flags_denied
 from s2_mitm.s2.rules.common.ranges import upside_down
 from s2_mitm.s2.rules.common.tolerances import SAME, SOON
-from s2_mitm.s2.rules.common.words import article, labelled, number
+from s2_mitm.s2.rules.common.words import labelled, number
 from s2_mitm.s2.rules.registry import Found, SayAgain, rule
 from s2_mitm.s2.verdict import Severity
 
@@ -180,8 +180,7 @@ def not_provided(message: Message, conversation: Conversation) -> Iterator[Found
     if given := flags_denied(described(message, conversation), "storage", flag):
         yield Found(
             "/message_type",
-            f"{article(message.message_type)}, and {flag} is false in"
-            f" {given.message.name(conversation.now)}",
+            f"{flag} is false in {given.message.name(conversation.now)}",
         )
 
 

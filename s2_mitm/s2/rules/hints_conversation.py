@@ -195,7 +195,7 @@ def session_goes_on(message: Message, conversation: Conversation) -> Iterator[Fo
     request = quoted(message.content.text("request") or "")
     yield Found(
         "/request",
-        f"the {message.sender.other} accepted {request}, but the connection is open after"
+        f"the {message.sender.other} accepted {request}, but the connection is still open after"
         f" {waited:.0f} s",
         on=message,
         once="hint.session-goes-on",

@@ -10,7 +10,7 @@ from s2_mitm.s2.conversation.message import Message, Part
 from s2_mitm.s2.conversation.validity import Description
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
-from s2_mitm.s2.wording import quoted
+from s2_mitm.s2.wording import short_id
 
 
 @rule("ids.message-id-again", Severity.WARNING, ANSWERED)
@@ -42,7 +42,7 @@ def message_id_again(message: Message, conversation: Conversation) -> Iterator[F
             or conversation.overdue.get(key)
         )
         whose = f", by {before.name(message.time)}" if before else f" by the {message.sender}"
-        yield Found("/message_id", f"{quoted(message_id)} was used before{whose}")
+        yield Found("/message_id", f"{short_id(message_id)} was used before{whose}")
 
 
 @rule("ids.id-again", Severity.ERROR, ID_FIELDS, statements=["N04"])
@@ -76,7 +76,7 @@ def id_again(message: Message, conversation: Conversation) -> Iterator[Found]:
         return
     before = before or conversation.thing_with_id(object_id)  # of another type
     whose = f", by {before.message.name(message.time)}" if before else ""
-    yield Found("/id", f"{quoted(object_id)} was used before{whose}")
+    yield Found("/id", f"{short_id(object_id)} was used before{whose}")
 
 
 @rule("ids.same-again", Severity.INFO, sorted(IN_FORCE & ID_FIELDS.keys()))
@@ -149,7 +149,7 @@ def twice_in_message(message: Message, conversation: Conversation) -> Iterator[F
             if identifier is None:
                 continue
             if first := seen.get(identifier):
-                text = f"{quoted(identifier)} is the id of {first.path} already"
+                text = f"{short_id(identifier)} is the id of {first.path} already"
                 yield Found(thing.at(thing.id_name), text)
             seen.setdefault(identifier, thing)
 

@@ -84,8 +84,7 @@ def message_id(message: Message, conversation: Conversation) -> Iterator[Found]:
     if instruction is not None and named not in conversation.instructions:
         yield Found(
             "/instruction_id",
-            f"{quoted(named)} is the message_id of {instruction.message.name(message.time)}, not"
-            " its id",
+            f"this is the message_id of {instruction.message.name(message.time)}, not its id",
             f"Its id is {quoted(instruction.message.content.text('id') or '')}.",
         )
 
@@ -150,7 +149,7 @@ def after_final(message: Message, conversation: Conversation) -> Iterator[Found]
     if instruction and before in FINAL_STATUSES and status != before:
         ago = f"{message.monotonic - instruction.since:.1f} s before"
         name = instruction.message.name(message.time)
-        yield Found("/status_type", f"{status} after {before}, {ago}, of {name}")
+        yield Found("/status_type", f"{status} after {before} ({ago}) of {name}")
 
 
 @rule("instruction.same-status", Severity.INFO, [STATUS])
@@ -315,8 +314,8 @@ def slow(message: Message, conversation: Conversation) -> Iterator[Found]:
     if message.monotonic - instruction.message.monotonic - ahead > _patience(conversation):
         yield Found(
             "",
-            f"{status}, the first status of {instruction.message.name(message.time)}, where"
-            f" {delay:g} ms is what the RM announces",
+            f"{status} is the first status of {instruction.message.name(message.time)}; the RM"
+            f" announces {delay:g} ms",
         )
 
 

@@ -108,8 +108,9 @@ def old(message: Message, conversation: Conversation) -> Iterator[Found | SayAga
     if moment is None or message.time - moment <= OLD_MEASUREMENT:
         yield OLD
     else:
-        text = f"{clock(moment)} is {(message.time - moment) / 3600:.1f} hours ago"
-        yield Found("/measurement_timestamp", text, once=OLD.key)
+        hours = (message.time - moment) / 3600
+        age = f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
+        yield Found("/measurement_timestamp", f"{clock(moment)} is {age} old", once=OLD.key)
 
 
 @rule(
@@ -199,7 +200,7 @@ def not_provided(message: Message, conversation: Conversation) -> Iterator[Found
     """
     details = _details(conversation)
     if details is not None and details.content.flag("provides_forecast") is False:
-        text = f"{details.name(message.time)} has provides_forecast false"
+        text = f"provides_forecast is false in {details.name(message.time)}"
         yield Found("/message_type", text)
 
 

@@ -271,8 +271,8 @@ def no_previous(message: Message, conversation: Conversation) -> Iterator[Found]
         if active.mode != mode:
             yield Found(
                 "",
-                f"{missing}: the active mode is {labelled(mode, actuator.modes[mode])}, and was"
-                f" {labelled(active.mode, actuator.modes[active.mode])} by {name}",
+                f"{missing}: before, {labelled(active.mode, actuator.modes[active.mode])} was"
+                f" active by {name}",
             )
         elif given.message.number < active.message.number:
             yield Found("", f"{missing}: {name} has told of a mode that was active before")

@@ -21,7 +21,7 @@ from s2_mitm.s2.rules.common.tolerances import CLOCKS, SAME
 from s2_mitm.s2.rules.common.words import named, number
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
-from s2_mitm.s2.wording import quoted
+from s2_mitm.s2.wording import quoted, short_id
 
 
 @rule("pebc.quantity-not-constrained", Severity.ERROR, INSTRUCTION, statements=["N58", "N59"])
@@ -212,7 +212,7 @@ def _envelopes_again(message: Message, conversation: Conversation) -> Iterator[F
         given = conversation.instructions_by_message.get(before.message_id or "")
         if given is None or not given.refused:
             name = before.name(message.time)
-            yield Found(envelope.at("id"), f"{quoted(envelope_id)} was used before, by {name}")
+            yield Found(envelope.at("id"), f"{short_id(envelope_id)} was used before, by {name}")
 
 
 @rule("pebc.beyond-constraints", Severity.WARNING, INSTRUCTION)

@@ -20,7 +20,7 @@ from s2_mitm.s2.rules.common.references import FEW, Reference, ReferenceFault, e
 from s2_mitm.s2.rules.common.words import named
 from s2_mitm.s2.rules.registry import Found, SayAgain, rule
 from s2_mitm.s2.verdict import Severity
-from s2_mitm.s2.wording import quoted, short_id
+from s2_mitm.s2.wording import short_id
 
 NO_PROFILE = SayAgain("ppbc.no-profile")
 PROFILE_REFUSED = SayAgain("ppbc.profile-refused")
@@ -187,7 +187,7 @@ def unknown_container(message: Message, conversation: Conversation) -> Iterator[
     for part, given, container in islice(unknown, FEW):
         yield Found(
             part.at("sequence_container_id"),
-            f"{quoted(container)} is not a container of {given.message.name(message.time)};"
+            f"{short_id(container)} is not a container of {given.message.name(message.time)};"
             f" known: {named(iter(given.containers))}",
         )
 
@@ -221,9 +221,13 @@ def unknown_sequence(message: Message, conversation: Conversation) -> Iterator[F
     )
     for part, given, sequences, sequence in islice(unknown, FEW):
         others = [owner for owner, held in given.containers.items() if sequence in held]
-        where = f", but of the container {short_id(others[0])}" if others else ""
+        where = (
+            f"it belongs to the container {short_id(others[0])}"
+            if others
+            else f"known: {named(iter(sequences))}"
+        )
         yield Found(
             part.at(name),
-            f"{quoted(sequence)} is not a sequence of that container in"
-            f" {given.message.name(message.time)}{where}; known: {named(iter(sequences))}",
+            f"{short_id(sequence)} is not a sequence of that container in"
+            f" {given.message.name(message.time)}; {where}",
         )

@@ -163,7 +163,10 @@ def already_started(message: Message, conversation: Conversation) -> Iterator[Fo
     given, sequence = sequence_of(message, conversation)
     if given is None or sequence is None or not _known(progress, conversation):
         return
-    yield Found("/sequence_container_id", f"it is {progress.status} by {_said(progress, message)}")
+    yield Found(
+        "/sequence_container_id",
+        f"this container is {progress.status} by {_said(progress, message)}",
+    )
 
 
 def _may_run(progress: ContainerProgress, wanted: str) -> bool:

@@ -171,7 +171,7 @@ def message_id(message: Message, conversation: Conversation) -> Iterator[Found]:
     if thing is not None and right is not None and right != named:
         yield Found(
             "/object_id",
-            f"{quoted(named)} is the message_id of {thing.message.name(message.time)}, not its id",
+            f"this is the message_id of {thing.message.name(message.time)}, not its id",
             f"Its id is {quoted(right)}.",
         )
 
@@ -243,7 +243,7 @@ def over(message: Message, conversation: Conversation) -> Iterator[Found]:
     elif thing.status in FINAL_STATUSES:
         ago = message.monotonic - thing.since
         if ago > conversation.settings.ack_timeout:
-            yield Found("/object_id", f"{name} has been {thing.status} for {ago:.1f} s")
+            yield Found("/object_id", f"{name} is over: {thing.status} {ago:.1f} s before")
 
 
 def _is_of_other_control_type(message: Message, conversation: Conversation) -> bool:

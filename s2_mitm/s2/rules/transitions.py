@@ -69,8 +69,8 @@ def abnormal_mode(message: Message, conversation: Conversation) -> Iterator[Foun
     if modes and all(mode.flag("abnormal_condition_only") for mode in modes):
         yield Found(
             message.content.at(field),
-            f"operation mode {labelled(target, modes[0])} is for abnormal conditions only, by"
-            f" {givens[0].message.name(conversation.now)}, and abnormal_condition is false",
+            f"operation mode {labelled(target, modes[0])} needs abnormal_condition to be true: it"
+            f" is for abnormal conditions only, by {givens[0].message.name(conversation.now)}",
         )
 
 
@@ -272,8 +272,8 @@ def abnormal_transition(message: Message, conversation: Conversation) -> Iterato
         return  # the mode itself is not to be instructed
     yield Found(
         message.content.at(TARGET[message.message_type]),
-        f"the transition {_between(message, way)} is for abnormal conditions only, and"
-        f" abnormal_condition is false; {_shown(message, conversation, way)}",
+        f"the transition {_between(message, way)} needs abnormal_condition to be true;"
+        f" {_shown(message, conversation, way)}",
     )
 
 

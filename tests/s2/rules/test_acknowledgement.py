@@ -40,7 +40,7 @@ def test_how_long_is_for_the_user_to_say() -> None:
 
 
 def test_a_late_answer() -> None:
-    late = "info ack.late : answered by the CEM after 10.5 s, 10 s is the limit"
+    late = "info ack.late : answered by the CEM after 10.5 s; the limit is 10 s"
     assert play(SAID + "wait(10.5)\n" + OK + "wait(20)\nclose()") == [late]
     # After that it is missing, and nothing more is said when it comes.
     assert play(SAID + "wait(12)\n" + OK) == [
@@ -61,7 +61,8 @@ def test_an_answer_to_nothing() -> None:
         'warning ack.unknown-subject /subject_message_id: the RM has sent no message "#never"'
     ]
     assert play('begin()\ncem("SelectControlType", message_id="#one")\n' + OK) == [
-        'warning ack.unknown-subject /subject_message_id: the message "#one" is the CEM\'s own'
+        "warning ack.unknown-subject /subject_message_id: the CEM has sent the message"
+        ' "#one" itself'
     ]
 
 

@@ -11,6 +11,7 @@ from s2_mitm.s2.examples.script import Script, identifier
 from s2_mitm.s2.examples.templates import between, ddbc_actuator, ddbc_mode, ombc_mode, transition
 from s2_mitm.s2.rules.common.bands import BANDS
 from s2_mitm.s2.verdict import Severity, Source
+from s2_mitm.s2.wording import short_id
 
 
 def under(family: str, *, described: bool = True, settings: Settings | None = None) -> Script:
@@ -81,7 +82,7 @@ def test_a_demand_forecast_that_is_not_provided() -> None:
         "ddbc.not-provided",
         Severity.ERROR,
         "/message_type",
-        "a DDBC.AverageDemandRateForecast, and provides_average_demand_rate_forecast is false in",
+        "provides_average_demand_rate_forecast is false in",
         "the DDBC.SystemDescription",
     )
 
@@ -103,7 +104,7 @@ def test_bands_of_a_demand_forecast_that_cross() -> None:
         "ddbc.bands-crossed",
         Severity.WARNING,
         "/elements/0/demand_rate_expected",
-        "2 is below the 2.5 of demand_rate_lower_95PPR",
+        "is below demand_rate_lower_95PPR 2.5",
     )
 
 
@@ -117,7 +118,7 @@ def test_bands_of_a_demand_forecast_that_touch() -> None:
 def test_a_demand_that_is_upside_down() -> None:
     script = under("DDBC", described=False)
     script.rm("DDBC.SystemDescription", present_demand_rate=between(2, 1.5))
-    path, words = "/present_demand_rate", "it ends at 1.5, below its start 2"
+    path, words = "/present_demand_rate", "end_of_range 1.5 is below start_of_range 2"
     check(script, "modes.range-order", Severity.WARNING, path, words)
 
 
@@ -157,7 +158,7 @@ def test_an_unknown_mode_of_a_device_names_no_actuator() -> None:
         "modes.unknown-mode",
         Severity.ERROR,
         "/operation_mode_id",
-        f'operation mode "{identifier("no-such")}" is not in the OMBC.SystemDescription',
+        f"operation mode {short_id(identifier('no-such'))} is not in the OMBC.SystemDescription",
     )
     assert "actuator" not in script.findings[0].text
 

@@ -93,7 +93,7 @@ def test_an_operation_mode_for_no_fill_level(start: float, end: float, how: str)
         "frbc.fill-level-order",
         Severity.ERROR,
         f"{PLACE}/1/fill_level_range",
-        f"it ends at {end}, {how} its start {start}",
+        f"end_of_range {end} is {how} start_of_range {start}",
     )
     refused = [each for each in script.findings if each.code == "s2-python.refused"]
     assert refused == [] or how == "not above"
@@ -107,7 +107,7 @@ def test_a_leakage_for_no_fill_level() -> None:
     ]
     script.rm("FRBC.LeakageBehaviour", "INVALID_CONTENT", elements=elements)
     path = "/elements/1/fill_level_range"
-    check(script, "frbc.fill-level-order", Severity.ERROR, path, "not above its start 100")
+    check(script, "frbc.fill-level-order", Severity.ERROR, path, "is not above start_of_range 100")
 
 
 def test_a_target_that_is_upside_down() -> None:
@@ -115,7 +115,7 @@ def test_a_target_that_is_upside_down() -> None:
     elements = [{"duration": 60000, "fill_level_range": between(80.5, 20)}]
     script.rm("FRBC.FillLevelTargetProfile", "INVALID_CONTENT", elements=elements)
     path = "/elements/0/fill_level_range"
-    words = "it ends at 20, below its start 80.5"
+    words = "end_of_range 20 is below start_of_range 80.5"
     check(script, "frbc.fill-level-order", Severity.ERROR, path, words)
     assert "s2-python.refused" not in script.codes
 
@@ -255,7 +255,7 @@ def test_a_fill_level_before_any_description() -> None:
 def test_a_storage_that_is_upside_down_holds_no_fill_level_against_anyone() -> None:
     script = under_frbc(described=False)
     script.rm("FRBC.SystemDescription", storage=storage(fill_level_range=between(100, 0)))
-    path, words = "/storage/fill_level_range", "it ends at 0, below its start 100"
+    path, words = "/storage/fill_level_range", "end_of_range 0 is below start_of_range 100"
     check(script, "modes.range-order", Severity.WARNING, path, words)
     script.rm("FRBC.StorageStatus", present_fill_level=150)
     assert len(found(script)) == 1
@@ -285,7 +285,7 @@ def test_what_is_not_provided(message_type: str, flag: str) -> None:
     script.rm("FRBC.SystemDescription", storage=storage(**{flag: False}))
     script.rm(message_type)
     path, words = "/message_type", f"{flag} is false in the FRBC.SystemDescription"
-    check(script, "frbc.not-provided", Severity.ERROR, path, message_type, words)
+    check(script, "frbc.not-provided", Severity.ERROR, path, words)
 
 
 @PROVIDED
@@ -334,7 +334,7 @@ def test_bands_of_a_usage_forecast_that_cross() -> None:
         "frbc.bands-crossed",
         Severity.WARNING,
         "/elements/1/usage_rate_upper_95PPR",
-        "2.5 is below the 3 of usage_rate_upper_68PPR",
+        "is below usage_rate_upper_68PPR 3",
     )
 
 

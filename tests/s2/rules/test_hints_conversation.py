@@ -166,8 +166,8 @@ def test_a_status_that_cannot_be_read_is_one() -> None:
 def test_a_session_that_goes_on(request_type: str) -> None:
     asked = f'begin()\ncem("SessionRequest", request="{request_type}")\n'
     assert hints(asked + "wait(60)\nwait(60)\nclose()") == [
-        f'session-goes-on /request: the RM accepted "{request_type}", but the connection is open'
-        " after 60 s"
+        f'session-goes-on /request: the RM accepted "{request_type}", but the connection is still'
+        " open after 60 s"
     ]
     assert hints(asked + "wait(50)\nclose()") == []
     refused = asked.replace(")\n", ', answer="TEMPORARY_ERROR")\n').replace("begin(, ", "begin(")

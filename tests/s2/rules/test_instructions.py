@@ -87,7 +87,7 @@ def test_an_instruction_that_was_forgotten() -> None:
 
 def test_the_message_id_of_an_instruction() -> None:
     assert play(GIVEN + status("ACCEPTED", of="#given")) == [
-        'error instruction.message-id /instruction_id: "#given" is the message_id of the'
+        "error instruction.message-id /instruction_id: this is the message_id of the"
         ' FRBC.Instruction "#given" from the CEM (0.0 s before), not its id → Its id is "#one".'
     ]
     once = 'begin("FRBC")\ncem("FRBC.Instruction", id="#one", message_id="#one")\n'
@@ -122,7 +122,7 @@ def test_every_step(before: str, after: str) -> None:
 
 def test_a_status_after_the_final_one() -> None:
     assert play(GIVEN + status("SUCCEEDED") + "    wait(5)\n" + status("ABORTED")) == [
-        "warning instruction.after-final /status_type: ABORTED after SUCCEEDED, 5.0 s before, of"
+        "warning instruction.after-final /status_type: ABORTED after SUCCEEDED (5.0 s before) of"
         ' the FRBC.Instruction "#given" from the CEM (5.0 s before)'
     ]
 
@@ -164,8 +164,8 @@ def test_an_instruction_that_was_refused_is_given_again() -> None:
 
 def test_a_first_status_that_took_long() -> None:
     assert play(GIVEN + "    wait(20)\n" + status("ACCEPTED")) == [
-        'info instruction.slow : ACCEPTED, the first status of the FRBC.Instruction "#given" from'
-        " the CEM (20.0 s before), where 1000 ms is what the RM announces"
+        'info instruction.slow : ACCEPTED is the first status of the FRBC.Instruction "#given" from'
+        " the CEM (20.0 s before); the RM announces 1000 ms"
     ]
     assert play(GIVEN + "    wait(9.9)\n" + status("ACCEPTED")) == []
     assert play(GIVEN + status("ACCEPTED") + "    wait(20)\n" + status("STARTED")) == []

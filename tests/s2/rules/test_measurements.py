@@ -59,7 +59,7 @@ def test_a_quantity_measured_twice() -> None:
 def test_a_measurement_of_yesterday() -> None:
     old = 'rm("PowerMeasurement", measurement_timestamp=at(-90000))\n'
     young = 'rm("PowerMeasurement", measurement_timestamp=at(-86000))\n'
-    words = "info measurement.old /measurement_timestamp: 2026-02-28T11:00:00Z is 25.0 hours ago"
+    words = "info measurement.old /measurement_timestamp: 2026-02-28T11:00:00Z is 25 h old"
     assert play("begin()\n" + young) == []
     assert play("begin()\n" + old + old) == [words]
     assert play("begin()\n" + old + young + old) == [words, words]
@@ -92,8 +92,8 @@ def test_two_phases_of_three() -> None:
 
 def test_a_forecast_that_was_not_announced() -> None:
     assert play(DETAILS.format(", provides_forecast=False") + 'rm("PowerForecast")') == [
-        'error forecast.not-provided /message_type: the ResourceManagerDetails "#details" from'
-        " the RM (0.0 s before) has provides_forecast false"
+        "error forecast.not-provided /message_type: provides_forecast is false in the"
+        ' ResourceManagerDetails "#details" from the RM (0.0 s before)'
     ]
     assert play('begin(details=False)\nrm("PowerForecast")') == []
     later = 'rm("ResourceManagerDetails")\nrm("PowerForecast")'

@@ -44,8 +44,7 @@ def test_a_switch_that_is_not_explained(family: str) -> None:
         "modes.no-previous",
         Severity.ERROR,
         "",
-        f"is {in_words(MODES[family][WORK])}, and was",
-        f"{in_words(MODES[family][REST])} by the {STATUS[family]}",
+        f"before, {in_words(MODES[family][REST])} was active by the {STATUS[family]}",
         "previous_operation_mode_id and transition_timestamp are missing: ",
     )
 
@@ -184,7 +183,7 @@ def test_a_power_range_that_runs_downwards(family: str) -> None:
         "modes.power-range-order",
         Severity.WARNING,
         power_place(family, 0),
-        "it ends at -2000, below its start 0, which only s2-python refuses",
+        "end_of_range -2000 is below start_of_range 0, which only s2-python refuses",
     )
     assert "s2-python.refused" not in script.codes
 
@@ -206,7 +205,7 @@ def test_running_costs_that_run_downwards(family: str) -> None:
     part["running_costs"] = between(0.2, 0.1)
     script.describe(**fields)
     path = power_place(family).replace("power_ranges", "running_costs")
-    check(script.only, "modes.range-order", Severity.WARNING, path, "ends at 0.1, below its start")
+    check(script.only, "modes.range-order", Severity.WARNING, path, "end_of_range 0.1 is below")
     part["running_costs"] = between(0.1, 0.1)
     script.describe(**fields)
     assert len(script.found) == 1

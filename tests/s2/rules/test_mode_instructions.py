@@ -70,7 +70,7 @@ def test_a_mode_for_abnormal_conditions(family: str) -> None:
         "modes.abnormal-mode",
         Severity.ERROR,
         f"/{TARGET[family]}",
-        f"{in_words(MODES[family][ABNORMAL])} is for abnormal conditions only",
+        f"{in_words(MODES[family][ABNORMAL])} needs abnormal_condition to be true: it is for",
         f"the {family}.SystemDescription",
     )
 
@@ -248,7 +248,7 @@ def test_a_transition_for_abnormal_conditions(family: str) -> None:
         Severity.ERROR,
         f"/{TARGET[family]}",
         "the transition from",
-        f"{in_words(MODES[family][WORK])} is for abnormal conditions only, and",
+        f"{in_words(MODES[family][WORK])} needs abnormal_condition to be true;",
     )
 
 

@@ -127,7 +127,7 @@ def test_an_envelope_has_the_id_of_an_earlier_one() -> None:
     give(script, "two", "another", "same")
     text = one(script, "pebc.envelope-id-again", ERROR, "/power_envelopes/1/id")
     named = f"by the PEBC.Instruction {short_id(first)} from the CEM"
-    assert text.startswith(f'"{identifier("same")}" was used before, {named}')
+    assert text.startswith(f"{short_id(identifier('same'))} was used before, {named}")
 
 
 def test_it_is_remembered_when_the_control_type_is_selected_again() -> None:

@@ -131,7 +131,7 @@ def test_a_schedule_of_what_has_started(name: str) -> None:
     report(script, status(name, selected_sequence_id="#eco", progress=0))
     script.cem(SCHEDULE, power_sequence_id="#fast")
     text = one(script, "ppbc.already-started", WARNING, "/sequence_container_id")
-    assert text.startswith(f"it is {name} by the PPBC.PowerProfileStatus")
+    assert text.startswith(f"this container is {name} by the PPBC.PowerProfileStatus")
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_a_sequence_of_another_container() -> None:
     report(script, status("SCHEDULED", selected_sequence_id="#slow"))
     path = "/sequence_container_status/0/selected_sequence_id"
     text = one(script, "ppbc.unknown-sequence", ERROR, path)
-    assert f"but of the container {short_id(identifier('spin'))}" in text
+    assert f"it belongs to the container {short_id(identifier('spin'))}" in text
 
 
 def test_the_same_container_twice() -> None:

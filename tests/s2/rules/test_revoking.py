@@ -105,12 +105,12 @@ def test_another_type() -> None:
 
 def test_the_message_id_where_there_is_an_id() -> None:
     assert play(GIVEN + revoke("cem", "FRBC.Instruction", "#given")) == [
-        'error revoke.message-id /object_id: "#given" is the message_id of the FRBC.Instruction'
+        "error revoke.message-id /object_id: this is the message_id of the FRBC.Instruction"
         ' "#given" from the CEM (0.0 s before), not its id → Its id is "#one".'
     ]
     begin = 'begin("PEBC")\nrm("PEBC.PowerConstraints", id="#one", message_id="#described")\n'
     assert play(begin + revoke("rm", "PEBC.PowerConstraints", "#described")) == [
-        'error revoke.message-id /object_id: "#described" is the message_id of the'
+        "error revoke.message-id /object_id: this is the message_id of the"
         ' PEBC.PowerConstraints "#described" from the RM (0.0 s before), not its id'
         ' → Its id is "#one".'
     ]
@@ -138,7 +138,7 @@ def test_an_instruction_that_is_over() -> None:
     over = GIVEN + 'rm("InstructionStatusUpdate", instruction_id="#one", status_type="ABORTED")\n'
     assert play(over + "wait(11)\n" + REVOKE) == [
         'info revoke.over /object_id: the FRBC.Instruction "#given" from the CEM (11.0 s before)'
-        " has been ABORTED for 11.0 s"
+        " is over: ABORTED 11.0 s before"
     ]
     assert play(over + "wait(9)\n" + REVOKE) == []
     runs = over.replace("ABORTED", "STARTED")

@@ -43,6 +43,6 @@ def crossed_elements(message: Message, names: tuple[str, ...]) -> Iterator[Found
             lower, upper = pair
             yield Found(
                 element.at(upper),
-                f"{number(element.value[upper])} is below the {number(element.value[lower])} of"
-                f" {lower}",
+                f"{upper} {number(element.value[upper])} is below {lower}"
+                f" {number(element.value[lower])}",
             )

@@ -25,7 +25,7 @@ from s2_mitm.s2.rules.common.references import Reference, ReferenceFault, unread
 from s2_mitm.s2.rules.common.tolerances import SWITCHING
 from s2_mitm.s2.rules.common.words import article, labelled, listed
 from s2_mitm.s2.verdict import Role
-from s2_mitm.s2.wording import quoted
+from s2_mitm.s2.wording import quoted, short_id
 
 REFERRING = referring(Thing.ACTUATOR, Thing.MODE, Thing.TIMER)
 """The fields that name actuators, operation modes and timers, of every message type with such.
@@ -151,12 +151,13 @@ def look_up(message: Message, conversation: Conversation) -> Lookup:
         return _NOTHING_TO_SAY
     actuator_id = actuator_id_of(message) or ""
     newest = next((each for each in givens if actuator_id in each.actuators), givens[0])
-    known = listed(_things(newest, actuator_id, unknown.thing))
+    # Where it is known what it is, the others are of no interest.
+    known = place or f", which has {listed(_things(newest, actuator_id, unknown.thing))}"
     within = actuator_id and unknown.thing is not Thing.ACTUATOR
     owner = f"{_actuator(newest, actuator_id)} of " if within else ""
     text = (
-        f"{unknown.thing} {quoted(unknown.name)} is not in {owner}"
-        f"{newest.message.name(conversation.now)}, which has {known}{place}"
+        f"{unknown.thing} {short_id(unknown.name)} is not in {owner}"
+        f"{newest.message.name(conversation.now)}{known}"
     )
     return Lookup(Reference(None, ReferenceFault.UNKNOWN, text), unknown)
 
@@ -172,11 +173,10 @@ def _none_given(message: Message, conversation: Conversation) -> Reference:
         if conversation.selection is not None:
             missing += f" since {conversation.selection.name(conversation.now)}"
     else:
-        last, revoked = held[-1], held[-1].revoked
+        revoked = held[-1].revoked
         if revoked is None or may_cross(message, revoked, conversation):
             return Reference()
-        name = last.message.name(conversation.now)
-        missing = f"{name}, was revoked by {revoked.name(conversation.now)}"
+        missing = f"the last one was revoked by {revoked.name(conversation.now)}"
     text = f"{message.message_type} refers to {article(description)}, and {missing}"
     return Reference(None, ReferenceFault.NONE_GIVEN, text)
 
@@ -227,7 +227,8 @@ def _refused(message: Message, conversation: Conversation) -> Reference | None:
     if any(message.content.text(field) not in modes for field in WITH_MODE[message.message_type]):
         return None
     name = held[-1].message.name(conversation.now)
-    text = f"it goes by {name}, which the CEM has answered with {held[-1].answer}"
+    answer = quoted(held[-1].answer or "")
+    text = f"it refers to {name}, which the CEM has answered with {answer}"
     return Reference(None, ReferenceFault.REFUSED, text)
 
 
@@ -260,14 +261,20 @@ def _elsewhere(
                 continue
             if any(given is each for each in in_force):
                 return f"; it belongs to {_actuator(given, actuator_id)}"
-            name = given.message.name(conversation.now)
-            if given.revoked is None:
-                why = f"answered with {given.answer}" if given.refused else "replaced since"
-                return f"; it was in {name}, {why}"
-            if may_cross(message, given.revoked, conversation):
+            if given.revoked is not None and may_cross(message, given.revoked, conversation):
                 return None
-            return f"; it was in {name}, revoked by {given.revoked.name(conversation.now)}"
+            return f"; it was in {_former(given, conversation.now)}"
     return ""
+
+
+def _former(given: Description, now: float) -> str:
+    """A description that is not in force any more, and why."""
+    name = f"the description {short_id(given.message.message_id or '')}"
+    if given.revoked is not None:
+        return f"{name}, revoked {max(0.0, now - given.revoked.time):.1f} s before"
+    if given.refused:
+        return f"{name}, answered with {quoted(given.answer or '')}"
+    return f"{name}, replaced since"
 
 
 def _actuator(given: Description, actuator_id: str) -> str:

@@ -18,4 +18,4 @@ def upside_down(part: Part, *, strictly: bool = False) -> Iterator[Found]:
     if start is None or end is None or start < end or (start == end and not strictly):
         return
     how = "below" if end < start else "not above"
-    yield Found(part.path, f"it ends at {number(end)}, {how} its start {number(start)}")
+    yield Found(part.path, f"end_of_range {number(end)} is {how} start_of_range {number(start)}")

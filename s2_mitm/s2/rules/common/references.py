@@ -20,7 +20,7 @@ from s2_mitm.s2.rules.common.tolerances import CLOCKS
 from s2_mitm.s2.rules.common.words import named
 from s2_mitm.s2.rules.registry import Found, SayAgain
 from s2_mitm.s2.verdict import Role
-from s2_mitm.s2.wording import quoted
+from s2_mitm.s2.wording import quoted, short_id
 
 FEW = 3
 """Findings that one rule makes of one message; more of the same do not help."""
@@ -123,13 +123,13 @@ def _found(
         fault, why = _out_of_force(conversation, held, index, execution, message.time)
         if fault is None:
             return Reference(given)
-        text = f"{quoted(identifier)} is the id of {given.message.name(message.time)}, which {why}"
+        text = f"it refers to {given.message.name(message.time)}, which {why}"
         broken = broken or Reference(None, fault, text)
     if broken is not None:
         return broken
     if doubt := _doubt(conversation, held, message, replacing=execution is not None):
         return Reference(
-            None, ReferenceFault.UNSURE, f"{quoted(identifier)} cannot be checked: {doubt}"
+            None, ReferenceFault.UNSURE, f"{short_id(identifier)} cannot be checked: {doubt}"
         )
     return _unknown(conversation, held, message, message_type, identifier)
 
@@ -221,18 +221,19 @@ def _unknown(
         return Reference(None, ReferenceFault.NONE_GIVEN, text)
     if held.forgotten and conversation.remembers_id(identifier):
         text = (
-            f"{quoted(identifier)} cannot be checked: only the latest {message_type} are remembered"
+            f"{short_id(identifier)} cannot be checked: only the latest {message_type} are"
+            " remembered"
         )
         return Reference(None, ReferenceFault.UNSURE, text)
     for given in held.all:
         if given.message.message_id == identifier:
-            text = f"{quoted(identifier)} is the message_id of {given.message.name(message.time)}"
+            text = f"{short_id(identifier)} is the message_id of {given.message.name(message.time)}"
             own = given.content.text("id")
             hint = f"Refer to its id, {quoted(own)}." if own is not None else ""
             return Reference(None, ReferenceFault.UNKNOWN, text, hint)
     ids = (given.content.text("id") for given in reversed(held.all))
     known = named(name for name in ids if name is not None)
-    text = f"{quoted(identifier)} is not the id of a {message_type}; known: {known}"
+    text = f"{short_id(identifier)} is not the id of a {message_type}; known: {known}"
     return Reference(None, ReferenceFault.UNKNOWN, text)
 
 
