@@ -22,6 +22,7 @@ from s2_mitm.s2.rules.common.tolerances import (
     STEADY,
     TOGETHER,
 )
+from s2_mitm.s2.rules.common.zones import HALF_AN_HOUR, hours_ahead
 from s2_mitm.s2.rules.registry import AS_TIME_PASSES, Found, rule
 from s2_mitm.s2.verdict import Role, Severity
 
@@ -36,12 +37,6 @@ MEASURED = "measurement_timestamp"
 
 CLOCK = "hint.clock"
 """A clock that was set back is late from then on: that is told once."""
-
-HALF_AN_HOUR = 1800
-"""Seconds. The offsets of time zones are multiples of this one, but for a few."""
-
-ABOUT = 5.0
-"""Seconds by which an offset may differ from that of a zone: clocks, and the time on the wire."""
 
 
 @rule("hint.clock", Severity.INFO, ["PowerMeasurement", "InstructionStatusUpdate"])
@@ -282,13 +277,10 @@ def local_time(message: Message, conversation: Conversation) -> Iterator[Found]:
     if moment is None or moment - message.time < HALF_AN_HOUR or not message.valid:
         return
     text = message.content.text("valid_from") or ""
-    ahead = moment - message.time
-    zones = round(ahead / HALF_AN_HOUR)
+    hours = hours_ahead(moment, message.time)
     if (
         not text.upper().endswith(("Z", "+00:00"))
-        or not 2 <= zones <= 28
-        or abs(ahead - zones * HALF_AN_HOUR) > ABOUT
-        or moment % 60 == 0  # a time that somebody has chosen
+        or not hours
         or conversation.selection is None
         or conversation.descriptions_of(message.message_type).all
         or any(each.lag < -CLOCKS for each in conversation.timestamps.latest)
@@ -296,7 +288,7 @@ def local_time(message: Message, conversation: Conversation) -> Iterator[Found]:
         return
     yield Found(
         "/valid_from",
-        f"{clock(moment)} is {zones / 2:g} h after this message, just as a time zone would be, and"
+        f"{clock(moment)} is {hours:g} h after this message, just as a time zone would be, and"
         " nothing is valid until then",
         once="hint.local-time",
     )

@@ -16,6 +16,7 @@ from s2_mitm.s2.rules.common.paths import TARGET, Start, starts
 from s2_mitm.s2.rules.common.references import unreadable_since
 from s2_mitm.s2.rules.common.tolerances import CLOCKS, SAME, SWITCHING
 from s2_mitm.s2.rules.common.words import labelled
+from s2_mitm.s2.rules.common.zones import clock_is_ahead, hours_ahead
 from s2_mitm.s2.rules.registry import Found, rule
 from s2_mitm.s2.verdict import Severity
 from s2_mitm.s2.wording import describe, quoted, short_id
@@ -101,6 +102,8 @@ def not_yet_valid(message: Message, conversation: Conversation) -> Iterator[Foun
         return
     first = min(givens, key=lambda given: given.valid_from)
     execution = message.content.moment("execution_time")
+    if hours_ahead(first.valid_from, first.message.time) or clock_is_ahead(conversation):
+        return  # it is the RM's clock that is wrong, which other rules tell
     if execution is not None and first.valid_from > max(execution, conversation.now) + CLOCKS:
         yield Found(
             "/execution_time",

@@ -235,6 +235,18 @@ def test_local_time_said_to_be_utc(hours: float) -> None:
     assert hints(f"{script.format(0)}\n{again}") == []
 
 
+def test_the_cem_is_not_blamed_for_the_clock_of_the_rm() -> None:
+    described = 'begin()\nselect("OMBC")\nrm("OMBC.SystemDescription", valid_from=at({}))\n'
+    instructed = 'cem("OMBC.Instruction")'
+    (line,) = hints(described.format(3601) + instructed)
+    assert line.startswith("local-time ")
+    measured = 'rm("PowerMeasurement", measurement_timestamp=at(400))\n'
+    ahead = [line.split()[1] for line in play(described.format(400) + measured + instructed)]
+    assert ahead == ["time.in-the-future"]
+    (late,) = play(described.format(400) + instructed)
+    assert late.startswith("warning modes.not-yet-valid ")
+
+
 def test_nobody_stumbles_over_times_that_are_none() -> None:
     script = Script()
     script.begin()
