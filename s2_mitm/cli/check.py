@@ -56,7 +56,7 @@ def check(
 
     A FILE is a recording of s2-mitm, also one at a postgresql:// URL, a flow file of mitmproxy, or
     JSON Lines as s2-mitm messages --json prints them: at least sender (RM or CEM), time (or
-    timestamp) and message (or content).
+    timestamp) and message (or content); seq says where the beginning is missing.
     A CODE is that of a finding, or ack.* for all that begin with ack.; commas separate several.
     """
     from s2_mitm.history.database import RecordingError

@@ -31,8 +31,9 @@ def from_lines(data: bytes, name: str) -> list[RecordedSession]:
     ``text`` where it is left out (``binary`` may be true instead); ``injected`` says that the user
     of the proxy sent the message, ``dropped`` that it was not forwarded; ``sent`` (or
     ``sent_base64``) is what went on to the peer where that is something else. The RM is taken to be
-    the WebSocket client. The end of the lines is the end of each session. Raises NotRecordedError
-    where a line is something else.
+    the WebSocket client. The end of the lines is the end of each session. Without ``seq`` they are
+    from its beginning, unless they have nothing of what a conversation begins with. Raises
+    NotRecordedError where a line is something else.
     """
     sessions: dict[str, _Lines] = {}
     # At line feeds only: str.splitlines would also cut within JSON strings.
@@ -52,6 +53,7 @@ def from_lines(data: bytes, name: str) -> list[RecordedSession]:
             Role.RM,
             ended=lines.messages[-1].time,
             senders_given=True,
+            from_start=lines.has_numbers or lines.has_beginning,
         )
         for session, lines in sessions.items()
     ]
@@ -62,8 +64,15 @@ class _Lines:
     """The messages of one session, as they are read."""
 
     messages: list[RecordedMessage] = field(default_factory=list)
+    has_numbers: bool = False
+
+    @property
+    def has_beginning(self) -> bool:
+        """Whether there is something of what a conversation begins with."""
+        return any(name in message.content for message in self.messages for name in _BEGINNING)
 
     def add(self, row: Row) -> None:
+        self.has_numbers |= "seq" in row
         last = self.messages[-1].number if self.messages else 0
         number = row.get("seq", last + 1)
         if not isinstance(number, int) or number <= last:
@@ -85,6 +94,10 @@ class _Lines:
             _sent_of(row),
         )
         self.messages.append(message)
+
+
+_BEGINNING = (b"Handshake", b"ResourceManagerDetails")
+"""What is said when a conversation begins; without a handshake it begins with the details."""
 
 
 class _UnfitError(Exception):

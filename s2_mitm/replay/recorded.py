@@ -45,7 +45,8 @@ class RecordedSession:
     says whether the WebSocket was opened with a bearer token.
     ``senders_given`` says that each message names its sender, so that ``client_role`` is certain.
     ``closed_by`` is who closed it first: RM, CEM or proxy, or client or server where the roles are
-    not known yet; None where nobody knows.
+    not known yet; None where nobody knows. ``from_start`` is False where the first message is
+    not the first that was said, whatever its number is.
     """
 
     id: str
@@ -57,6 +58,7 @@ class RecordedSession:
     bearer: bool = False
     closed_by: str | None = None
     senders_given: bool = False
+    from_start: bool = True
 
 
 class NotRecordedError(Exception):

@@ -65,8 +65,9 @@ def replay(
         if stretch is None or message.number != number:
             if stretch:
                 settings = stretch.agreed(settings)
+            from_start = recorded.from_start and message.number == 1
             stretch = _Stretch(
-                Judge(settings, from_start=message.number == 1, bearer=recorded.bearer), meanings
+                Judge(settings, from_start=from_start, bearer=recorded.bearer), meanings
             )
         if message.number > number:
             replayed.missing.append((number, message.number - 1))

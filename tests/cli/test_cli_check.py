@@ -270,6 +270,19 @@ def test_a_recording_without_its_beginning(tmp_path: Path) -> None:
     assert not any(" error " in line or " warning " in line for line in findings)
 
 
+def test_lines_without_their_beginning(tmp_path: Path) -> None:
+    lines = as_lines(CHARGING).splitlines(keepends=True)
+    rest = tmp_path / "rest.jsonl"
+    rest.write_text("".join(lines[30:]))
+    result = check(rest)
+    assert result.exit_code == 0
+    assert "info handshake.not-seen" in result.stdout
+    assert not any(f" {severity} " in result.stdout for severity in ("error", "warning"))
+    with_details = [*lines[:1], *lines[30:]]
+    rest.write_text("".join(with_details))
+    assert "handshake.not-seen" not in check(rest).stdout
+
+
 def complaint_of(*args: object, stdin: str | bytes | None = None) -> str:
     result = check(*args, stdin=stdin)
     assert result.exit_code == 2
