@@ -100,7 +100,7 @@ def shown(proxy: Proxy) -> list[str]:
     """What the terminal showed of the conversation, without what differs each time."""
     _, _, rest = proxy.output.partition(" S2 WebSocket ")
     lines = [line for line in rest.splitlines()[1:] if not re.match(r"\[\d\d:", line)]
-    return [re.sub(r"\d\d:\d\d:\d\d\.\d+|\[[0-9a-f]{4}\]", "", line) for line in lines]
+    return [re.sub(r"\d\d:\d\d:\d\d(\.\d+)?|\[[0-9a-f]{4}\]", "", line) for line in lines]
 
 
 def essence(flows: list[HTTPFlow]) -> object:
