@@ -76,6 +76,10 @@ class Backlog:
         """How many messages wait."""
         return self._messages
 
+    def fills_batch(self, count: int) -> bool:
+        """Whether there is as much as `take` gives at once."""
+        return len(self) >= count or self._bytes >= TAKE_BYTES
+
     def put(self, record: Record) -> None:
         """Put ``record`` at the end, and discard the oldest records where there are too many."""
         with self._lock:

@@ -344,9 +344,9 @@ class Recorder:
         if self._failing:
             self._hurry.wait(self._retry_seconds if self._deadline is None else RETRY_SECONDS)
         # Also where more came while it wrote: many small batches take the time of the hooks.
-        elif (self._backlog or self._news.wait(self._idle_seconds())) and (
-            len(self._backlog) < BATCH
-        ):
+        elif (
+            self._backlog or self._news.wait(self._idle_seconds())
+        ) and not self._backlog.fills_batch(BATCH):
             self._hurry.wait(GATHER_SECONDS)
         self._news.clear()
         self._hurry.clear()

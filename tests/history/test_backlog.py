@@ -7,7 +7,7 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2_mitm.history.backlog import FINDING_BYTES, LONGEST_FACT, Backlog
+from s2_mitm.history.backlog import FINDING_BYTES, LONGEST_FACT, TAKE_BYTES, Backlog
 from s2_mitm.history.records import (
     Delivery,
     Gap,
@@ -66,6 +66,19 @@ def filled(*records: Record, **bounds: int) -> Backlog:
     for record in records:
         it.put(record)
     return it
+
+
+def test_a_batch_is_full_of_many_records_or_of_much_content() -> None:
+    few = backlog(messages=100, content=10 * TAKE_BYTES)
+    few.put(message(1))
+    assert not few.fills_batch(2)
+    few.put(message(2))
+    assert few.fills_batch(2)
+    assert not few.fills_batch(3)
+    few.put(message(3, size=TAKE_BYTES))
+    assert few.fills_batch(100)
+    few.done(len(few.take(3)))
+    assert not few.fills_batch(2)
 
 
 def test_within_the_bounds_everything_comes_out_as_it_went_in() -> None:
