@@ -343,10 +343,11 @@ class Recorder:
         self._began = None
         if self._failing:
             self._hurry.wait(self._retry_seconds if self._deadline is None else RETRY_SECONDS)
-        # Also where more came while it wrote: many small batches take the time of the hooks.
-        elif (
-            self._backlog or self._news.wait(self._idle_seconds())
-        ) and not self._backlog.fills_batch(BATCH):
+        elif self._backlog:  # more came while it wrote
+            # Many small batches take the time of the hooks.
+            if not self._backlog.fills_batch(BATCH):
+                self._hurry.wait(GATHER_SECONDS)
+        elif self._news.wait(self._idle_seconds()):
             self._hurry.wait(GATHER_SECONDS)
         self._news.clear()
         self._hurry.clear()
