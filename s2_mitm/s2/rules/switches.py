@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from s2_mitm.s2.catalog import MODE_STATUSES, control_type_of
-from s2_mitm.s2.conversation.memory import Active, Conversation
+from s2_mitm.s2.conversation.memory import Active, Conversation, Instruction
 from s2_mitm.s2.conversation.message import Message, Part, clock
 from s2_mitm.s2.conversation.validity import Actuator, Description
 from s2_mitm.s2.rules.common.descriptions import PREVIOUS, actuator_id_of, described
@@ -236,24 +236,23 @@ def _blocking(
 
 def _followed(conversation: Conversation, switch: _Switch) -> bool:
     """Whether the RM has followed an instruction that is wrong, which was reported there."""
-    kind = _INSTRUCTION[control_type_of(switch.given.message.message_type)]
-    instruction = conversation.latest_instructions.get(f"{kind} {switch.actuator_id}")
-    return (
-        instruction is not None
-        and not instruction.message.faultless
-        and instruction.message.content.text(TARGET[kind]) == switch.mode
-    )
+    instruction = _latest(conversation, switch, to=switch.mode)
+    return instruction is not None and not instruction.message.faultless
 
 
 def _given_up(conversation: Conversation, switch: _Switch) -> bool:
     """Whether the RM leaves a mode since it had to give up the instruction to it."""
+    instruction = _latest(conversation, switch, to=switch.previous)
+    return instruction is not None and instruction.status in ("ABORTED", "REVOKED")
+
+
+def _latest(conversation: Conversation, switch: _Switch, *, to: str) -> Instruction | None:
+    """The latest instruction to the actuator, where it is one to this mode."""
     kind = _INSTRUCTION[control_type_of(switch.given.message.message_type)]
     instruction = conversation.latest_instructions.get(f"{kind} {switch.actuator_id}")
-    return (
-        instruction is not None
-        and instruction.status in ("ABORTED", "REVOKED")
-        and instruction.message.content.text(TARGET[kind]) == switch.previous
-    )
+    if instruction is None or instruction.message.content.text(TARGET[kind]) != to:
+        return None
+    return instruction
 
 
 def _between(switch: _Switch) -> str:
