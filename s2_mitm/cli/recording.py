@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s2_mitm.cli import options
-from s2_mitm.s2.verdict import Role, Severity
+from s2_mitm.s2.verdict import Finding, Role, Severity, Source
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -128,15 +128,10 @@ def _show_groups(
     groups = Groups()
     for row in history.findings(**_meant(wanted), limit=limit or None):
         number = f"{row['session_id'][:8]} #{row['seq']}"
-        groups.add(
-            row["code"],
-            Severity(row["severity"]),
-            row["path"] or "",
-            row["text"],
-            sender=row["sender"],
-            message_type=row["message_type"] or "",
-            place=Place(number, (row["timestamp"] or "")[:19].replace("T", " ")),
-        )
+        place = Place(number, (row["timestamp"] or "")[:19].replace("T", " "))
+        source, severity = Source(row["source"]), Severity(row["severity"])
+        finding = Finding(row["code"], severity, source, row["path"] or "", row["text"])
+        groups.add(finding, row["sender"], row["message_type"], place)
     if as_json:
         for group in groups:
             click.echo(json.dumps(group.as_dict()))

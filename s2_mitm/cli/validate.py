@@ -224,16 +224,7 @@ class _Folded:
         from s2_mitm.s2.wording import printable
 
         place = Place(printable(_label("stdin" if name == "-" else name, document)))
-        for finding in verdict.findings:
-            self._groups.add(
-                finding.code,
-                finding.severity,
-                finding.path,
-                finding.text,
-                sender=verdict.sender or "",
-                message_type=verdict.message_type or "",
-                place=place,
-            )
+        self._groups.add_all(verdict, place)
         yield from ()
 
     def lines(self) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from s2_mitm.render.verdicts import COLOURS, NAME_LENGTH, PATH_LENGTH
-from s2_mitm.s2.verdict import Severity
+from s2_mitm.s2.verdict import Finding, Severity, Verdict
 from s2_mitm.s2.wording import counted, excerpt, printable
 
 MOST_GROUPS = 500
@@ -38,7 +38,8 @@ class Group:
     """Findings of one code about one field, in messages of one type from one side.
 
     ``path`` is the JSON Pointer of the field with ``*`` for the indices of lists; ``text`` is that
-    of the first of them.
+    of the first of them. ``told`` is for who tells of them as they come: when that was last, in
+    seconds since 1970.
     """
 
     code: str
@@ -50,6 +51,7 @@ class Group:
     first: Place
     last: Place
     count: int = 1
+    told: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """The group as JSON has it."""
@@ -72,34 +74,33 @@ class Groups:
     def __init__(self) -> None:
         self._groups: dict[tuple[str, Severity, str, str, str], Group] = {}
 
+    def add_all(self, verdict: Verdict, place: Place) -> None:
+        """Count what was found in a message that stands at ``place``."""
+        for finding in verdict.findings:
+            self.add(finding, verdict.sender, verdict.message_type, place)
+
     def add(
-        self,
-        code: str,
-        severity: Severity,
-        path: str,
-        text: str,
-        *,
-        sender: str,
-        message_type: str,
-        place: Place,
+        self, finding: Finding, sender: str | None, message_type: str | None, place: Place
     ) -> Group:
         """Count a finding; returns its group, in which it is the first where ``count`` is 1.
 
-        ``sender`` and ``message_type`` are those of its message, empty where they are not known.
+        ``sender`` and ``message_type`` are those of its message, None where they are not known.
         """
-        folded = excerpt(_INDEX.sub("/*", path), PATH_LENGTH)
-        message_type = excerpt(message_type, NAME_LENGTH)
-        key = (code, severity, sender, message_type, folded)
+        key = (
+            finding.code,
+            finding.severity,
+            sender or "",
+            excerpt(message_type or "", NAME_LENGTH),
+            excerpt(_INDEX.sub("/*", finding.path), PATH_LENGTH),
+        )
+        if key not in self._groups and len(self._groups) >= MOST_GROUPS:
+            key = (OTHERS, finding.severity, "", "", "")
         group = self._groups.get(key)
-        if group is None and len(self._groups) >= MOST_GROUPS:
-            key = (OTHERS, severity, "", "", "")
-            group, code, sender, message_type, folded = self._groups.get(key), OTHERS, "", "", ""
-        if group is not None:
+        if group is None:
+            group = self._groups[key] = Group(*key, finding.text, place, place)
+        else:
             group.count += 1
             group.last = place
-            return group
-        group = Group(code, severity, sender, message_type, folded, text, place, place)
-        self._groups[key] = group
         return group
 
     def __iter__(self) -> Iterator[Group]:

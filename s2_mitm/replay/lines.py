@@ -96,16 +96,7 @@ def grouped(replayed: ReplayedSession) -> Groups:
     groups = Groups()
     for judged in replayed.messages:
         verdict = judged.verdict
-        for finding in verdict.findings:
-            groups.add(
-                finding.code,
-                finding.severity,
-                finding.path,
-                finding.text,
-                sender=verdict.sender or "",
-                message_type=verdict.message_type or "",
-                place=Place(f"#{judged.number}", utc_text(verdict.time)[11:19]),
-            )
+        groups.add_all(verdict, Place(f"#{judged.number}", utc_text(verdict.time)[11:19]))
     return groups
 
 

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2_mitm.render.groups import MOST_GROUPS, OTHERS, Groups, Place, group_lines
-from s2_mitm.s2.verdict import Severity
+from s2_mitm.s2.verdict import Finding, Severity, Source
 
 
 def add(groups: Groups, code: str = "schema.type", path: str = "", **more: str) -> None:
-    severity = Severity(more.pop("severity", "error"))
-    place = Place(more.pop("number", "#1"), more.pop("time", ""))
-    text = more.pop("text", "text")
-    more = {"sender": "RM", "message_type": "PowerMeasurement"} | more
-    groups.add(code, severity, path, text, place=place, **more)
+    severity = Severity(more.get("severity", "error"))
+    finding = Finding(code, severity, Source.RULE, path, more.get("text", "text"))
+    sender, message_type = more.get("sender", "RM"), more.get("message_type", "PowerMeasurement")
+    place = Place(more.get("number", "#1"), more.get("time", ""))
+    groups.add(finding, sender, message_type, place)
 
 
 def lines(groups: Groups, most: int | None = None, width: int | None = None) -> list[str]:

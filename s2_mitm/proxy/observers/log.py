@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import click
@@ -43,7 +42,7 @@ class Log(Observer):
         self._level = level
         self._coloured = vt_codes.ensure_supported(sys.stdout) and not os.environ.get("NO_COLOR")
 
-        self._told: dict[str, _Told] = {}
+        self._told: dict[str, Groups] = {}
         """What was told of each open session, by its id."""
 
     def opened(self, session: Session) -> None:
@@ -52,7 +51,9 @@ class Log(Observer):
 
     def judged(self, session: Session, judged: Judged) -> None:
         verdict = judged.verdict
-        if self._level == "none" or (self._level == "findings" and not verdict.findings):
+        if self._level == "none":
+            return
+        if self._level == "findings" and not verdict.findings:
             self.late(session, verdict.late)
             return
         lines_of = {
@@ -83,21 +84,12 @@ class Log(Observer):
         time: float,
     ) -> list[str]:
         """A finding in full when it is the first of its kind, and then its count now and then."""
-        told = self._told.setdefault(session.id, _Told())
+        groups = self._told.setdefault(session.id, Groups())
         place = Place(f"#{number}", _clock(time)[:8])
-        group = told.groups.add(
-            finding.code,
-            finding.severity,
-            finding.path,
-            finding.text,
-            sender=sender or "",
-            message_type=message_type or "",
-            place=place,
-        )
-        key = id(group)
-        if group.count > 1 and time - told.at.get(key, time) < COUNT_SECONDS:
+        group = groups.add(finding, sender, message_type, place)
+        if group.count > 1 and time - group.told < COUNT_SECONDS:
             return []
-        told.at[key] = time
+        group.told = time
         if group.count == 1:
             return list(finding_lines(finding))
         path = f" {group.path}" if group.path else ""
@@ -114,6 +106,8 @@ class Log(Observer):
             self._print([f"{label} {what} of {_clock(verdict.time)} {fate}"])
 
     def late(self, session: Session, late: Iterable[LateFinding]) -> None:
+        if self._level == "none":
+            return
         for item in late:
             lines = self._finding_lines(
                 session, item.finding, item.number, item.sender, item.message_type, item.time
@@ -125,8 +119,8 @@ class Log(Observer):
 
     def closed(self, session: Session) -> None:
         lines = [f"{_label(session)} closed: {summary_line(session.judge)}"]
-        if told := self._told.pop(session.id, None):
-            lines += group_lines(told.groups, most=MOST_GROUPS)
+        if groups := self._told.pop(session.id, None):
+            lines += group_lines(groups, most=MOST_GROUPS)
         self._print(lines)
 
     def left_out(self, session: Session) -> None:
@@ -147,14 +141,6 @@ class Log(Observer):
             sys.stdout.flush()
         except (OSError, ValueError):  # nobody reads it any more; the traffic goes on
             self._level = "none"
-
-
-@dataclass(slots=True)
-class _Told:
-    """What was told of a session: the findings in groups, and when each was told last."""
-
-    groups: Groups = field(default_factory=Groups)
-    at: dict[int, float] = field(default_factory=dict)
 
 
 def _clock(seconds: float) -> str:
