@@ -99,11 +99,10 @@ class Log(Observer):
     def delivered(self, session: Session, judged: Judged) -> None:
         verdict, dropped = judged.verdict, judged.message.dropped
         if self._level == "all" or verdict.findings:
-            what = f"{verdict.sender:<3} {printable(verdict.message_type or '')}"
             fate = "NOT FORWARDED" if dropped else "CHANGED ON ITS WAY"
             fate = click.style(fate, fg="red" if dropped else "magenta", bold=dropped)
-            label = click.style(f"{'':>12} {_label(session)}", dim=True)
-            self._print([f"{label} {what} of {_clock(verdict.time)} {fate}"])
+            earlier = _earlier(session, verdict.sender, verdict.message_type or "", verdict.time)
+            self._print([f"{earlier} {fate}"])
 
     def late(self, session: Session, late: Iterable[LateFinding]) -> None:
         if self._level == "none":
@@ -113,9 +112,8 @@ class Log(Observer):
                 session, item.finding, item.number, item.sender, item.message_type, item.time
             )
             if lines:
-                what = f"{item.sender:<3} {printable(item.message_type)} of {_clock(item.time)}"
-                label = click.style(f"{'':>12} {_label(session)}", dim=True)
-                self._print([f"{label} {what}", *lines])
+                earlier = _earlier(session, item.sender, item.message_type, item.time)
+                self._print([earlier, *lines])
 
     def closed(self, session: Session) -> None:
         lines = [f"{_label(session)} closed: {summary_line(session.judge)}"]
@@ -141,6 +139,12 @@ class Log(Observer):
             sys.stdout.flush()
         except (OSError, ValueError):  # nobody reads it any more; the traffic goes on
             self._level = "none"
+
+
+def _earlier(session: Session, sender: Role | None, message_type: str, time: float) -> str:
+    """A line for a message that had one before."""
+    label = click.style(f"{'':>12} {_label(session)}", dim=True)
+    return f"{label} {sender:<3} {printable(message_type)} of {_clock(time)}"
 
 
 def _clock(seconds: float) -> str:
